@@ -1,0 +1,50 @@
+/* base/base.h - what every file of logd includes first.
+ *
+ * The few words that all modules share (str, usec), the compiler's help spelled once, and a fence: the
+ * C library's unbounded string functions do not compile. */
+#ifndef BASE_BASE_H
+#define BASE_BASE_H
+
+#include <assert.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int64_t usec; /* microseconds, since the Unix epoch or as a length */
+typedef int64_t nsec; /* nanoseconds, since the Unix epoch */
+
+#define USEC_PER_SEC 1000000LL
+#define NSEC_PER_USEC 1000LL
+#define NSEC_PER_SEC 1000000000LL
+
+#define MUST_CHECK __attribute__((warn_unused_result))
+#define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
+#define NORETURN __attribute__((noreturn))
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* A view of bytes: never owns, not NUL-terminated. An absent string is {NULL, 0}. */
+typedef struct {
+    const char *p;
+    size_t n;
+} str;
+
+#define S(literal) ((str){"" literal, sizeof(literal) - 1})
+/* For printf's "%.*s". */
+#define STR_ARG(s) (int)((s).n > INT_MAX ? INT_MAX : (s).n), (s).p ? (s).p : ""
+
+/* An honest allocation failure aborts: the store is durable and systemd restarts us. A hostile size is
+ * refused by a limit before it gets here. */
+void *xmalloc(size_t n);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t n);
+char *xstrdup(const char *s);
+
+#pragma GCC poison strcpy strcat sprintf vsprintf gets strtok strncpy strncat
+
+#endif

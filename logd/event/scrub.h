@@ -1,0 +1,23 @@
+/* event/scrub.h - secrets die here, before the journal.
+ *
+ * By name (password, token, authorization, cookie, secret, api_key, …) and by shape (JWT, private keys, cloud and
+ * payment keys, card numbers that pass Luhn, user:password@ in URLs, `token=…` and `password: …` inside text and
+ * URLs) a value becomes `[redacted:KIND]`. Names are compared without case, '-' '_' '.' and camelCase seams
+ * (apiKey, api-key, X-Api-Key).
+ *
+ * Owner   any thread, no state. Speed: >= 500 MB/s per core on text without secrets (one table-driven pass). */
+#ifndef EVENT_SCRUB_H
+#define EVENT_SCRUB_H
+
+#include "base/buf.h"
+
+/* The kind for a field whose name says that its value is secret ("password", "token", …), or absent. `name` may be
+ * dotted; what counts is its last part ("http.request.headers.authorization"). */
+str scrub_name(str name);
+/* True when `text` holds nothing to redact: the common case, nothing was written. Else the scrubbed text was added to
+ * `out`. `text` is decoded (no JSON escapes). */
+bool scrub_clean(str text, struct buf *out) MUST_CHECK;
+/* Like scrub_clean for text as it stands between the quotes of a JSON string and has no backslash in it: such text is
+ * its own decoded form, and what is written is again valid between quotes. */
+
+#endif

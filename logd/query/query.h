@@ -1,0 +1,52 @@
+/* query/query.h - a query is a filter and stages; it runs over a view of the store.
+ *
+ * Owner   parse anywhere, a parsed query is immutable. query_run: one thread per run, with its own arena; it yields a
+ *         bounded result (LIMIT_RESULT) and stops at its deadline or when *cancel becomes true. */
+#ifndef QUERY_QUERY_H
+#define QUERY_QUERY_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "event/filter.h"
+#include "store/store.h"
+
+struct query;
+/* The whole grammar is parsed; errors carry e->column and what was expected. */
+int query_parse(str text, struct query **ret, struct err *e) MUST_CHECK;
+void query_free(struct query *q);
+
+struct query_options {
+    nsec from, to;            /* from <= time < to */
+    uint32_t limit;           /* rows; a `limit` stage wins when smaller */
+    bool ascending;           /* order=asc; default newest first, ties by id */
+    str cursor;               /* from an earlier answer, or absent */
+    usec deadline;            /* clock_mono(); 0: none */
+    const _Atomic bool *cancel;
+};
+struct query_result {
+    struct buf rows;          /* NDJSON: events as stored, or rows of columns */
+    size_t n;
+    char **columns; size_t columns_n; /* of count, stats, top; 0: rows are events (their columns: `fields` or all) */
+    char next[64];            /* cursor, "" at the end */
+    uint64_t scanned_events, scanned_bytes, matched;
+    bool partial;             /* the deadline came, or damaged blocks were left out */
+};
+void query_result_done(struct query_result *r);
+/* ERR_INPUT (with column) for a stage that is not there yet or does not fit. */
+int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
+              struct err *e) MUST_CHECK;
+/* contract 4: {"step_s":60,"buckets":[{"time":"…","total":7,"levels":{"error":2}}]} */
+int query_histogram(const struct query *q, struct store_view *v, const struct query_options *o, uint32_t buckets,
+                    struct buf *out, struct err *e) MUST_CHECK;
+/* The event with that id, as stored; ERR_GONE. */
+int query_event(struct store_view *v, str id, struct buf *out, struct err *e) MUST_CHECK;
+
+enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
+/* JSON: {"rows":[…],"next":…,"scanned":…,"matched":…,"partial":…}; CSV: RFC 4180 with a header line, cells that start
+ * with = + - @ TAB CR get a ' before them; TEXT: "time level app message key=value…", control characters shown. */
+void query_print(const struct query_result *r, enum query_format f, struct buf *out);
+
+/* "now", "-15m", RFC 3339, epoch; for from= and to=. */
+int query_time(str text, usec now, nsec *ret, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,67 @@
+/* store/store.h - events that can be searched: the head (the journal's newest bytes, in memory) and sealed segments.
+ *
+ * An event is found as soon as its batch was published, which is before its sender is answered. The head is sealed at
+ * `head_bytes` or `head_age` into an immutable segment file; the byte table stands at the top of store/segment.c.
+ * Position: every record with seq <= store_sealed() is in a synced segment; the rest is read again from the journal
+ * after a restart, by the same function (store_append).
+ *
+ * A view is a consistent set of blocks; holding one keeps segments and head alive, and never blocks intake.
+ * Owner   store_append: the journal thread (at start: main). Sealing, retention: the store thread. Views: any thread. */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "event/batch.h"
+
+struct store;
+struct store_config {
+    const char *dir;      /* …/segments */
+    size_t head_bytes;    /* 0: 64 MiB */
+    usec head_age;        /* 0: 1 h */
+    usec keep;            /* retention by age, 0: for ever */
+    uint64_t keep_bytes;  /* retention by size of all segments, 0: no limit */
+    /* In the store thread: a segment holding records first..last is synced and named. */
+    void (*on_sealed)(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg);
+    void *arg;
+};
+struct store_stats {
+    uint64_t segments, segment_bytes, segment_events, raw_bytes;
+    uint64_t head_events, head_bytes;
+    uint64_t sealed_seq, appended_seq;
+    uint64_t removed_segments, corrupt_blocks;
+    nsec t_min, t_max;
+};
+
+int store_open(const struct store_config *c, struct store **ret, struct err *e) MUST_CHECK; /* starts the store thread */
+void store_close(struct store *s);       /* joins; the head is not sealed: the journal has it */
+uint64_t store_sealed(struct store *s);
+/* Takes b->body (left empty). Records must come in order of seq; one that is sealed already is ignored. */
+void store_append(struct store *s, struct batch *b);
+int store_seal(struct store *s, struct err *e) MUST_CHECK; /* now; waits for it */
+/* Waits until the record is in the head or sealed; false after `wait`. */
+bool store_wait(struct store *s, uint64_t seq, usec wait);
+void store_stats(struct store *s, struct store_stats *ret);
+void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
+
+struct store_view;
+struct store_block {
+    nsec t_min, t_max;
+    usec recv_min, recv_max; /* of the ids within */
+    uint32_t events;
+    uint32_t app;            /* 0: several */
+    uint32_t levels;         /* bit s: an event of severity s is in it */
+    uint64_t seq_min, seq_max;
+};
+struct store_view *store_view_open(struct store *s);
+void store_view_close(struct store_view *v);
+size_t store_view_count(const struct store_view *v);
+const struct store_block *store_view_block(const struct store_view *v, size_t i);
+/* The block's lines, each ended by \n. `scratch` owns the bytes when they had to be decoded; the view stays valid until
+ * scratch changes. ERR_CORRUPT: the block is damaged, was counted and logged; go on with the next one. */
+int store_view_lines(const struct store_view *v, size_t i, struct buf *scratch, str *ret, struct err *e) MUST_CHECK;
+
+/* `logd debug segment FILE` */
+int store_debug(const char *path, FILE *out, struct err *e) MUST_CHECK;
+
+#endif

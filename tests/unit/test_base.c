@@ -1,0 +1,96 @@
+#include "unit.h"
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/map.h"
+
+TEST(buf_stops_at_its_ceiling_and_says_so)
+{
+    struct buf b = BUF_INIT(10);
+    buf_lit(&b, "12345");
+    buf_lit(&b, "678901");
+    CHECK(b.full);
+    CHECK_STR(buf_view(&b), S("12345"));
+    buf_done(&b);
+}
+
+TEST(json_text_escapes_what_must_be_escaped)
+{
+    struct buf b = BUF_INIT(1000);
+    buf_json(&b, S("a\"b\\c\n\x01\xff\xc3\xa9"));
+    CHECK_STR(buf_view(&b), S("\"a\\\"b\\\\c\\n\\u0001\xef\xbf\xbd\xc3\xa9\""));
+    buf_done(&b);
+}
+
+TEST(xxh64_agrees_with_its_specification)
+{
+    CHECK(xxh64("", 0, 0) == 0xEF46DB3751D8E999ull);
+    CHECK(xxh64("abc", 3, 0) == 0x44BC2CF5AD770999ull);
+    CHECK(xxh64("Nobody inspects the spammish repetition", 39, 0) == 0xFBCEA83C8A378BF1ull);
+}
+
+TEST(map_finds_what_was_set_through_growth_and_removal)
+{
+    struct map m = {0};
+    int values[1000];
+    char key[16];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        map_set(&m, str_of(key), &values[i]);
+    }
+    for (int i = 0; i < 1000; i += 2) {
+        snprintf(key, sizeof key, "k%d", i);
+        CHECK(map_del(&m, str_of(key)) == &values[i]);
+    }
+    for (int i = 0; i < 1000; i++) {
+        snprintf(key, sizeof key, "k%d", i);
+        CHECK(map_get(&m, str_of(key)) == (i % 2 ? &values[i] : NULL));
+    }
+    CHECK_INT(m.n, 500);
+    map_done(&m);
+}
+
+TEST(durations_and_sizes_take_their_units)
+{
+    usec t = 0;
+    uint64_t n = 0;
+    CHECK(str_duration(S("90s"), &t) && t == 90000000);
+    CHECK(str_duration(S("1.5h"), &t) && t == 5400000000);
+    CHECK(!str_duration(S("-1s"), &t) && !str_duration(S("1y"), &t) && !str_duration(S(""), &t));
+    CHECK(str_bytes(S("512MiB"), &n) && n == 512u << 20);
+    CHECK(!str_bytes(S("12 apples"), &n));
+}
+
+TEST(time_prints_rfc3339_on_both_sides_of_the_epoch)
+{
+    char t[TIME_TEXT_MAX];
+    time_print(0, 0, t);
+    CHECK_STR(str_of(t), S("1970-01-01T00:00:00Z"));
+    time_print(-1, 9, t);
+    CHECK_STR(str_of(t), S("1969-12-31T23:59:59.999999999Z"));
+    time_print(1709210096123000000, 3, t);
+    CHECK_STR(str_of(t), S("2024-02-29T12:34:56.123Z"));
+}
+
+TEST(utf8_refuses_overlong_surrogate_and_cut)
+{
+    CHECK(utf8_valid(S("\xf0\x9f\x98\x80 \xe2\x82\xac")));
+    CHECK(!utf8_valid(S("\xc0\x80")) && !utf8_valid(S("\xed\xa0\x80")) && !utf8_valid(S("\xe2\x82")) && !utf8_valid(S("\xf5\x80\x80\x80")));
+}
+
+TEST(arena_hands_out_what_was_asked_across_chunks)
+{
+    struct arena a = {0};
+    for (int round = 0; round < 3; round++) {
+        char *p[100];
+        for (size_t i = 0; i < 100; i++)
+            memset(p[i] = arena_alloc(&a, i * 100 + 1), (int)i, i * 100 + 1);
+        for (size_t i = 0; i < 100; i++)
+            CHECK(p[i][0] == (char)i && p[i][i * 100] == (char)i);
+        arena_reset(&a);
+    }
+    arena_done(&a);
+}
+
+UNIT_MAIN
