@@ -1,0 +1,41 @@
+/* base/http-client.h - one HTTP request by libcurl, waited for: S3, ClickHouse, webhooks, our own command line.
+ *
+ * Owner   one thread per client; the connection is kept between requests. No redirects, a total time-out, a cap on the
+ *         answer's size. S3: AWS Signature V4 by libcurl 7.88, which does not add x-amz-content-sha256 itself and signs
+ *         the query as given, so this adds the one and wants the other sorted and encoded. */
+#ifndef BASE_HTTP_CLIENT_H
+#define BASE_HTTP_CLIENT_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+struct http_client;
+struct http_client *http_client_new(void);
+void http_client_free(struct http_client *c);
+
+struct http_call {
+    const char *method;        /* "GET" */
+    const char *url;
+    const char *unix_socket;   /* path, or NULL for TCP */
+    const char *const *headers; /* "Name: value" */
+    size_t headers_n;
+    str body;
+    usec timeout;              /* 0: 60 s */
+    size_t max;                /* bytes of the answer, 0: 64 MiB */
+    struct { const char *region, *access_key, *secret_key; } s3; /* region NULL: unsigned */
+    /* When set, the answer's body goes there in pieces; -1 stops the transfer. Else into ret->body. */
+    int (*sink)(str piece, void *arg);
+    void *arg;
+};
+struct http_answer {
+    long status;
+    struct buf body;
+    char etag[128];
+    char type[128];
+    char cursor[128];          /* X-Logd-Next */
+};
+/* 0 whenever an answer came, whatever its status. ERR_REMOTE when none did. ret is reset first; http_answer_done frees. */
+int http_do(struct http_client *c, const struct http_call *call, struct http_answer *ret, struct err *e) MUST_CHECK;
+void http_answer_done(struct http_answer *a);
+
+#endif
