@@ -1,0 +1,89 @@
+/* routes/http.h - HTTP on libmicrohttpd: guard, reaper, bodies, replies. Knows no resource; routes.c lists them.
+ *
+ * Two daemons share the code: TCP (TLS when configured) and the Unix socket DATA/sock, whose peer is the data folder's
+ * owner and counts as an administrator (`local`). libmicrohttpd runs its own epoll threads; a handler there must not
+ * block: routes marked ROUTE_POOL run in the worker pool with their connection suspended, and a handler may call
+ * http_defer and answer later from any thread (the journal's, for a POST).
+ *
+ * Guard   libmicrohttpd 0.9.75 lets smuggling through, so each request is checked first: exactly one Host, at most one
+ *         Content-Length, not beside Transfer-Encoding, which is exactly "chunked"; no control characters, no %00; a
+ *         violation is 400 and the connection is closed.
+ * Reaper  a request has an absolute deadline from its first byte and a least body rate; whoever is slower is cut off.
+ * Memory  bodies are decoded as a stream under the route's cap; all requests together stay below LIMIT_INFLIGHT (503).
+ * Owner   a request belongs to one thread at a time: its epoll thread, a worker, or whoever it was deferred to. */
+#ifndef ROUTES_HTTP_H
+#define ROUTES_HTTP_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/config.h"
+#include "base/err.h"
+#include "routes/auth.h"
+
+enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DELETE, HTTP_OPTIONS, HTTP_METHODS };
+
+struct request {
+    struct parts *parts;
+    enum http_method method;
+    str path;             /* percent-decoded once */
+    str arg[4];           /* what the {} of the route's pattern matched */
+    struct buf body;      /* whole and decoded */
+    struct principal who;
+    bool local;           /* came through DATA/sock */
+    bool tls;
+    char peer[64];        /* address of the sender; X-Forwarded-For's when a listed proxy sent it */
+    usec started;         /* clock_mono() */
+    struct arena arena;
+    unsigned status;      /* the reply: 200 unless set */
+    const char *type;     /* content type, "application/json" unless set */
+    struct buf out;
+    struct {
+        const char *name;
+        char *value; /* in the arena */
+    } headers[16];
+    size_t headers_n;
+    const struct web_file *file; /* answers with these bytes instead of `out` */
+    void *http;                  /* http.c's own */
+};
+
+str http_header(struct request *r, const char *name); /* absent: p NULL; do not trust for identity past a NUL */
+str http_param(struct request *r, const char *name);  /* of the query string, decoded; absent: p NULL */
+void reply_header(struct request *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* {"error":"…"} with status. */
+void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The same from an err: INPUT 400 (with pointer, column), GONE 404, DENIED 403, FULL 503 + Retry-After, others 500. */
+void reply_err(struct request *r, const struct err *e);
+void http_defer(struct request *r);  /* the handler returns without an answer */
+void http_finish(struct request *r); /* answers a deferred request; any thread, once */
+
+enum route_flags {
+    ROUTE_PUBLIC = 1, /* no key asked for; the handler sees who it is */
+    ROUTE_POOL = 2,   /* may block: SQLite, a query, scrypt */
+    ROUTE_BODY = 4,   /* takes a body of up to the config's limits; others LIMIT_API */
+    ROUTE_BEACON = 8, /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
+};
+struct route {
+    enum http_method method;
+    const char *pattern; /* "/v1/events/{}/context" */
+    enum right right;    /* asked of r->who before the body is read */
+    unsigned flags;
+    void (*run)(struct request *r);
+};
+extern const struct route routes[];
+extern const size_t routes_n;
+
+struct http;
+/* listen NULL: only the socket. *ret_url: "http://127.0.0.1:5080", malloc'ed, with the port that was really bound. */
+int http_start(struct parts *parts, const char *listen, const char *socket_path, struct http **ret, char **ret_url,
+               struct err *e) MUST_CHECK;
+int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e) MUST_CHECK;
+/* Stops accepting, answers what is deferred, joins its threads. Call it while the journal still runs. */
+void http_stop(struct http *h);
+struct http_stats {
+    uint64_t requests[HTTP_METHODS], status[6]; /* by first digit */
+    uint64_t refused_guard, reaped, over_quota, busy;
+    size_t connections, inflight_bytes;
+};
+void http_get_stats(struct http *h, struct http_stats *ret);
+
+#endif
