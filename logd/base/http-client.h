@@ -14,16 +14,18 @@ struct http_client *http_client_new(void);
 void http_client_free(struct http_client *c);
 
 struct http_call {
-    const char *method;        /* "GET" */
+    const char *method; /* "GET" */
     const char *url;
-    const char *unix_socket;   /* path, or NULL for TCP */
+    const char *unix_socket;    /* path, or NULL for TCP */
     const char *const *headers; /* "Name: value" */
     size_t headers_n;
     str body;
-    usec timeout;              /* 0: 60 s */
-    size_t max;                /* bytes of the answer, 0: 64 MiB */
-    struct { const char *region, *access_key, *secret_key; } s3; /* region NULL: unsigned */
-    /* When set, the answer's body goes there in pieces; -1 stops the transfer. Else into ret->body. */
+    usec timeout; /* 0: 60 s */
+    size_t max;   /* bytes of the answer, 0: 64 MiB, or none with a sink */
+    struct {
+        const char *region, *access_key, *secret_key;
+    } s3; /* region NULL: unsigned */
+    /* When set, the body of a 2xx answer goes there in pieces; -1 stops the transfer. All else goes into ret->body. */
     int (*sink)(str piece, void *arg);
     void *arg;
 };
@@ -32,9 +34,10 @@ struct http_answer {
     struct buf body;
     char etag[128];
     char type[128];
-    char cursor[128];          /* X-Logd-Next */
+    char cursor[128]; /* X-Logd-Next */
 };
-/* 0 whenever an answer came, whatever its status. ERR_REMOTE when none did. ret is reset first; http_answer_done frees. */
+/* 0 whenever a whole answer came, whatever its status. ERR_REMOTE when none did; its text never shows user, password or
+ * query of the URL. ret starts as {0} or holds an earlier answer, which is freed first; http_answer_done frees. */
 int http_do(struct http_client *c, const struct http_call *call, struct http_answer *ret, struct err *e) MUST_CHECK;
 void http_answer_done(struct http_answer *a);
 
