@@ -16,11 +16,11 @@
 
 struct store;
 struct store_config {
-    const char *dir;      /* …/segments */
-    size_t head_bytes;    /* 0: 64 MiB */
-    usec head_age;        /* 0: 1 h */
-    usec keep;            /* retention by age, 0: for ever */
-    uint64_t keep_bytes;  /* retention by size of all segments, 0: no limit */
+    const char *dir;     /* …/segments */
+    size_t head_bytes;   /* 0: 64 MiB */
+    usec head_age;       /* 0: 1 h */
+    usec keep;           /* retention by age, 0: for ever */
+    uint64_t keep_bytes; /* retention by size of all segments, 0: no limit */
     /* In the store thread: a segment holding records first..last is synced and named. */
     void (*on_sealed)(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg);
     void *arg;
@@ -33,14 +33,13 @@ struct store_stats {
     nsec t_min, t_max;
 };
 
-int store_open(const struct store_config *c, struct store **ret, struct err *e) MUST_CHECK; /* starts the store thread */
-void store_close(struct store *s);       /* joins; the head is not sealed: the journal has it */
+int store_open(const struct store_config *c, struct store **ret,
+               struct err *e) MUST_CHECK; /* starts the store thread */
+void store_close(struct store *s);        /* joins; the head is not sealed: the journal has it */
 uint64_t store_sealed(struct store *s);
 /* Takes b->body (left empty). Records must come in order of seq; one that is sealed already is ignored. */
 void store_append(struct store *s, struct batch *b);
 int store_seal(struct store *s, struct err *e) MUST_CHECK; /* now; waits for it */
-/* Waits until the record is in the head or sealed; false after `wait`. */
-bool store_wait(struct store *s, uint64_t seq, usec wait);
 void store_stats(struct store *s, struct store_stats *ret);
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
 
@@ -49,8 +48,8 @@ struct store_block {
     nsec t_min, t_max;
     usec recv_min, recv_max; /* of the ids within */
     uint32_t events;
-    uint32_t app;            /* 0: several */
-    uint32_t levels;         /* bit s: an event of severity s is in it */
+    uint32_t app;    /* 0: several */
+    uint32_t levels; /* bit s: an event of severity s is in it */
     uint64_t seq_min, seq_max;
 };
 struct store_view *store_view_open(struct store *s);
