@@ -1,0 +1,39 @@
+/* fold.h - the rules thread: issues, rules, incidents and stats as one fold over the journal.
+ *
+ * It reads records in order and changes fold.db in one transaction with its position, so a crash at any point replays
+ * to the same result. "Now" of a record is its reception time; ticks (digests that fall due) use the clock. What
+ * people do to issues and incidents comes through the journal too (RECORD_ACTION).
+ *
+ * Owner   fold.db is written by this thread, and by the mail thread for what became of a mail (outbox rows). Readers
+ *         open it read-only (fold_reader) and see whole transactions. */
+#ifndef FOLD_H
+#define FOLD_H
+
+#include "base/db.h"
+#include "base/err.h"
+#include "parts.h"
+
+struct rules_set;
+
+struct fold;
+int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct err *e) MUST_CHECK;
+/* Rules take effect with the next record. The old set is freed. */
+void fold_set_rules(struct fold *f, struct rules_set *set);
+int fold_start(struct fold *f, struct err *e) MUST_CHECK; /* starts the thread at its position */
+void fold_stop(struct fold *f);                           /* joins; the position is kept */
+void fold_close(struct fold *f);
+/* Waits until the record is applied; false after `wait`. */
+bool fold_wait(struct fold *f, uint64_t seq, usec wait);
+uint64_t fold_position(struct fold *f);
+void fold_tick(struct fold *f); /* the clock was moved: look for what is due now */
+/* A read-only connection of the calling thread, kept for its life. */
+struct db *fold_reader(struct fold *f, struct err *e);
+/* "FILE:LINE", id, why, last fired … of the loaded rules: contract 6. */
+void fold_rules_json(struct fold *f, struct buf *out);
+struct fold_stats {
+    uint64_t position, events, signals;      /* since start */
+    uint64_t mailed, digested, suppressed, pending; /* where signals ended, of all times */
+};
+void fold_get_stats(struct fold *f, struct fold_stats *ret);
+
+#endif

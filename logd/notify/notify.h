@@ -1,0 +1,70 @@
+/* notify/notify.h - incidents and the outbox: from a signal to a mail, with the reason for each decision.
+ *
+ * An incident is open for one (rule, key). Its first signal is mailed at once; later ones inside the rule's digest
+ * window are counted, and when the window closes one digest says how many; a window that held nothing resolves it. An
+ * outbox row is inserted in the transaction that moves the fold's position, with a Message-ID that never changes, so a
+ * mail is sent again after a lost answer but can always be told to be the same.
+ *
+ * Owner   incidents_*: the rules thread. mailer: its own thread (libcurl's easy interface blocks on SMTP), which claims
+ *         rows with its own FULL connection. *_json: any thread's read connection. */
+#ifndef NOTIFY_NOTIFY_H
+#define NOTIFY_NOTIFY_H
+
+#include "base/config.h"
+#include "base/db.h"
+#include "base/err.h"
+#include "event/event.h"
+
+extern const char notify_schema[]; /* SQL */
+
+struct signal { /* a rule fired for a key */
+    str rule, why, run;     /* id, reason, hint of the rule */
+    str key;                /* values of `by`, readable: "app=shop fingerprint=…" */
+    int rank;               /* 1-5 */
+    usec digest;            /* window */
+    usec wait;              /* before the first mail; 0: at once */
+    str app, env, title;    /* title: one line for the subject */
+    str issue;              /* id of the issue, or absent */
+    const struct event *event;
+};
+struct incidents;
+struct incidents *incidents_new(struct db *db);
+void incidents_free(struct incidents *in);
+void incidents_config(struct incidents *in, const struct config *c, const char *url); /* recipients, links; copied */
+int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;
+/* Digests and first mails that are due; *ret_next: when to look again (INT64_MAX: nothing waits). */
+int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
+/* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"} */
+int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
+
+struct conservation { uint64_t signals, mailed, digested, suppressed, pending; };
+int incidents_conservation(struct db *read, struct conservation *ret, struct err *e) MUST_CHECK;
+int incidents_list_json(struct db *read, str state, struct buf *out, struct err *e) MUST_CHECK;
+int incident_json(struct db *read, str id, struct buf *out, struct err *e) MUST_CHECK; /* every decision; ERR_GONE */
+
+/* ---- composing (pure) ---- */
+struct mail {
+    str to, subject, text, html;
+    str message_id;   /* without <> */
+    str thread_id;    /* References: of the incident; absent: none */
+    str rule, incident;
+    int rank;
+    usec date;
+};
+/* RFC 5322 with CRLF, multipart/alternative, quoted-printable, encoded subject; `from` was checked. */
+void mail_compose(const struct mail *m, str from, struct buf *out);
+/* An address without control characters, blanks, <> and with one @: fit for a header and an SMTP command. */
+int mail_address_check(str address, struct err *e) MUST_CHECK;
+
+/* ---- sending ---- */
+struct mailer;
+int mailer_start(const char *db_path, const struct config *c, struct mailer **ret, struct err *e) MUST_CHECK;
+void mailer_stop(struct mailer *m);
+void mailer_wake(struct mailer *m);                              /* rows were added */
+void mailer_config(struct mailer *m, const struct config *c);    /* a new config; copied */
+/* One mail now, in the caller's thread: `logd mail test`. ERR_REMOTE with the server's words. */
+int mailer_test(const struct config *c, str to, struct err *e) MUST_CHECK;
+struct mailer_stats { uint64_t sent, failed, retried, queued; usec oldest_queued; };
+void mailer_get_stats(struct mailer *m, struct mailer_stats *ret);
+
+#endif

@@ -1,0 +1,31 @@
+/* stats/stats.h - numbers over time that keep no person. Now: count (alias flow) by minute, hour and day.
+ *
+ * stats_read checks posted objects and makes the record's body; stats_apply folds it into cells of fold.db:
+ * minute 48 h, hour 90 d, day 5 y, totals for ever. At most 200 label sets a metric and app, then `__other__`.
+ * Owner   stats_read: intake. stats_apply, stats_tick: the rules thread. *_json: any read connection. */
+#ifndef STATS_STATS_H
+#define STATS_STATS_H
+
+#include "base/db.h"
+#include "base/err.h"
+#include "event/batch.h"
+
+extern const char stats_schema[]; /* SQL */
+/* `body`: one object, an array, or objects one a line. Good ones become lines of b, others batch_reject. */
+int stats_read(str body, usec now, struct batch *b, struct err *e) MUST_CHECK;
+int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e) MUST_CHECK;
+int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK; /* drops cells past their keep */
+
+/* Names, types, labels, last value; app 0: all. */
+int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e) MUST_CHECK;
+struct stats_query {
+    uint32_t app;         /* 0: all */
+    str name, by;         /* minute hour day week month year */
+    nsec from, to;
+    str label_name[8], label_value[8];
+    size_t labels_n;
+    str group;            /* absent: none */
+};
+int stats_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
+
+#endif
