@@ -45,6 +45,9 @@ void *xcalloc(size_t n, size_t size);
 void *xrealloc(void *p, size_t n);
 char *xstrdup(const char *s);
 
+/* clang spells these as macros when _FORTIFY_SOURCE is on */
+#undef sprintf
+#undef vsprintf
 #pragma GCC poison strcpy strcat sprintf vsprintf gets strtok strncpy strncat
 
 #endif
