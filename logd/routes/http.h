@@ -42,8 +42,8 @@ struct request {
         char *value; /* in the arena */
     } headers[16];
     size_t headers_n;
-    const struct web_file *file; /* answers with these bytes instead of `out` */
-    void *http;                  /* http.c's own */
+    str fixed;            /* when set, bytes that live for ever: sent instead of `out` */
+    void *http;           /* http.c's own */
 };
 
 str http_header(struct request *r, const char *name); /* absent: p NULL; do not trust for identity past a NUL */

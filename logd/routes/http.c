@@ -1,0 +1,743 @@
+/* routes/http.c - one request from its request line to its last byte. See http.h and exchange.h. */
+#include "routes/http.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "parts.h"
+#include "routes/exchange.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <stdarg.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { KEEP_BYTES = 1 << 20, SPARES = 256, EPOLL_THREADS = 2, WAITING_MAX = 512 };
+
+static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+
+/* ---- what a handler may ask and say ---- */
+
+static struct exchange *exchange_of(struct request *r) { return r->http; }
+
+str http_header(struct request *r, const char *name)
+{
+    const char *value;
+    size_t n;
+    if (MHD_lookup_connection_value_n(exchange_of(r)->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &n) != MHD_YES)
+        return (str){0};
+    return (str){value ? value : "", n};
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The guard has seen that each % has its digits. */
+static str decode_percent(struct arena *a, str s, bool plus)
+{
+    if (str_chr(s, '%') < 0 && !(plus && str_chr(s, '+') >= 0))
+        return s;
+    char *out = arena_alloc(a, s.n);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == '%' && i + 2 < s.n) {
+            out[n++] = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
+        }
+    return (str){out, n};
+}
+
+str http_param(struct request *r, const char *name)
+{
+    str query = exchange_of(r)->query;
+    while (query.p) {
+        str value = str_cut(&query, '&');
+        str key = str_cut(&value, '=');
+        if (str_eq(decode_percent(&r->arena, key, true), str_of(name)))
+            return value.p ? decode_percent(&r->arena, value, true) : S("");
+    }
+    return (str){0};
+}
+
+void reply_header(struct request *r, const char *name, const char *fmt, ...)
+{
+    va_list ap;
+    char *value = NULL;
+    va_start(ap, fmt);
+    int n = vsnprintf(NULL, 0, fmt, ap);
+    va_end(ap);
+    assert(n >= 0 && r->headers_n < LENGTH(r->headers));
+    value = arena_alloc(&r->arena, (size_t)n + 1);
+    va_start(ap, fmt);
+    vsnprintf(value, (size_t)n + 1, fmt, ap);
+    va_end(ap);
+    for (char *c = value; *c; c++) /* a line break would begin a header of the sender's choice */
+        if ((unsigned char)*c < 0x20 || *c == 0x7f)
+            *c = ' ';
+    r->headers[r->headers_n].name = name;
+    r->headers[r->headers_n++].value = value;
+}
+
+static void reply_text(struct request *r, unsigned status, const char *text, const struct err *e)
+{
+    buf_reset(&r->out);
+    r->fixed = (str){0};
+    r->status = status;
+    r->type = "application/json";
+    buf_lit(&r->out, "{\"error\":");
+    buf_json(&r->out, str_of(text));
+    if (e && e->pointer[0]) {
+        buf_lit(&r->out, ",\"pointer\":");
+        buf_json(&r->out, str_of(e->pointer));
+    }
+    if (e && e->column)
+        buf_printf(&r->out, ",\"column\":%zu", e->column);
+    buf_lit(&r->out, "}\n");
+}
+
+void reply_error(struct request *r, unsigned status, const char *fmt, ...)
+{
+    char text[sizeof((struct err *)0)->text];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    reply_text(r, status, text, NULL);
+}
+
+void reply_err(struct request *r, const struct err *e)
+{
+    switch (e->kind) {
+    case ERR_INPUT: reply_text(r, 400, e->text, e); return;
+    case ERR_GONE: reply_text(r, 404, e->text, e); return;
+    case ERR_DENIED: reply_text(r, 403, e->text, e); return;
+    case ERR_FULL:
+        reply_header(r, "Retry-After", "1");
+        reply_text(r, 503, e->text, e);
+        return;
+    default: /* names of files and the like are for the operator only */
+        log_error("routes", "what=\"a request failed\" path=\"%.*s\" why=\"%s\"", STR_ARG(str_head(r->path, 200)),
+                  e->text);
+        reply_text(r, 500, "the server failed to do this; its log says why", NULL);
+    }
+}
+
+/* ---- exchanges ---- */
+
+static struct exchange *exchange_get(struct http *h)
+{
+    pthread_mutex_lock(&h->lock);
+    struct exchange *x = h->spare;
+    if (x) {
+        h->spare = x->next;
+        h->spare_n--;
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (!x) {
+        x = xcalloc(1, sizeof *x);
+        buf_init(&x->r.out, LIMIT_RESULT + KEEP_BYTES);
+    }
+    struct arena arena = x->r.arena;
+    struct buf body = x->r.body, out = x->r.out;
+    memset(x, 0, sizeof *x);
+    x->r = (struct request){.parts = h->parts, .status = 200, .type = "application/json", .started = clock_mono()};
+    x->r.arena = arena, x->r.body = body, x->r.out = out;
+    x->r.http = x;
+    x->h = h;
+    atomic_fetch_add(&h->active, 1);
+    return x;
+}
+
+static void exchange_free(struct exchange *x)
+{
+    arena_done(&x->r.arena);
+    buf_done(&x->r.body);
+    buf_done(&x->r.out);
+    free(x);
+}
+
+static void trim(struct buf *b)
+{
+    buf_reset(b);
+    if (b->cap > KEEP_BYTES)
+        buf_done(b);
+}
+
+static void exchange_put(struct exchange *x)
+{
+    struct http *h = x->h;
+    atomic_fetch_sub(&h->inflight, x->charged);
+    decode_done(&x->decode);
+    arena_reset(&x->r.arena);
+    trim(&x->r.body);
+    trim(&x->r.out);
+    pthread_mutex_lock(&h->lock);
+    bool keep = h->spare_n < SPARES;
+    if (keep) {
+        x->next = h->spare;
+        h->spare = x;
+        h->spare_n++;
+    }
+    pthread_mutex_unlock(&h->lock);
+    if (!keep)
+        exchange_free(x);
+    atomic_fetch_sub(&h->active, 1);
+}
+
+/* ---- replies ---- */
+
+static struct MHD_Response *response(struct exchange *x)
+{
+    struct request *r = &x->r;
+    bool cached = false;
+    str body = r->fixed.p ? r->fixed : buf_view(&r->out);
+    struct MHD_Response *m = MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT);
+    if (!m)
+        abort(); /* out of memory */
+    for (size_t i = 0; i < r->headers_n; i++) {
+        MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+        cached |= strcmp(r->headers[i].name, "Cache-Control") == 0;
+    }
+    if (r->status != 204 && r->status != 304)
+        MHD_add_response_header(m, "Content-Type", r->type);
+    MHD_add_response_header(m, "X-Content-Type-Options", "nosniff");
+    if (!cached)
+        MHD_add_response_header(m, "Cache-Control", "no-store");
+    if (x->close || atomic_load(&x->h->stopping))
+        MHD_add_response_header(m, "Connection", "close");
+    return m;
+}
+
+static void count_reply(struct exchange *x)
+{
+    unsigned class = x->r.status / 100;
+    atomic_fetch_add_explicit(&x->h->count.status[class < 6 ? class : 5], 1, memory_order_relaxed);
+    if (x->r.status == 429)
+        atomic_fetch_add(&x->h->count.over_quota, 1);
+    if (x->r.status == 503)
+        atomic_fetch_add(&x->h->count.busy, 1);
+}
+
+/* In the epoll thread. */
+static enum MHD_Result answer(struct exchange *x)
+{
+    if (x->r.out.full && !x->r.fixed.p)
+        reply_error(&x->r, 500, "the answer is larger than %u bytes", LIMIT_RESULT);
+    struct MHD_Response *m = response(x);
+    count_reply(x);
+    conn_enter(x->c, CONN_ANSWER);
+    enum MHD_Result rc = MHD_queue_response(x->mhd, x->r.status, m);
+    MHD_destroy_response(m);
+    return rc;
+}
+
+static const char *reason(unsigned status)
+{
+    return status == 413 ? "Content Too Large" : status == 503 ? "Service Unavailable" : "Bad Request";
+}
+
+/* Answers in the middle of a body, which the library cannot: the reply goes to the socket by hand, then it is closed.
+ * It fits the socket's buffer, which is empty now. */
+static enum MHD_Result cut(struct exchange *x)
+{
+    struct buf b = BUF_INIT(4096);
+    buf_printf(&b, "HTTP/1.1 %u %s\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n",
+               x->r.status, reason(x->r.status), x->r.out.n);
+    for (size_t i = 0; i < x->r.headers_n; i++)
+        buf_printf(&b, "%s: %s\r\n", x->r.headers[i].name, x->r.headers[i].value);
+    buf_lit(&b, "\r\n");
+    buf_str(&b, buf_view(&x->r.out));
+    if (x->h->tls && !x->r.local) {
+        const union MHD_ConnectionInfo *i = MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        (void)gnutls_record_send(i->tls_session, b.p, b.n);
+    } else {
+        (void)!send(x->c->fd, b.p, b.n, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    buf_done(&b);
+    count_reply(x);
+    x->c->linger = true;
+    return MHD_NO;
+}
+
+/* The handler that runs in this thread deferred its request; kept apart from the request, which may be gone by then. */
+static _Thread_local bool deferred;
+
+void http_defer(struct request *r)
+{
+    struct exchange *x = exchange_of(r);
+    assert(!deferred);
+    deferred = true;
+    if (x->route->flags & ROUTE_POOL)
+        return; /* suspended already */
+    atomic_fetch_add(&x->h->suspended, 1);
+    MHD_suspend_connection(x->mhd);
+}
+
+void http_finish(struct request *r)
+{
+    struct exchange *x = exchange_of(r);
+    struct http *h = x->h;
+    x->state = X_READY;
+    MHD_resume_connection(x->mhd); /* from here on x belongs to the epoll thread */
+    atomic_fetch_sub(&h->suspended, 1);
+}
+
+static void run_in_pool(void *item)
+{
+    struct exchange *x = item;
+    deferred = false;
+    x->route->run(&x->r);
+    if (!deferred)
+        http_finish(&x->r);
+}
+
+static enum MHD_Result run(struct exchange *x)
+{
+    conn_enter(x->c, CONN_RUN);
+    if (x->route->flags & ROUTE_POOL) {
+        atomic_fetch_add(&x->h->suspended, 1);
+        MHD_suspend_connection(x->mhd);
+        if (!pool_give(x->h->pool, x)) {
+            reply_err(&x->r, &(struct err){.kind = ERR_FULL, .text = "too many requests wait: try again"});
+            http_finish(&x->r);
+        }
+        return MHD_YES;
+    }
+    deferred = false;
+    x->route->run(&x->r);
+    if (deferred)
+        return MHD_YES;
+    x->state = X_READY;
+    return answer(x);
+}
+
+/* ---- bodies ---- */
+
+static void read_body_later(struct exchange *x, enum coding coding)
+{
+    const struct config *c = atomic_load(&x->r.parts->config);
+    size_t most = x->route->flags & ROUTE_BEACON ? LIMIT_BEACON : LIMIT_API;
+    x->body_max = most;
+    if (x->route->flags & ROUTE_BODY) {
+        x->body_max = c ? c->limits.body : LIMIT_BODY;
+        most = c ? c->limits.decoded : LIMIT_DECODED;
+    }
+    struct buf *b = &x->r.body;
+    if (b->cap > most)
+        buf_done(b);
+    b->max = most;
+    decode_init(&x->decode, coding);
+}
+
+static void too_large(struct exchange *x, const char *got)
+{
+    reply_error(&x->r, 413, "request body: expected at most %llu bytes, got %s", (unsigned long long)x->body_max, got);
+}
+
+/* Accounts for what x holds now. */
+static bool charge(struct exchange *x)
+{
+    size_t holds = x->r.body.cap + decode_memory(&x->decode), was = x->charged;
+    if (holds == was)
+        return true;
+    size_t all = atomic_fetch_add(&x->h->inflight, holds - was) + holds - was; /* modulo 2^64 when it shrank */
+    x->charged = holds;
+    return holds < was || all <= LIMIT_INFLIGHT;
+}
+
+static bool take_body(struct exchange *x, str piece)
+{
+    struct err e = {0};
+    x->got += piece.n;
+    atomic_store_explicit(&x->c->bytes, x->got, memory_order_relaxed);
+    if (x->got > x->body_max) {
+        too_large(x, "more");
+        return false;
+    }
+    if (decode_add(&x->decode, piece, &x->r.body, &e) < 0) {
+        reply_text(&x->r, e.kind == ERR_FULL ? 413 : 400, e.text, NULL);
+        return false;
+    }
+    if (!charge(x)) {
+        reply_err(&x->r,
+                  &(struct err){.kind = ERR_FULL, .text = "too many bytes of requests are under way: try again"});
+        return false;
+    }
+    return true;
+}
+
+/* ---- the head of a request ---- */
+
+/* `pattern` against a path that is still encoded: {} is one segment, a * at the end is the rest. */
+static bool match(const char *pattern, str path, str arg[4])
+{
+    size_t n = 0;
+    for (; *pattern; pattern++) {
+        if (*pattern == '*') {
+            arg[n] = path;
+            return true;
+        }
+        if (*pattern == '{') {
+            ptrdiff_t slash = str_chr(path, '/');
+            arg[n] = slash < 0 ? path : str_head(path, (size_t)slash);
+            if (arg[n].n == 0)
+                return false;
+            path = str_skip(path, arg[n++].n);
+            pattern++; /* the } */
+        } else if (path.n && *path.p == *pattern) {
+            path = str_skip(path, 1);
+        } else {
+            return false;
+        }
+    }
+    return path.n == 0;
+}
+
+static enum http_method method_read(const char *name)
+{
+    size_t i = 0;
+    while (i < HTTP_METHODS && strcmp(name, method_names[i]) != 0)
+        i++;
+    return (enum http_method)i;
+}
+
+/* Finds x->route; without one *allow lists the methods the path has, in words. */
+static void find_route(struct exchange *x, enum http_method wanted, char *allow, size_t allow_n)
+{
+    str arg[4] = {{0}};
+    size_t n = 0;
+    allow[0] = '\0';
+    for (size_t i = 0; i < routes_n; i++) {
+        const struct route *t = &routes[i];
+        if (!match(t->pattern, x->raw_path, arg))
+            continue;
+        if (t->method == wanted) {
+            x->route = t;
+            for (size_t k = 0; k < 4; k++)
+                x->r.arg[k] = decode_percent(&x->r.arena, arg[k], false);
+            return;
+        }
+        n += (size_t)snprintf(allow + n, allow_n - n, "%s%s", n ? ", " : "",
+                              t->method == HTTP_GET ? "GET, HEAD" : method_names[t->method]);
+        assert(n < allow_n);
+    }
+}
+
+static bool no_route(struct exchange *x, const char *method, const char *allow)
+{
+    struct request *r = &x->r;
+    if (r->method == HTTP_METHODS) {
+        reply_error(r, 501, "the method %.32s is not known here", method);
+    } else if (r->method == HTTP_OPTIONS && (allow[0] || str_eq(x->target, S("*")))) {
+        char all[128];
+        snprintf(all, sizeof all, "%s%sOPTIONS", allow, allow[0] ? ", " : "");
+        who_preflight(x, all);
+    } else if (allow[0]) {
+        reply_header(r, "Allow", "%s, OPTIONS", allow);
+        reply_error(r, 405, "%.*s takes %s, not %s", STR_ARG(str_head(r->path, 200)), allow, method);
+    } else {
+        reply_error(r, 404, "there is nothing at %.*s", STR_ARG(str_head(r->path, 200)));
+    }
+    return false;
+}
+
+/* What can be said about the body before its first byte. */
+static bool expect_body(struct exchange *x)
+{
+    struct request *r = &x->r;
+    struct err e = {0};
+    enum coding coding;
+    uint64_t n;
+    str length = http_header(r, "Content-Length"), expect = http_header(r, "Expect");
+    if (coding_read(http_header(r, "Content-Encoding"), &coding, &e) < 0) {
+        reply_error(r, 415, "%s", e.text);
+        return false;
+    }
+    read_body_later(x, coding);
+    if (str_u64(length, &n) && n > x->body_max) {
+        char got[32];
+        snprintf(got, sizeof got, "%llu", (unsigned long long)n);
+        too_large(x, got);
+        return false;
+    }
+    if (expect.p && !str_eq_nocase(expect, S("100-continue"))) {
+        reply_error(r, 417, "Expect: expected 100-continue, got \"%.*s\"", STR_ARG(str_head(expect, 100)));
+        return false;
+    }
+    if (atomic_load(&x->h->inflight) > LIMIT_INFLIGHT) {
+        reply_err(r, &(struct err){.kind = ERR_FULL, .text = "too many bytes of requests are under way: try again"});
+        return false;
+    }
+    return true;
+}
+
+/* True: go on to the body and the route. False: the reply is set. */
+static bool take_head(struct exchange *x, const char *url, const char *method, const char *version)
+{
+    struct request *r = &x->r;
+    char allow[128];
+    str rest = x->target;
+    r->method = method_read(method);
+    r->local = x->c->local;
+    r->tls = x->h->tls && !r->local;
+    memcpy(r->peer, x->c->peer, sizeof r->peer);
+    x->raw_path = str_cut(&rest, '?');
+    x->query = rest;
+    if (!guard_request(x, method, url, version))
+        return false;
+    str length = http_header(r, "Content-Length");
+    x->has_body = http_header(r, "Transfer-Encoding").p || (length.n && !str_eq(length, S("0")));
+    r->path = decode_percent(&r->arena, x->raw_path, false);
+    if (r->method < HTTP_METHODS)
+        atomic_fetch_add_explicit(&x->h->count.requests[r->method], 1, memory_order_relaxed);
+    find_route(x, r->method == HTTP_HEAD ? HTTP_GET : r->method, allow, sizeof allow);
+    if (!x->route)
+        return no_route(x, method, allow);
+    return who_asks(x) && expect_body(x);
+}
+
+/* ---- libmicrohttpd's callbacks, in its epoll threads ---- */
+
+static void *on_target(void *arg, const char *target, struct MHD_Connection *mhd)
+{
+    struct exchange *x = exchange_get(arg);
+    x->mhd = mhd;
+    x->c = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    x->target = arena_str(&x->r.arena, str_of(target));
+    if (atomic_load(&x->c->phase) == CONN_IDLE)
+        conn_enter(x->c, CONN_HEAD);
+    return x;
+}
+
+static enum MHD_Result first_call(struct exchange *x, const char *url, const char *method, const char *version)
+{
+    x->state = X_BODY;
+    atomic_store(&x->c->bytes, 0);
+    conn_enter(x->c, CONN_BODY);
+    if (take_head(x, url, method, version))
+        return MHD_YES;
+    x->refused = true;
+    if (!x->has_body && !x->close)
+        return MHD_YES; /* answered in the last call, which comes at once and keeps the connection */
+    x->close = true;
+    x->c->linger = true;
+    return answer(x);
+}
+
+static enum MHD_Result last_call(struct exchange *x)
+{
+    struct err e = {0};
+    if (x->state == X_READY || x->refused)
+        return answer(x);
+    if (decode_end(&x->decode, &x->r.body, &e) < 0) {
+        reply_text(&x->r, e.kind == ERR_FULL ? 413 : 400, e.text, NULL);
+        return answer(x);
+    }
+    return run(x);
+}
+
+static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *n, void **context)
+{
+    struct exchange *x = *context;
+    (void)arg, (void)mhd;
+    if (x->state == X_NEW)
+        return first_call(x, url, method, version);
+    if (*n == 0)
+        return last_call(x);
+    bool fine = take_body(x, str_n(data, *n));
+    *n = 0;
+    return fine ? MHD_YES : cut(x);
+}
+
+static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
+{
+    struct exchange *x = *context;
+    (void)arg, (void)mhd, (void)why;
+    if (!x)
+        return;
+    conn_enter(x->c, CONN_IDLE);
+    exchange_put(x);
+    *context = NULL;
+}
+
+static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode what)
+{
+    struct http *h = arg;
+    struct conn *c = *context;
+    if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+        if (c)
+            reaper_remove(h->reaper, c);
+        free(c);
+        return;
+    }
+    c = xcalloc(1, sizeof *c);
+    *context = c;
+    c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    const struct sockaddr *peer = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+    c->local = peer->sa_family == AF_UNIX;
+    peer_print(peer, c->peer);
+    conn_enter(c, CONN_HEAD);
+    reaper_add(h->reaper, c);
+}
+
+/* ---- start and stop ---- */
+
+/* Each connection is a descriptor: ask for as many as we may have. */
+static void raise_descriptors(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
+static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigned threads)
+{
+    struct MHD_OptionItem more[3] = {{MHD_OPTION_END, 0, NULL}};
+    size_t n = 0;
+    if (threads > 1)
+        more[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
+    if (tls)
+        more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)tls_callback, NULL};
+    more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
+                            fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS_PER_IP,
+                            MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+}
+
+static int start_tcp(struct http *h, const char *listen, char **ret_url, struct err *e)
+{
+    const struct config *c = atomic_load(&h->parts->config);
+    char *address;
+    if (c && c->tls_cert) {
+        if (http_reload_tls(h, c->tls_cert, c->tls_key, e) < 0)
+            return -1;
+        h->tls = true;
+    }
+    if (listen_tcp(listen, &h->tcp_fd, &address, e) < 0)
+        return -1;
+    h->tcp = start_daemon(h, h->tcp_fd, h->tls, EPOLL_THREADS);
+    if (!h->tcp) {
+        free(address);
+        return err_sys(e, "start the HTTP server on %s", listen);
+    }
+    if (asprintf(ret_url, "http%s://%s", h->tls ? "s" : "", address) < 0)
+        abort();
+    free(address);
+    return 0;
+}
+
+int http_start(struct parts *parts, const char *listen, const char *socket_path, struct http **ret, char **ret_url,
+               struct err *e)
+{
+    struct http *h = xcalloc(1, sizeof *h);
+    char *url = NULL;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    *h = (struct http){.parts = parts, .tcp_fd = -1, .local_fd = -1};
+    pthread_mutex_init(&h->lock, NULL);
+    raise_descriptors();
+    h->reaper = reaper_start();
+    h->pool = pool_new((unsigned)(cores > 0 ? cores : 1) + 2, WAITING_MAX, run_in_pool);
+    if (socket_path) {
+        if (listen_unix(socket_path, &h->local_fd, e) < 0)
+            goto fail;
+        h->socket_path = xstrdup(socket_path);
+        h->local = start_daemon(h, h->local_fd, false, 1);
+        if (!h->local) {
+            err_sys(e, "start the HTTP server on '%s'", socket_path);
+            goto fail;
+        }
+    }
+    if (listen && start_tcp(h, listen, &url, e) < 0)
+        goto fail;
+    *ret = h;
+    if (ret_url)
+        *ret_url = url;
+    else
+        free(url);
+    return 0;
+fail:
+    http_stop(h);
+    return -1;
+}
+
+int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e)
+{
+    struct tls *t;
+    (void)h;
+    if (tls_new(cert, key, &t, e) < 0)
+        return -1;
+    tls_use(t);
+    return 0;
+}
+
+/* Deferred requests get as long as they need, since whoever holds one will touch it; the others five seconds. */
+static void wait_for_exchanges(struct http *h)
+{
+    for (int ms = 0; atomic_load(&h->suspended) > 0 || (atomic_load(&h->active) > 0 && ms < 5000); ms += 5) {
+        if (ms == 10000)
+            log_warn("http", "what=\"stopping: requests are still waited for\" n=%zu", atomic_load(&h->suspended));
+        usleep(5000);
+    }
+}
+
+static void stop_daemon(struct MHD_Daemon *d, int fd)
+{
+    if (d)
+        MHD_stop_daemon(d);
+    if (fd >= 0)
+        close(fd);
+}
+
+void http_stop(struct http *h)
+{
+    if (!h)
+        return;
+    atomic_store(&h->stopping, true);
+    if (h->tcp)
+        MHD_quiesce_daemon(h->tcp);
+    if (h->local)
+        MHD_quiesce_daemon(h->local);
+    wait_for_exchanges(h);
+    stop_daemon(h->tcp, h->tcp_fd);
+    stop_daemon(h->local, h->local_fd);
+    pool_free(h->pool);
+    reaper_stop(h->reaper);
+    if (h->socket_path)
+        (void)unlink(h->socket_path);
+    free(h->socket_path);
+    for (struct exchange *x = h->spare, *next; x; x = next) {
+        next = x->next;
+        exchange_free(x);
+    }
+    if (h->tls)
+        tls_use(NULL);
+    pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+void http_get_stats(struct http *h, struct http_stats *ret)
+{
+    *ret = (struct http_stats){.refused_guard = atomic_load(&h->count.guard),
+                               .over_quota = atomic_load(&h->count.over_quota),
+                               .busy = atomic_load(&h->count.busy),
+                               .inflight_bytes = atomic_load(&h->inflight)};
+    for (size_t i = 0; i < HTTP_METHODS; i++)
+        ret->requests[i] = atomic_load(&h->count.requests[i]);
+    for (size_t i = 0; i < 6; i++)
+        ret->status[i] = atomic_load(&h->count.status[i]);
+    reaper_count(h->reaper, &ret->connections, &ret->reaped);
+}
