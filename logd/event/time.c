@@ -112,7 +112,7 @@ static int read_rfc3339(str text, nsec *ret, int *ret_digits, struct err *e)
 }
 
 /* A JSON number as digits and a power of ten: value = ±digits × 10^-scale. False: not a number, or too large. Digits of
- * a fraction past the 18th in all are cut off. */
+ * a fraction past 18 or 19 in all are cut off. */
 static bool decimal(str text, int64_t *ret, int *ret_scale)
 {
     int64_t v = 0, exponent = 0;
@@ -126,7 +126,7 @@ static bool decimal(str text, int64_t *ret, int *ret_scale)
             point = true;
             continue;
         }
-        if (point && v >= 100000000000000000)
+        if (point && v > 900000000000000000)
             continue;
         if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text.p[i] - '0', &v))
             return false;
