@@ -43,9 +43,12 @@ struct event_source { /* who posts: constant for one request */
     bool browser;     /* a browser key: severity is capped at error, field trust=browser is set */
     str ip;           /* sender's address, for browser events without one; absent: not filled in */
     usec future_limit; /* events later than now + this are refused; 0: one day */
+    /* Limits, 0: the one of base/limits.h. Fields cannot be raised past it, depth not past JSON_DEPTH_MAX. */
+    uint32_t max_event, max_fields, max_depth, max_events;
 };
 /* `object` starts at a '{'; *ret_n is how many bytes of it the value took, also on failure as far as it was read.
- * Adds one line to b (body, ids, events, t_min, t_max), or nothing. ERR_INPUT with e->pointer on a bad event. */
+ * Adds one line to b (body, ids, events, accepted, t_min, t_max), or nothing. ERR_INPUT with e->pointer on a bad event;
+ * ERR_FULL: the batch has no room for more. */
 int event_add(struct event_writer *w, const struct event_source *src, str object, struct batch *b, size_t *ret_n,
               struct err *e) MUST_CHECK;
 

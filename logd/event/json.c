@@ -218,12 +218,27 @@ static enum json_kind open(struct json *j, struct json_token *t, const char *p, 
     return array ? J_ARRAY : J_OBJECT;
 }
 
+/* What Python and JavaScript write for numbers that JSON has not. */
+static enum json_kind not_a_number(struct json *j, struct json_token *t, const char *p)
+{
+    static const str words[] = {S("NaN"), S("Infinity"), S("-Infinity")};
+    for (size_t i = 0; j->nan && i < LENGTH(words); i++)
+        if (str_starts((str){p, (size_t)(j->end - p)}, words[i])) {
+            t->raw = (str){p, words[i].n};
+            j->p = p + words[i].n;
+            j->after = true;
+            return J_STRING;
+        }
+    return fail(j, p, "a value");
+}
+
 static enum json_kind value(struct json *j, struct json_token *t, const char *p)
 {
     const char *from = p;
     enum json_kind kind;
     t->flags = 0;
-    switch (peek(p, j->end)) {
+    char c = peek(p, j->end);
+    switch (c) {
     case '"':
         from = p + 1;
         p = string(j, from, &t->flags);
@@ -238,18 +253,12 @@ static enum json_kind value(struct json *j, struct json_token *t, const char *p)
     case 't': kind = J_TRUE, p = literal(j, p, S("true")); break;
     case 'f': kind = J_FALSE, p = literal(j, p, S("false")); break;
     case 'n': kind = J_NULL, p = literal(j, p, S("null")); break;
-    case '-':
-    case '0':
-    case '1':
-    case '2':
-    case '3':
-    case '4':
-    case '5':
-    case '6':
-    case '7':
-    case '8':
-    case '9': kind = J_NUMBER, p = number(j, p); break;
-    default: return fail(j, p, "a value");
+    default:
+        if (c != '-' && (unsigned char)(c - '0') > 9)
+            return not_a_number(j, t, p);
+        kind = J_NUMBER, p = number(j, p);
+        if (UNLIKELY(!p && j->nan && c == '-'))
+            return not_a_number(j, t, from);
     }
     if (UNLIKELY(!p))
         return J_ERROR;
@@ -517,5 +526,19 @@ void json_encode(struct buf *b, str text)
         else
             buf_add(b, (char[]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
         p++;
+    }
+}
+
+bool json_plain(str text)
+{
+    const char *p = text.p, *end = p + text.n;
+    for (;;) {
+        p = plain_run(p, end);
+        if (p == end)
+            return true;
+        size_t n = (unsigned char)*p < 0x80 ? 0 : utf8_len(p, (size_t)(end - p));
+        if (n == 0)
+            return false;
+        p += n;
     }
 }

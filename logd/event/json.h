@@ -32,6 +32,7 @@ enum { JSON_DEPTH_MAX = 1024 };
 struct json {
     const char *start, *p, *end;              /* p: the next byte to read */
     uint32_t depth, max_depth;                /* open objects and arrays now, and at most */
+    bool nan;                                 /* NaN, Infinity and -Infinity are taken too, as texts */
     bool after;                               /* a value came before at this depth: a comma or the close must follow */
     const char *expected;                     /* after J_ERROR: what should have stood at p */
     uint64_t arrays[JSON_DEPTH_MAX / 64 + 1]; /* bit d: what is open at depth d is an array */
@@ -61,5 +62,7 @@ static inline size_t json_decoded_max(size_t raw, unsigned flags) { return flags
 size_t json_decode(str raw, char *out);
 /* `text` as it stands between quotes. Invalid UTF-8 becomes U+FFFD. */
 void json_encode(struct buf *b, str text);
+/* `text` stands between quotes as it is. */
+bool json_plain(str text);
 
 #endif
