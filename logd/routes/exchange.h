@@ -110,6 +110,10 @@ struct exchange {
     struct exchange *next; /* in the free list */
 };
 
+/* reply.c: `s` without its %XX, and with blanks for + if `plus`; into `a` when something changed. */
+str decode_percent(struct arena *a, str s, bool plus);
+/* An error with an exact text; e (may be NULL) gives pointer and column. */
+void reply_text(struct request *r, unsigned status, const char *text, const struct err *e);
 /* guard.c: false when the request must be refused; the reply is set, and close. */
 bool guard_request(struct exchange *x, const char *method, const char *url, const char *version);
 /* who.c: who asks and may he? Fills r->who, r->peer, CORS headers; false: refused, the reply is set. */

@@ -14,14 +14,6 @@ static bool is_token(str s)
     return s.n > 0;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static const char *check_target(str target, str method)
 {
     if (str_eq(target, S("*")) && str_eq(method, S("OPTIONS")))

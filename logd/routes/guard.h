@@ -29,4 +29,13 @@ struct guard {
 /* NULL, or one sentence that says why not, and the status to refuse it with. */
 const char *guard_check(const struct guard *g, unsigned *ret_status) MUST_CHECK;
 
+/* 0-15, -1: not one */
+static inline int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 #endif

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
-#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,119 +14,6 @@
 enum { KEEP_BYTES = 1 << 20, SPARES = 256, EPOLL_THREADS = 2, WAITING_MAX = 512 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-
-/* ---- what a handler may ask and say ---- */
-
-static struct exchange *exchange_of(struct request *r) { return r->http; }
-
-str http_header(struct request *r, const char *name)
-{
-    const char *value;
-    size_t n;
-    if (MHD_lookup_connection_value_n(exchange_of(r)->mhd, MHD_HEADER_KIND, name, strlen(name), &value, &n) != MHD_YES)
-        return (str){0};
-    return (str){value ? value : "", n};
-}
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* The guard has seen that each % has its digits. */
-static str decode_percent(struct arena *a, str s, bool plus)
-{
-    if (str_chr(s, '%') < 0 && !(plus && str_chr(s, '+') >= 0))
-        return s;
-    char *out = arena_alloc(a, s.n);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] == '%' && i + 2 < s.n) {
-            out[n++] = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
-            i += 2;
-        } else {
-            out[n++] = plus && s.p[i] == '+' ? ' ' : s.p[i];
-        }
-    return (str){out, n};
-}
-
-str http_param(struct request *r, const char *name)
-{
-    str query = exchange_of(r)->query;
-    while (query.p) {
-        str value = str_cut(&query, '&');
-        str key = str_cut(&value, '=');
-        if (str_eq(decode_percent(&r->arena, key, true), str_of(name)))
-            return value.p ? decode_percent(&r->arena, value, true) : S("");
-    }
-    return (str){0};
-}
-
-void reply_header(struct request *r, const char *name, const char *fmt, ...)
-{
-    va_list ap;
-    char *value = NULL;
-    va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
-    va_end(ap);
-    assert(n >= 0 && r->headers_n < LENGTH(r->headers));
-    value = arena_alloc(&r->arena, (size_t)n + 1);
-    va_start(ap, fmt);
-    vsnprintf(value, (size_t)n + 1, fmt, ap);
-    va_end(ap);
-    for (char *c = value; *c; c++) /* a line break would begin a header of the sender's choice */
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = ' ';
-    r->headers[r->headers_n].name = name;
-    r->headers[r->headers_n++].value = value;
-}
-
-static void reply_text(struct request *r, unsigned status, const char *text, const struct err *e)
-{
-    buf_reset(&r->out);
-    r->fixed = (str){0};
-    r->status = status;
-    r->type = "application/json";
-    buf_lit(&r->out, "{\"error\":");
-    buf_json(&r->out, str_of(text));
-    if (e && e->pointer[0]) {
-        buf_lit(&r->out, ",\"pointer\":");
-        buf_json(&r->out, str_of(e->pointer));
-    }
-    if (e && e->column)
-        buf_printf(&r->out, ",\"column\":%zu", e->column);
-    buf_lit(&r->out, "}\n");
-}
-
-void reply_error(struct request *r, unsigned status, const char *fmt, ...)
-{
-    char text[sizeof((struct err *)0)->text];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    reply_text(r, status, text, NULL);
-}
-
-void reply_err(struct request *r, const struct err *e)
-{
-    switch (e->kind) {
-    case ERR_INPUT: reply_text(r, 400, e->text, e); return;
-    case ERR_GONE: reply_text(r, 404, e->text, e); return;
-    case ERR_DENIED: reply_text(r, 403, e->text, e); return;
-    case ERR_FULL:
-        reply_header(r, "Retry-After", "1");
-        reply_text(r, 503, e->text, e);
-        return;
-    default: /* names of files and the like are for the operator only */
-        log_error("routes", "what=\"a request failed\" path=\"%.*s\" why=\"%s\"", STR_ARG(str_head(r->path, 200)),
-                  e->text);
-        reply_text(r, 500, "the server failed to do this; its log says why", NULL);
-    }
-}
 
 /* ---- exchanges ---- */
 
@@ -271,7 +157,7 @@ static _Thread_local bool deferred;
 
 void http_defer(struct request *r)
 {
-    struct exchange *x = exchange_of(r);
+    struct exchange *x = r->http;
     assert(!deferred);
     deferred = true;
     if (x->route->flags & ROUTE_POOL)
@@ -282,7 +168,7 @@ void http_defer(struct request *r)
 
 void http_finish(struct request *r)
 {
-    struct exchange *x = exchange_of(r);
+    struct exchange *x = r->http;
     struct http *h = x->h;
     x->state = X_READY;
     MHD_resume_connection(x->mhd); /* from here on x belongs to the epoll thread */

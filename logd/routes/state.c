@@ -1,11 +1,292 @@
-#include "routes/resources.h"
+/* routes/state.c - how the server is: /healthz, /metrics, /v1/status. Reads counters that others keep; no state here. */
+#include "base/buf.h" /* first: the headers below lean on it */
+#include "archive/archive.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "fold.h"
+#include "journal/journal.h"
+#include "notify/notify.h"
 #include "parts.h"
+#include "routes/post.h"
+#include "routes/resources.h"
+#include "store/store.h"
+
+struct state {
+    struct journal_stats journal;
+    struct store_stats store;
+    struct fold_stats fold;
+    struct mailer_stats mail;
+    struct archive_stats archive;
+    struct http_stats http;
+};
+
+static void read_state(struct parts *p, struct state *s)
+{
+    *s = (struct state){0};
+    journal_stats(p->journal, &s->journal);
+    store_stats(p->store, &s->store);
+    http_get_stats(p->http, &s->http);
+    if (p->fold)
+        fold_get_stats(p->fold, &s->fold);
+    if (p->mailer)
+        mailer_get_stats(p->mailer, &s->mail);
+    if (p->archive)
+        archive_get_stats(p->archive, &s->archive);
+}
 
 void get_health(struct request *r)
 {
-    if (r->parts->fatal[0] == '\0' && !r->parts->stopping) {
-        buf_lit(&r->out, "{\"status\":\"ok\"}\n");
+    struct parts *p = r->parts;
+    struct journal_stats j;
+    if (p->fatal[0]) {
+        reply_error(r, 503, "%s", p->fatal);
         return;
     }
-    reply_error(r, 503, "%s", r->parts->fatal[0] ? r->parts->fatal : "the server is stopping");
+    if (p->stopping) {
+        reply_error(r, 503, "the server is stopping");
+        return;
+    }
+    journal_stats(p->journal, &j);
+    if (j.disk_low)
+        reply_error(r, 503, "the disk is nearly full: nothing is taken until space is free");
+    else
+        buf_lit(&r->out, "{\"status\":\"ok\"}\n");
+}
+
+/* ---- /metrics ---- */
+
+static void family(struct buf *b, const char *name, const char *type, const char *help)
+{
+    buf_printf(b, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void one(struct buf *b, const char *name, const char *type, const char *help, double value)
+{
+    family(b, name, type, help);
+    buf_printf(b, "%s %.17g\n", name, value);
+}
+
+/* {app="shop"}; text in label values is escaped as Prometheus wants it */
+static void label(struct buf *b, const char *name, str value)
+{
+    buf_printf(b, "%s=\"", name);
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '"' || value.p[i] == '\\')
+            buf_byte(b, '\\');
+        if (value.p[i] == '\n')
+            buf_lit(b, "\\n");
+        else
+            buf_byte(b, value.p[i]);
+    }
+    buf_byte(b, '"');
+}
+
+/* One line for each app that has posted. */
+static void by_app(struct buf *b, struct auth *a, const char *name, const char *more, size_t offset)
+{
+    for (uint32_t app = 0; app < POST_APPS; app++) {
+        const struct post_count *c = &post_counts[app];
+        const _Atomic uint64_t *value = (const _Atomic uint64_t *)(const void *)((const char *)c + offset);
+        char app_name[LIMIT_APP + 1] = "others";
+        if (!c->accepted && !c->rejected[POST_INVALID] && !c->rejected[POST_QUOTA] && !c->rejected[POST_FULL])
+            continue;
+        if (app < POST_APPS - 1 && !auth_app_name(a, app, app_name))
+            snprintf(app_name, sizeof app_name, "%u", app);
+        buf_printf(b, "%s{", name);
+        label(b, "app", str_of(app_name));
+        buf_printf(b, "%s} %llu\n", more, (unsigned long long)atomic_load(value));
+    }
+}
+
+static void event_metrics(struct buf *b, struct auth *a)
+{
+    family(b, "logd_events_accepted_total", "counter", "Events taken with 200: stored and duplicates.");
+    by_app(b, a, "logd_events_accepted_total", "", offsetof(struct post_count, accepted));
+    family(b, "logd_events_stored_total", "counter", "Events written to the journal.");
+    by_app(b, a, "logd_events_stored_total", "", offsetof(struct post_count, stored));
+    family(b, "logd_events_duplicate_total", "counter", "Events that were there already.");
+    by_app(b, a, "logd_events_duplicate_total", "", offsetof(struct post_count, duplicate));
+    family(b, "logd_events_rejected_total", "counter", "Events that were refused, by reason.");
+    for (size_t i = 0; i < POST_REASONS; i++) {
+        char more[64];
+        snprintf(more, sizeof more, ",reason=\"%s\"", post_reason_names[i]);
+        by_app(b, a, "logd_events_rejected_total", more, offsetof(struct post_count, rejected) + i * sizeof(uint64_t));
+    }
+}
+
+static void http_metrics(struct buf *b, const struct http_stats *h)
+{
+    static const char *const methods[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    family(b, "logd_http_requests_total", "counter", "Requests, by method.");
+    for (size_t i = 0; i < HTTP_METHODS; i++)
+        buf_printf(b, "logd_http_requests_total{method=\"%s\"} %llu\n", methods[i], (unsigned long long)h->requests[i]);
+    family(b, "logd_http_responses_total", "counter", "Replies, by class of status.");
+    for (size_t i = 2; i < 6; i++)
+        buf_printf(b, "logd_http_responses_total{class=\"%zuxx\"} %llu\n", i, (unsigned long long)h->status[i]);
+    family(b, "logd_http_refused_total", "counter", "Requests refused before their work began, by reason.");
+    buf_printf(b, "logd_http_refused_total{reason=\"malformed\"} %llu\n", (unsigned long long)h->refused_guard);
+    buf_printf(b, "logd_http_refused_total{reason=\"slow\"} %llu\n", (unsigned long long)h->reaped);
+    buf_printf(b, "logd_http_refused_total{reason=\"quota\"} %llu\n", (unsigned long long)h->over_quota);
+    buf_printf(b, "logd_http_refused_total{reason=\"busy\"} %llu\n", (unsigned long long)h->busy);
+    one(b, "logd_http_connections", "gauge", "Open connections.", (double)h->connections);
+    one(b, "logd_http_inflight_bytes", "gauge", "Bytes of requests between first byte and answer.",
+        (double)h->inflight_bytes);
+}
+
+static void storage_metrics(struct buf *b, const struct journal_stats *j, const struct store_stats *s)
+{
+    one(b, "logd_journal_batches_total", "counter", "Batches written.", (double)j->batches);
+    one(b, "logd_journal_events_total", "counter", "Events written.", (double)j->events);
+    one(b, "logd_journal_syncs_total", "counter", "Times the disk was waited for.", (double)j->syncs);
+    one(b, "logd_journal_last_sync_seconds", "gauge", "How long the last sync took.", (double)j->sync_us_last / 1e6);
+    one(b, "logd_journal_queue_batches", "gauge", "Batches that wait for a sync.", (double)j->queued_batches);
+    one(b, "logd_journal_queue_bytes", "gauge", "Bytes that wait for a sync.", (double)j->queued_bytes);
+    one(b, "logd_journal_files", "gauge", "Files of the journal.", (double)j->files);
+    one(b, "logd_journal_bytes", "gauge", "Bytes of the journal on disk.", (double)j->bytes);
+    one(b, "logd_journal_corrupt_records_total", "counter", "Records that could not be read and were skipped.",
+        (double)j->corrupt_records);
+    one(b, "logd_journal_position", "gauge", "Number of the last durable record.", (double)j->last_seq);
+    one(b, "logd_disk_low", "gauge", "1 while the disk is nearly full and nothing is taken.", j->disk_low);
+    one(b, "logd_store_segments", "gauge", "Sealed segments.", (double)s->segments);
+    one(b, "logd_store_segment_bytes", "gauge", "Bytes of sealed segments on disk.", (double)s->segment_bytes);
+    one(b, "logd_store_segment_events", "gauge", "Events in sealed segments.", (double)s->segment_events);
+    one(b, "logd_store_raw_bytes", "gauge", "Bytes of the events in sealed segments before compression.",
+        (double)s->raw_bytes);
+    one(b, "logd_store_head_events", "gauge", "Events in memory, not sealed yet.", (double)s->head_events);
+    one(b, "logd_store_head_bytes", "gauge", "Bytes of events in memory, not sealed yet.", (double)s->head_bytes);
+    one(b, "logd_store_removed_segments_total", "counter", "Segments removed by retention.",
+        (double)s->removed_segments);
+    one(b, "logd_store_corrupt_blocks_total", "counter", "Damaged blocks met.", (double)s->corrupt_blocks);
+}
+
+static void follower_metrics(struct buf *b, const struct parts *p, const struct state *s)
+{
+    family(b, "logd_follower_position", "gauge", "Number of the last record a follower has applied.");
+    buf_printf(b, "logd_follower_position{follower=\"store\"} %llu\n", (unsigned long long)s->store.sealed_seq);
+    if (p->fold) {
+        buf_printf(b, "logd_follower_position{follower=\"rules\"} %llu\n", (unsigned long long)s->fold.position);
+        if (p->archive)
+            buf_printf(b, "logd_follower_position{follower=\"archive\"} %llu\n",
+                       (unsigned long long)s->archive.position);
+        family(b, "logd_signals", "gauge", "Signals of all times, by where they ended.");
+        buf_printf(b, "logd_signals{outcome=\"mailed\"} %llu\n", (unsigned long long)s->fold.mailed);
+        buf_printf(b, "logd_signals{outcome=\"digested\"} %llu\n", (unsigned long long)s->fold.digested);
+        buf_printf(b, "logd_signals{outcome=\"suppressed\"} %llu\n", (unsigned long long)s->fold.suppressed);
+        buf_printf(b, "logd_signals{outcome=\"pending\"} %llu\n", (unsigned long long)s->fold.pending);
+    }
+    if (p->mailer) {
+        one(b, "logd_mails_sent_total", "counter", "Mails that were taken by the server.", (double)s->mail.sent);
+        one(b, "logd_mails_failed_total", "counter", "Mails that were given up.", (double)s->mail.failed);
+        one(b, "logd_mails_retried_total", "counter", "Attempts that will be repeated.", (double)s->mail.retried);
+        one(b, "logd_mails_queued", "gauge", "Mails that wait.", (double)s->mail.queued);
+    }
+    if (p->archive) {
+        one(b, "logd_archive_lag_seconds", "gauge", "Age of the oldest record that is not archived.",
+            (double)s->archive.lag_us / 1e6);
+        one(b, "logd_archive_objects", "gauge", "Objects in the archive.", (double)s->archive.objects);
+        one(b, "logd_archive_bytes", "gauge", "Bytes in the archive.", (double)s->archive.bytes);
+        one(b, "logd_archive_ships_total", "counter", "Times something was shipped.", (double)s->archive.ships);
+        one(b, "logd_archive_failures_total", "counter", "Times shipping failed.", (double)s->archive.failures);
+        one(b, "logd_archive_fenced", "gauge", "1 when another server took the archive over.", s->archive.fenced);
+    }
+}
+
+static double resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%*u %lu", &pages) != 1)
+        pages = 0;
+    if (f)
+        fclose(f);
+    return (double)pages * 4096;
+}
+
+void get_metrics(struct request *r)
+{
+    struct parts *p = r->parts;
+    struct state s;
+    struct buf *b = &r->out;
+    read_state(p, &s);
+    family(b, "logd_build_info", "gauge", "Always 1; the version is its label.");
+    buf_lit(b, "logd_build_info{version=\"" LOGD_VERSION "\"} 1\n");
+    one(b, "logd_start_time_seconds", "gauge", "When the server started, in seconds since 1970.",
+        (double)p->started / 1e6);
+    one(b, "process_resident_memory_bytes", "gauge", "Memory the server holds.", resident_bytes());
+    event_metrics(b, p->auth);
+    http_metrics(b, &s.http);
+    storage_metrics(b, &s.journal, &s.store);
+    follower_metrics(b, p, &s);
+    r->type = "text/plain; version=0.0.4; charset=utf-8";
+}
+
+/* ---- /v1/status ---- */
+
+static void add_time(struct buf *b, const char *name, usec t)
+{
+    char text[TIME_TEXT_MAX];
+    time_print(t * NSEC_PER_USEC, 6, text);
+    if (t)
+        buf_printf(b, "\"%s\":\"%s\",", name, text);
+    else
+        buf_printf(b, "\"%s\":null,", name);
+}
+
+static void add_counts(struct buf *b)
+{
+    uint64_t accepted = 0, stored = 0, duplicate = 0, rejected[POST_REASONS] = {0};
+    for (size_t app = 0; app < POST_APPS; app++) {
+        accepted += post_counts[app].accepted;
+        stored += post_counts[app].stored;
+        duplicate += post_counts[app].duplicate;
+        for (size_t i = 0; i < POST_REASONS; i++)
+            rejected[i] += post_counts[app].rejected[i];
+    }
+    buf_printf(b, "\"accepted\":%llu,\"stored\":%llu,\"duplicate\":%llu,\"rejected\":{", (unsigned long long)accepted,
+               (unsigned long long)stored, (unsigned long long)duplicate);
+    for (size_t i = 0; i < POST_REASONS; i++)
+        buf_printf(b, "%s\"%s\":%llu", i ? "," : "", post_reason_names[i], (unsigned long long)rejected[i]);
+    buf_lit(b, "},");
+}
+
+/* Reception times. Accepted is durable, but for what waits for its sync right now. */
+static void add_positions(struct buf *b, struct parts *p, const struct state *s)
+{
+    usec durable = s->journal.last_recv_us;
+    add_time(b, "accepted_through", s->journal.queued_batches ? atomic_load(&p->last_stamp) : durable);
+    add_time(b, "durable_through", durable);
+    if (!p->archive)
+        add_time(b, "archived_through", 0);
+    else if (s->archive.position >= s->journal.last_seq)
+        add_time(b, "archived_through", durable);
+    else
+        add_time(b, "archived_through", clock_now() - s->archive.lag_us);
+    buf_printf(b, "\"positions\":{\"journal\":%llu,\"store\":%llu,\"rules\":%llu,\"archive\":%llu},",
+               (unsigned long long)s->journal.last_seq, (unsigned long long)s->store.sealed_seq,
+               (unsigned long long)s->fold.position, (unsigned long long)s->archive.position);
+}
+
+void get_status(struct request *r)
+{
+    struct parts *p = r->parts;
+    struct state s;
+    struct buf *b = &r->out;
+    read_state(p, &s);
+    buf_lit(b, "{\"version\":\"" LOGD_VERSION "\",");
+    add_time(b, "started", p->started);
+    add_positions(b, p, &s);
+    buf_printf(b, "\"queues\":{\"journal_batches\":%zu,\"journal_bytes\":%zu,\"requests_bytes\":%zu,\"mails\":%llu},",
+               s.journal.queued_batches, s.journal.queued_bytes, s.http.inflight_bytes,
+               (unsigned long long)s.mail.queued);
+    add_counts(b);
+    buf_printf(b, "\"dropped\":{\"corrupt_records\":%llu,\"corrupt_blocks\":%llu},",
+               (unsigned long long)s.journal.corrupt_records, (unsigned long long)s.store.corrupt_blocks);
+    buf_printf(b, "\"signals\":{\"mailed\":%llu,\"digested\":%llu,\"suppressed\":%llu,\"pending\":%llu},",
+               (unsigned long long)s.fold.mailed, (unsigned long long)s.fold.digested,
+               (unsigned long long)s.fold.suppressed, (unsigned long long)s.fold.pending);
+    buf_printf(b, "\"bytes\":{\"journal\":%llu,\"segments\":%llu,\"head\":%llu,\"archive\":%llu},",
+               (unsigned long long)s.journal.bytes, (unsigned long long)s.store.segment_bytes,
+               (unsigned long long)s.store.head_bytes, (unsigned long long)s.archive.bytes);
+    add_time(b, "duplicates_known_from", s.journal.window_from);
+    buf_printf(b, "\"disk_low\":%s}\n", s.journal.disk_low ? "true" : "false");
 }

@@ -89,11 +89,8 @@ static bool by_key(struct exchange *x, str key, bool in_url)
     struct err e = {0};
     str origin = http_header(r, "Origin");
     if (auth_key(a, key, origin, clock_now(), &r->who, &e) < 0) {
-        struct principal other;
         r->who = (struct principal){0};
-        if (origin.p && auth_key(a, key, (str){0}, clock_now(), &other, &(struct err){0}) == 0)
-            return refuse(x, 403, e.text);
-        return refuse(x, 401, e.text);
+        return refuse(x, e.kind == ERR_INPUT ? 403 : 401, e.text);
     }
     if (in_url && r->who.role != ROLE_BROWSER) {
         r->who = (struct principal){0};
