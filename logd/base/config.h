@@ -1,8 +1,12 @@
 /* base/config.h - logd.yaml (contract 13) as one immutable object; a reload is a new one, swapped in whole.
  *
  * Every key may also come from the environment as LOGD_SECTION_KEY (LOGD_LISTEN, LOGD_MAIL_URL, LOGD_ARCHIVE_EVERY …),
- * which wins over the file; `--data` and `--listen` win over both. Secrets may be {file: PATH} or {env: NAME}. An unknown
- * key is an error with file, line, column and the nearest known name. */
+ * which wins over the file; `--data` and `--listen` win over both. An empty variable counts as none. Lists are comma
+ * separated there, or a list or map in YAML or JSON. Any value may be {file: PATH} or {env: NAME}. An unknown key is an
+ * error with file, line, column and the nearest known name; so is each value that cannot work, told here and not by the
+ * part that would trip over it. The keys and their defaults stand in one table in config.c; `man logd.conf`.
+ *
+ * Owner   whoever loaded it; read by any thread. */
 #ifndef BASE_CONFIG_H
 #define BASE_CONFIG_H
 
@@ -11,31 +15,62 @@
 
 struct config_recipient {
     char *email;
-    int min;            /* 1-5: mails of this rank and above; default 3 */
-    int digest_minute;  /* minute of the day of the daily digest, local time; default 8:30 */
-    char *timezone;     /* "UTC" */
+    int min;           /* 1-5: mails of this rank and above; default 3 */
+    int digest_minute; /* minute of the day of the daily digest, local time; default 8:30 */
+    char *timezone;    /* "UTC"; a name that the system's zoneinfo has */
 };
-struct config_app_keep { char *app; usec keep; uint64_t bytes; };
-struct config_listener { char *udp, *tcp, *app; }; /* addresses, NULL: off */
+struct config_app_keep {
+    char *app;
+    usec keep;      /* 0: as retention.days */
+    uint64_t bytes; /* 0: no limit of its own */
+};
+struct config_listener {
+    char *udp, *tcp; /* "127.0.0.1:5514", "[::1]:5514"; NULL: off */
+    char *app;       /* what its events belong to; "syslog", "gelf" … */
+};
 struct config {
-    char *file;         /* NULL: none was read */
-    char *listen;       /* "127.0.0.1:5080" */
-    char *data;         /* "./logd-data" */
+    char *file;               /* NULL: none was read */
+    char *listen;             /* "127.0.0.1:5080" */
+    char *data;               /* "./logd-data" */
     char *tls_cert, *tls_key; /* both or neither */
-    char *url;          /* as people reach it; NULL: http(s)://listen */
-    uint64_t memory;    /* 512 MiB */
-    char **proxies; size_t proxies_n;     /* addresses or CIDR whose X-Forwarded-For is believed */
+    char *url;                /* as people reach it, no slash at its end; NULL: http(s)://listen */
+    uint64_t memory;          /* 512 MiB */
+    char **proxies;           /* addresses or CIDR whose X-Forwarded-For is believed */
+    size_t proxies_n;
     struct config_listener syslog, gelf, forward, statsd;
-    struct { char *url, *from, *user, *password; } mail; /* url NULL: no mail */
-    struct config_recipient *recipients; size_t recipients_n;
-    struct { usec keep; uint64_t bytes; struct config_app_keep *apps; size_t apps_n; } retention; /* 30 days; 0 bytes: no limit */
-    struct { char *url, *endpoint, *region, *access_key, *secret_key; usec every; } archive;     /* url NULL: none; every 60 s */
-    struct { uint64_t body, decoded, event; uint32_t fields, depth, events; } limits;            /* limits: of contract 3 */
-    char *store;        /* "local" */
-    char **rules; size_t rules_n; /* glob patterns, relative ones beside the config file */
+    struct {
+        char *url;             /* smtp:// smtps:// sendmail: maildir:; NULL: no mail */
+        char *from;            /* given with url; a bare address */
+        char *user, *password; /* both or neither */
+    } mail;
+    struct config_recipient *recipients;
+    size_t recipients_n;
+    struct {
+        usec keep;      /* 30 days */
+        uint64_t bytes; /* 0: no limit */
+        struct config_app_keep *apps;
+        size_t apps_n;
+    } retention;
+    struct {
+        char *url;                     /* s3://BUCKET/PREFIX or file:///DIR; NULL: none */
+        char *endpoint;                /* NULL: Amazon's of the region */
+        char *region;                  /* "us-east-1" */
+        char *access_key, *secret_key; /* given with s3:// */
+        usec every;                    /* 60 s */
+    } archive;
+    struct {
+        uint64_t body, decoded, event; /* bytes */
+        uint32_t fields, depth, events;
+    } limits;
+    usec query_deadline; /* 30 s: after it a query answers with what it has */
+    char *store;         /* "local" */
+    char **rules;        /* glob patterns, relative ones resolved beside the config file; default: rules/ there */
+    size_t rules_n;
 };
-/* `file` NULL: defaults and environment only. */
+/* `file` NULL: defaults and environment only. ERR_INPUT "FILE:LINE:COLUMN: …" or "LOGD_MAIL_URL: …". */
 int config_load(const char *file, struct config **ret, struct err *e) MUST_CHECK;
-void config_free(struct config *c);
+/* The same from text that is already read; `file` names it and says where relative paths start. */
+int config_parse(const char *file, str text, struct config **ret, struct err *e) MUST_CHECK;
+void config_free(struct config *c); /* NULL is fine */
 
 #endif

@@ -222,9 +222,9 @@ static int node(struct reader *r, size_t depth, struct yaml_node **ret)
         if (plain_only(r, ev->data.mapping_start.anchor, ev->data.mapping_start.tag) < 0)
             return -1;
         return collection(r, YAML_MAP, depth, ret);
-    case YAML_ALIAS_EVENT:
+    default: /* nothing else starts a node */
+        assert(ev->type == YAML_ALIAS_EVENT);
         return fail_mark(r, ev->start_mark, "aliases (*%.60s) are not supported", (const char *)ev->data.alias.anchor);
-    default: assert(!"libyaml starts no node with this event"); return -1;
     }
 }
 
