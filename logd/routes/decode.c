@@ -124,8 +124,8 @@ static int add_zstd(struct decode *d, str piece, struct buf *out, struct err *e)
             return too_large(e, out);
         out->n += o.pos;
         d->whole = rc == 0;
-        if (o.pos < o.size && in.pos == in.size)
-            return 0;
+        if (in.pos == in.size && (d->whole || o.pos < o.size))
+            return 0; /* one call more behind a frame's end would begin the next one */
     }
 }
 

@@ -322,7 +322,7 @@ static bool no_route(struct exchange *x, const char *method, const char *allow)
     if (r->method == HTTP_METHODS) {
         reply_error(r, 501, "the method %.32s is not known here", method);
     } else if (r->method == HTTP_OPTIONS && (allow[0] || str_eq(x->target, S("*")))) {
-        char all[128];
+        char all[160];
         snprintf(all, sizeof all, "%s%sOPTIONS", allow, allow[0] ? ", " : "");
         who_preflight(x, all);
     } else if (allow[0]) {
