@@ -9,6 +9,7 @@
 #ifndef FOLD_H
 #define FOLD_H
 
+#include "base/buf.h"
 #include "base/db.h"
 #include "base/err.h"
 #include "parts.h"

@@ -12,6 +12,7 @@
 #ifndef ARCHIVE_ARCHIVE_H
 #define ARCHIVE_ARCHIVE_H
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "parts.h"
 

@@ -1,0 +1,401 @@
+/* serve.c - `logd serve`: opens the parts in order, introduces them to each other, and stops them in reverse.
+ *
+ * Order: data folder and its lock, logd.db, journal, store (which reads again what is not sealed), fold, mail, archive,
+ * HTTP last. The loop of this thread handles signals and the timers; everything else runs in threads of its own. */
+#include "serve.h"
+#include "archive/archive.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "fold.h"
+#include "journal/journal.h"
+#include "notify/notify.h"
+#include "routes/http.h"
+#include "rules/rules.h"
+#include "store/store.h"
+
+#include <curl/curl.h>
+#include <getopt.h>
+#include <glob.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct server {
+    struct parts parts; /* first: serve_offline hands out its address */
+    char *data, *socket;
+    const char *config_file, *data_arg, *listen_arg;
+    int lock;
+    uv_loop_t loop;
+    uv_signal_t term, intr, hup;
+    uv_timer_t timer;
+    uv_async_t stop;
+    bool loop_ready;
+};
+
+static char *join(const char *dir, const char *name)
+{
+    struct buf b = BUF_INIT(PATH_MAX);
+    buf_printf(&b, "%s/%s", dir, name);
+    return buf_take(&b, NULL);
+}
+
+/* ---- what the parts tell each other ---- */
+static void on_publish(struct batch *b, void *arg)
+{
+    struct server *s = arg;
+    store_append(s->parts.store, b);
+}
+
+static void on_fatal(const struct err *e, void *arg)
+{
+    struct server *s = arg;
+    snprintf(s->parts.fatal, sizeof s->parts.fatal, "%s", e->text);
+    log_error("journal", "what=\"the disk failed, stopping\" why=\"%s\"", e->text);
+    if (s->loop_ready)
+        uv_async_send(&s->stop);
+}
+
+static void on_sealed(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg)
+{
+    struct server *s = arg;
+    if (s->parts.archive)
+        archive_sealed(s->parts.archive, path, first_seq, last_seq);
+}
+
+/* Journal files go when the store, the fold and the archive are past them. */
+static void release_journal(struct server *s)
+{
+    struct err e;
+    uint64_t seq = store_sealed(s->parts.store);
+    uint64_t fold = s->parts.fold ? fold_position(s->parts.fold) : 0;
+    uint64_t archived = s->parts.archive ? archive_position(s->parts.archive) : UINT64_MAX;
+    if (fold < seq)
+        seq = fold;
+    if (archived < seq)
+        seq = archived;
+    if (journal_release(s->parts.journal, seq, &e) < 0)
+        log_error("journal", "what=\"cannot remove old files\" why=\"%s\"", e.text);
+}
+
+/* ---- opening ---- */
+static int load_rules(const struct config *c, struct rules_set **ret, struct err *e)
+{
+    struct rules_set *set = rules_set_new();
+    struct buf text = BUF_INIT(4u << 20);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < c->rules_n; i++) {
+        glob_t found;
+        if (glob(c->rules[i], 0, NULL, &found) != 0)
+            continue; /* a pattern that matches no file yet */
+        for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++) {
+            buf_reset(&text);
+            rc = file_read(found.gl_pathv[j], text.max, &text, e);
+            if (rc == 0)
+                rc = rules_parse(set, found.gl_pathv[j], buf_view(&text), e);
+        }
+        globfree(&found);
+    }
+    buf_done(&text);
+    if (rc < 0)
+        rules_set_free(set);
+    else
+        *ret = set;
+    return rc;
+}
+
+/* Everything after the last sealed record is read again into the head. */
+static int fill_head(struct server *s, struct err *e)
+{
+    struct journal_reader *reader;
+    struct journal_stats st;
+    struct record rec;
+    int more;
+    if (journal_reader_open(s->parts.journal, store_sealed(s->parts.store), &reader, e) < 0)
+        return -1;
+    while ((more = journal_reader_next(reader, 0, &rec, e)) > 0) {
+        struct batch *b = batch_new(rec.type, rec.app, rec.recv_us);
+        b->seq = rec.seq;
+        b->events = rec.events;
+        buf_str(&b->body, rec.body);
+        store_append(s->parts.store, b);
+        batch_free(b);
+    }
+    journal_reader_close(reader);
+    journal_stats(s->parts.journal, &st);
+    s->parts.last_stamp = st.last_recv_us;
+    return more;
+}
+
+static int open_storage(struct server *s, struct err *e)
+{
+    uint8_t key[32];
+    const struct config *c = s->parts.config;
+    char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments");
+    struct journal_config jc = {.dir = journal, .disk = s->data, .publish = on_publish, .on_fatal = on_fatal, .arg = s};
+    struct store_config sc = {
+        .dir = segments, .keep = c->retention.keep, .keep_bytes = c->retention.bytes, .on_sealed = on_sealed, .arg = s};
+    int rc = auth_open(db, &s->parts.auth, e);
+    if (rc == 0)
+        rc = journal_open(&jc, &s->parts.journal, e);
+    if (rc == 0)
+        rc = store_open(&sc, &s->parts.store, e);
+    if (rc == 0) {
+        auth_server_key(s->parts.auth, "event_id", key);
+        memcpy(s->parts.id_key, key, sizeof s->parts.id_key);
+        rc = fill_head(s, e);
+    }
+    free(db);
+    free(journal);
+    free(segments);
+    return rc;
+}
+
+static int open_data(struct server *s, struct err *e)
+{
+    char real[PATH_MAX];
+    if (dir_make(s->data, e) < 0)
+        return -1;
+    if (!realpath(s->data, real))
+        return err_sys(e, "find '%s'", s->data);
+    free(s->data);
+    s->data = xstrdup(real);
+    s->socket = join(s->data, "sock");
+    char *lock = join(s->data, "LOCK");
+    s->lock = file_lock(lock, e);
+    free(lock);
+    return s->lock < 0 ? -1 : 0;
+}
+
+/* What an offline command leaves out: everything that acts on its own. */
+static int open_followers(struct server *s, struct err *e)
+{
+    struct rules_set *set;
+    char *db = join(s->data, "fold.db");
+    const struct config *c = s->parts.config;
+    int rc = load_rules(c, &set, e);
+    if (rc == 0)
+        rc = fold_open(&s->parts, db, &s->parts.fold, e);
+    if (rc == 0)
+        fold_set_rules(s->parts.fold, set);
+    if (rc == 0 && c->mail.url)
+        rc = mailer_start(db, c, &s->parts.mailer, e);
+    if (rc == 0 && c->archive.url)
+        rc = archive_start(&s->parts, s->data, &s->parts.archive, e);
+    if (rc == 0)
+        rc = fold_start(s->parts.fold, e);
+    free(db);
+    return rc;
+}
+
+static void close_all(struct server *s)
+{
+    struct parts *p = &s->parts;
+    p->stopping = true;
+    if (p->http)
+        http_stop(p->http);
+    if (p->fold)
+        fold_stop(p->fold);
+    if (p->mailer)
+        mailer_stop(p->mailer);
+    if (p->archive)
+        archive_stop(p->archive);
+    if (p->journal)
+        journal_close(p->journal);
+    store_close(p->store);
+    if (p->fold)
+        fold_close(p->fold);
+    if (p->auth)
+        auth_close(p->auth);
+    if (s->lock >= 0)
+        close(s->lock);
+    config_free((struct config *)p->config);
+    free(p->url);
+    free(s->data);
+    free(s->socket);
+}
+
+/* ---- the loop ---- */
+static void on_stop(uv_async_t *h) { uv_stop(h->loop); }
+static void on_term(uv_signal_t *h, int sig)
+{
+    log_info("main", "what=stopping signal=%d", sig);
+    uv_stop(h->loop);
+}
+
+/* A bad file leaves the old config and rules in force and says why. */
+static void on_hup(uv_signal_t *h, int sig)
+{
+    (void)sig;
+    struct server *s = h->data;
+    struct config *c = NULL;
+    struct rules_set *set = NULL;
+    struct err e;
+    if (config_load(s->config_file, &c, &e) < 0 || load_rules(c, &set, &e) < 0) {
+        log_error("main", "what=\"reload refused, the old config and rules stay\" why=\"%s\"", e.text);
+        config_free(c);
+        return;
+    }
+    if (c->tls_cert && http_reload_tls(s->parts.http, c->tls_cert, c->tls_key, &e) < 0)
+        log_error("main", "what=\"the certificate was not reloaded\" why=\"%s\"", e.text);
+    store_retention(s->parts.store, c->retention.keep, c->retention.bytes);
+    fold_set_rules(s->parts.fold, set);
+    if (s->parts.mailer)
+        mailer_config(s->parts.mailer, c);
+    s->parts.config = c; /* the old one stays allocated: a thread may still read it, and reloads are rare */
+    log_info("main", "what=reloaded");
+}
+
+static void on_timer(uv_timer_t *h) { release_journal(h->data); }
+
+static void run_loop(struct server *s)
+{
+    uv_loop_init(&s->loop);
+    s->term.data = s->intr.data = s->hup.data = s->timer.data = s;
+    uv_async_init(&s->loop, &s->stop, on_stop);
+    uv_signal_init(&s->loop, &s->term);
+    uv_signal_init(&s->loop, &s->intr);
+    uv_signal_init(&s->loop, &s->hup);
+    uv_timer_init(&s->loop, &s->timer);
+    uv_signal_start(&s->term, on_term, SIGTERM);
+    uv_signal_start(&s->intr, on_term, SIGINT);
+    uv_signal_start(&s->hup, on_hup, SIGHUP);
+    uv_timer_start(&s->timer, on_timer, 5000, 5000);
+    s->loop_ready = true;
+}
+
+static void say_first_user(struct server *s)
+{
+    char *token = auth_first_token(s->parts.auth, clock_now());
+    if (token)
+        fprintf(stderr, "logd: no user yet: open %s/first#%s to become the administrator (valid for 48 hours)\n",
+                s->parts.url, token);
+    free(token);
+}
+
+static const char serve_help[] =
+    "usage: logd serve [--config F] [--data DIR] [--listen ADDR:PORT] [--test-clock]\n"
+    "\n"
+    "Runs the server. With no config at all: data in ./logd-data, 127.0.0.1:5080, no mail, no archive.\n"
+    "Prints one line to stdout when it accepts requests. SIGTERM stops it, SIGHUP rereads config and rules.\n"
+    "\n"
+    "  --config F           logd.yaml: see logd.conf(5)\n"
+    "  --data DIR           where everything is kept\n"
+    "  --listen ADDR:PORT   port 0 picks a free one\n"
+    "  --test-clock         for tests: the wall clock can be moved forward through DIR/sock\n"
+    "\n"
+    "example: logd serve --config /etc/logd/logd.yaml\n";
+
+/* 0 go on, 1 help was asked for, -1 wrong usage. */
+static int read_options(struct server *s, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"data", required_argument, NULL, 'd'},
+        {"listen", required_argument, NULL, 'l'}, {"test-clock", no_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},         {0}};
+    int o;
+    optind = 1;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (o) {
+        case 'c': s->config_file = optarg; break;
+        case 'd': s->data_arg = optarg; break;
+        case 'l': s->listen_arg = optarg; break;
+        case 't': s->parts.test_clock = true; break;
+        case 'h': fputs(serve_help, stdout); return 1;
+        default: return -1;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "logd: serve: unexpected argument '%s'\n", argv[optind]);
+        return -1;
+    }
+    return 0;
+}
+
+static int start(struct server *s, bool offline, struct err *e)
+{
+    const struct config *c = s->parts.config;
+    const char *listen = offline ? NULL : s->listen_arg ? s->listen_arg : c->listen;
+    umask(027);
+    signal(SIGPIPE, SIG_IGN);
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    s->lock = -1;
+    s->data = xstrdup(s->data_arg ? s->data_arg : c->data);
+    s->parts.started = clock_now();
+    if (open_data(s, e) < 0 || open_storage(s, e) < 0)
+        return -1;
+    if (!offline && open_followers(s, e) < 0)
+        return -1;
+    char *url = NULL;
+    if (http_start(&s->parts, listen, s->socket, &s->parts.http, &url, e) < 0)
+        return -1;
+    s->parts.url = c->url ? xstrdup(c->url) : url ? xstrdup(url) : xstrdup("");
+    free(url);
+    return 0;
+}
+
+int serve_main(int argc, char **argv)
+{
+    struct server *s = xcalloc(1, sizeof *s);
+    struct config *c;
+    struct err e;
+    int asked = read_options(s, argc, argv), code = 1;
+    if (asked != 0) {
+        free(s);
+        return asked > 0 ? 0 : 2;
+    }
+    if (config_load(s->config_file, &c, &e) < 0) {
+        fprintf(stderr, "logd: config: %s\n", e.text);
+        free(s);
+        return 1;
+    }
+    s->parts.config = c;
+    prctl(PR_SET_DUMPABLE, 0); /* no core file: what was posted a moment ago is still in memory */
+    run_loop(s);
+    if (start(s, false, &e) < 0) {
+        fprintf(stderr, "logd: serve: %s\n", e.text);
+        goto out;
+    }
+    say_first_user(s);
+    printf("logd: listening on %s\n", s->parts.url);
+    fflush(stdout);
+    log_info("main", "what=started url=%s data=%s", s->parts.url, s->data);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    code = s->parts.fatal[0] ? 1 : 0;
+out:
+    close_all(s);
+    if (code == 0)
+        log_info("main", "what=stopped");
+    return code; /* s stays: a late thread's last look at it must not crash the exit */
+}
+
+int serve_offline(const char *data, struct parts **ret, struct err *e)
+{
+    struct server *s = xcalloc(1, sizeof *s);
+    struct config *c;
+    s->data_arg = data;
+    if (config_load(NULL, &c, e) < 0) {
+        free(s);
+        return -1;
+    }
+    s->parts.config = c;
+    if (start(s, true, e) < 0) {
+        close_all(s);
+        free(s);
+        return -1;
+    }
+    *ret = &s->parts;
+    return 0;
+}
+
+void serve_offline_stop(struct parts *p)
+{
+    struct server *s = (struct server *)p;
+    close_all(s);
+    free(s);
+}
