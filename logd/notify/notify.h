@@ -17,14 +17,14 @@
 
 extern const char notify_schema[]; /* SQL */
 
-struct signal { /* a rule fired for a key */
-    str rule, why, run;     /* id, reason, hint of the rule */
-    str key;                /* values of `by`, readable: "app=shop fingerprint=…" */
-    int rank;               /* 1-5 */
-    usec digest;            /* window */
-    usec wait;              /* before the first mail; 0: at once */
-    str app, env, title;    /* title: one line for the subject */
-    str issue;              /* id of the issue, or absent */
+struct signal {          /* a rule fired for a key */
+    str rule, why, run;  /* id, reason, hint of the rule */
+    str key;             /* values of `by`, readable: "app=shop fingerprint=…" */
+    int rank;            /* 1-5 */
+    usec digest;         /* window */
+    usec wait;           /* before the first mail; 0: at once */
+    str app, env, title; /* title: one line for the subject */
+    str issue;           /* id of the issue, or absent */
     const struct event *event;
 };
 struct incidents;
@@ -37,7 +37,9 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
 /* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"} */
 int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
 
-struct conservation { uint64_t signals, mailed, digested, suppressed, pending; };
+struct conservation {
+    uint64_t signals, mailed, digested, suppressed, pending;
+};
 int incidents_conservation(struct db *read, struct conservation *ret, struct err *e) MUST_CHECK;
 int incidents_list_json(struct db *read, str state, struct buf *out, struct err *e) MUST_CHECK;
 int incident_json(struct db *read, str id, struct buf *out, struct err *e) MUST_CHECK; /* every decision; ERR_GONE */
@@ -45,8 +47,8 @@ int incident_json(struct db *read, str id, struct buf *out, struct err *e) MUST_
 /* ---- composing (pure) ---- */
 struct mail {
     str to, subject, text, html;
-    str message_id;   /* without <> */
-    str thread_id;    /* References: of the incident; absent: none */
+    str message_id; /* without <> */
+    str thread_id;  /* References: of the incident; absent: none */
     str rule, incident;
     int rank;
     usec date;
@@ -60,11 +62,14 @@ int mail_address_check(str address, struct err *e) MUST_CHECK;
 struct mailer;
 int mailer_start(const char *db_path, const struct config *c, struct mailer **ret, struct err *e) MUST_CHECK;
 void mailer_stop(struct mailer *m);
-void mailer_wake(struct mailer *m);                              /* rows were added */
-void mailer_config(struct mailer *m, const struct config *c);    /* a new config; copied */
+void mailer_wake(struct mailer *m);                           /* rows were added */
+void mailer_config(struct mailer *m, const struct config *c); /* a new config; copied */
 /* One mail now, in the caller's thread: `logd mail test`. ERR_REMOTE with the server's words. */
 int mailer_test(const struct config *c, str to, struct err *e) MUST_CHECK;
-struct mailer_stats { uint64_t sent, failed, retried, queued; usec oldest_queued; };
+struct mailer_stats {
+    uint64_t sent, failed, retried, queued;
+    usec oldest_queued;
+};
 void mailer_get_stats(struct mailer *m, struct mailer_stats *ret);
 
 #endif
