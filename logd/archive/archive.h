@@ -21,13 +21,20 @@ int archive_start(struct parts *p, const char *data, struct archive **ret, struc
 void archive_stop(struct archive *a); /* ships once more, then joins */
 /* Store thread: a segment is ready. */
 void archive_sealed(struct archive *a, const char *path, uint64_t first_seq, uint64_t last_seq);
-int archive_ship(struct archive *a, struct err *e) MUST_CHECK;          /* now; waits for it */
+int archive_ship(struct archive *a, struct err *e) MUST_CHECK; /* now; waits for it */
 int archive_list_json(struct archive *a, struct buf *out, struct err *e) MUST_CHECK;
-int archive_verify_json(struct archive *a, struct buf *out, struct err *e) MUST_CHECK; /* reads every object; says what is wrong */
-uint64_t archive_position(struct archive *a); /* every record up to it is elsewhere */
-struct archive_stats { uint64_t position, objects, bytes, ships, failures; usec last_ship, lag_us; bool fenced; char last_error[256]; };
+int archive_verify_json(struct archive *a, struct buf *out,
+                        struct err *e) MUST_CHECK; /* reads every object; says what is wrong */
+uint64_t archive_position(struct archive *a);      /* every record up to it is elsewhere */
+struct archive_stats {
+    uint64_t position, objects, bytes, ships, failures;
+    usec last_ship, lag_us;
+    bool fenced;
+    char last_error[256];
+};
 void archive_get_stats(struct archive *a, struct archive_stats *ret);
 /* `logd restore`: fills an empty data folder; prints progress. Secrets for s3 come from config or environment. */
-int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress, struct err *e) MUST_CHECK;
+int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress,
+                    struct err *e) MUST_CHECK;
 
 #endif

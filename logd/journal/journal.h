@@ -51,6 +51,11 @@ void journal_submit(struct journal *j, struct batch *b);
 /* Submits and waits. For threads that may block. b stays yours. */
 enum batch_status journal_commit(struct journal *j, struct batch *b);
 void journal_stats(struct journal *j, struct journal_stats *ret);
+struct journal_end {           /* what is durable now: bytes [0, offset) of `file` and all files before it */
+    uint64_t first_file, file; /* numbers: NNNNNNNN.j */
+    uint64_t offset, seq;
+};
+void journal_end(struct journal *j, struct journal_end *ret);
 /* Every follower and the archive are past seq: whole files up to it may go (their windows are kept). */
 int journal_release(struct journal *j, uint64_t seq, struct err *e) MUST_CHECK;
 

@@ -1,0 +1,268 @@
+/* archive/restore.c - an archive into an empty data folder: state, segments from events, journal files from their pieces.
+ *
+ * Everything is checked against the manifest before it is used. The folder becomes usable with its last step (LOCK is
+ * made by the server), so a restore that was cut off is simply done again on an empty folder. */
+#include "archive/archive.h"
+#include "archive/manifest.h"
+#include "archive/objects.h"
+#include "base/config.h"
+#include "base/db.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "event/event.h"
+#include "store/segment.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zstd.h>
+
+enum { BLOCK_BYTES = 1 << 20 };
+
+struct restore {
+    struct objects *objects;
+    struct manifest manifest;
+    const char *data;
+    FILE *progress;
+    struct buf packed, plain;
+    struct db *db; /* the restored logd.db: ids of apps */
+    uint64_t events;
+};
+
+/* The object's decoded bytes, in r->plain. */
+static int fetch(struct restore *r, const struct object *o, struct err *e)
+{
+    buf_reset(&r->packed);
+    buf_reset(&r->plain);
+    if (objects_get(r->objects, o->name, &r->packed, e) < 0 || object_check(o, buf_view(&r->packed), e) < 0)
+        return -1;
+    unsigned long long n = ZSTD_getFrameContentSize(r->packed.p, r->packed.n);
+    if (n == ZSTD_CONTENTSIZE_ERROR || n == ZSTD_CONTENTSIZE_UNKNOWN || n > (1ull << 40))
+        return err_set(e, ERR_CORRUPT, "'%s' is not a zstd frame of known size", o->name);
+    (void)buf_grow(&r->plain, (size_t)n + 1);
+    size_t got = ZSTD_decompress(r->plain.p, (size_t)n, r->packed.p, r->packed.n);
+    if (ZSTD_isError(got) || got != n)
+        return err_set(e, ERR_CORRUPT, "'%s' does not decompress: %s", o->name,
+                       ZSTD_isError(got) ? ZSTD_getErrorName(got) : "cut off");
+    r->plain.n = got;
+    return 0;
+}
+
+static int restore_state(struct restore *r, struct err *e)
+{
+    int dir = dir_open(r->data, e);
+    int rc = dir < 0 ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
+        const struct object *o = &r->manifest.objects[i];
+        if (o->kind != OBJECT_STATE)
+            continue;
+        if (!o->target || (strcmp(o->target, "logd.db") != 0 && strcmp(o->target, "fold.db") != 0))
+            rc = err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"",
+                         o->target ? o->target : "");
+        if (rc == 0)
+            rc = fetch(r, o, e);
+        if (rc == 0)
+            rc = file_replace(dir, o->target, buf_view(&r->plain), 0640, e);
+        if (rc == 0)
+            fprintf(r->progress, "restored %s (%zu bytes)\n", o->target, r->plain.n);
+    }
+    if (dir >= 0)
+        close(dir);
+    return rc;
+}
+
+/* ---- segments ---- */
+static uint32_t app_id(struct restore *r, str line)
+{
+    struct err e;
+    struct arena a = {0};
+    struct event *ev = xmalloc(sizeof *ev);
+    uint32_t id = 0;
+    if (event_read(line, ev, &a, &e) == 0) {
+        sqlite3_stmt *st = db_stmt(r->db, "SELECT id FROM app WHERE name = ?");
+        db_bind_str(st, 1, ev->app);
+        if (db_step(r->db, st, &e) > 0)
+            id = (uint32_t)sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+    }
+    free(ev);
+    arena_done(&a);
+    return id;
+}
+
+/* r->plain as blocks of a segment; lines come sorted by time. */
+static int add_blocks(struct restore *r, struct segment_writer *w, const struct object *o, struct err *e)
+{
+    str rest = buf_view(&r->plain);
+    uint32_t app = app_id(r, str_head(rest, (size_t)(str_chr(rest, '\n') < 0 ? 0 : str_chr(rest, '\n'))));
+    while (rest.n) {
+        struct store_block info = {.t_min = INT64_MAX,
+                                   .t_max = INT64_MIN,
+                                   .recv_min = INT64_MAX,
+                                   .app = app,
+                                   .seq_min = o->first,
+                                   .seq_max = o->last};
+        const char *from = rest.p;
+        while (rest.n && (size_t)(rest.p - from) < BLOCK_BYTES) {
+            nsec t;
+            int severity;
+            usec recv;
+            uint32_t row;
+            str line = str_cut(&rest, '\n');
+            if (!event_peek(line, &t, &severity) ||
+                !event_id_parse(str_head(str_skip(line, 7), EVENT_ID_LEN), &recv, &row))
+                return err_set(e, ERR_CORRUPT, "'%s' holds a line that is not an event", o->name);
+            info.t_min = t < info.t_min ? t : info.t_min;
+            info.t_max = t > info.t_max ? t : info.t_max;
+            info.recv_min = recv < info.recv_min ? recv : info.recv_min;
+            info.recv_max = recv > info.recv_max ? recv : info.recv_max;
+            info.levels |= 1u << severity;
+            info.events++;
+        }
+        const char *to = rest.p ? rest.p : buf_view(&r->plain).p + r->plain.n;
+        r->events += info.events;
+        if (segment_add(w, str_n(from, (size_t)(to - from)), &info, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int restore_segment(struct restore *r, const char *dir, uint64_t first, uint64_t last, struct err *e)
+{
+    struct segment_writer *w;
+    struct segment *seg;
+    int rc = 0;
+    if (segment_create(dir, first, last, &w, e) < 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
+        const struct object *o = &r->manifest.objects[i];
+        if (o->kind != OBJECT_EVENTS || o->first != first || o->last != last)
+            continue;
+        rc = fetch(r, o, e);
+        if (rc == 0)
+            rc = add_blocks(r, w, o, e);
+    }
+    if (rc < 0) {
+        segment_abort(w);
+        return -1;
+    }
+    if (segment_finish(w, &seg, e) < 0)
+        return -1;
+    fprintf(r->progress, "restored records %llu-%llu: %llu events\n", (unsigned long long)first,
+            (unsigned long long)last, (unsigned long long)seg->events);
+    segment_unref(seg);
+    return 0;
+}
+
+static int restore_events(struct restore *r, struct err *e)
+{
+    struct buf dir = BUF_INIT(PATH_MAX), db = BUF_INIT(PATH_MAX);
+    buf_printf(&dir, "%s/segments%c", r->data, '\0');
+    buf_printf(&db, "%s/logd.db%c", r->data, '\0');
+    int rc = dir_make(dir.p, e);
+    if (rc == 0)
+        rc = db_open_read(db.p, &r->db, e);
+    for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
+        const struct object *o = &r->manifest.objects[i];
+        bool begins = o->kind == OBJECT_EVENTS; /* the first object of its segment does the whole segment */
+        for (size_t j = 0; begins && j < i; j++) {
+            const struct object *x = &r->manifest.objects[j];
+            begins = !(x->kind == OBJECT_EVENTS && x->first == o->first && x->last == o->last);
+        }
+        if (begins)
+            rc = restore_segment(r, dir.p, o->first, o->last, e);
+    }
+    db_close(r->db);
+    buf_done(&dir);
+    buf_done(&db);
+    return rc;
+}
+
+/* ---- journal ---- */
+static int restore_piece(struct restore *r, const struct object *o, struct err *e)
+{
+    struct buf path = BUF_INIT(PATH_MAX);
+    int rc = fetch(r, o, e);
+    buf_printf(&path, "%s/journal/%08llu.j%c", r->data, (unsigned long long)o->file, '\0');
+    if (rc == 0 && r->plain.n != o->raw)
+        rc = err_set(e, ERR_CORRUPT, "'%s' holds %zu bytes, the manifest says %llu", o->name, r->plain.n,
+                     (unsigned long long)o->raw);
+    int fd = rc < 0 ? -1 : open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (rc == 0 && fd < 0)
+        rc = err_sys(e, "create '%s'", path.p);
+    if (fd >= 0) {
+        for (size_t at = 0; rc == 0 && at < r->plain.n;) {
+            ssize_t n = pwrite(fd, r->plain.p + at, r->plain.n - at, (off_t)(o->offset + at));
+            if (n < 0)
+                rc = err_sys(e, "write '%s'", path.p);
+            else
+                at += (size_t)n;
+        }
+        if (rc == 0 && fsync(fd) < 0)
+            rc = err_sys(e, "sync '%s'", path.p);
+        close(fd);
+    }
+    buf_done(&path);
+    return rc;
+}
+
+static int restore_journal(struct restore *r, struct err *e)
+{
+    struct buf dir = BUF_INIT(PATH_MAX);
+    size_t n = 0;
+    buf_printf(&dir, "%s/journal%c", r->data, '\0');
+    int rc = dir_make(dir.p, e);
+    for (size_t i = 0; rc == 0 && i < r->manifest.n; i++)
+        if (r->manifest.objects[i].kind == OBJECT_JOURNAL) {
+            rc = restore_piece(r, &r->manifest.objects[i], e);
+            n++;
+        }
+    if (rc == 0)
+        rc = dir_sync(dir.p, e);
+    if (rc == 0)
+        fprintf(r->progress, "restored the journal's tail through record %llu (%zu pieces)\n",
+                (unsigned long long)r->manifest.position, n);
+    buf_done(&dir);
+    return rc;
+}
+
+static int check_empty(const char *data, struct err *e)
+{
+    char **names;
+    size_t n;
+    if (dir_make(data, e) < 0 || dir_list(data, &names, &n, e) < 0)
+        return -1;
+    dir_list_free(names, n);
+    return n ? err_set(e, ERR_INPUT, "'%s' is not empty: restore wants an empty or a new folder", data) : 0;
+}
+
+int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress, struct err *e)
+{
+    struct restore r = {
+        .data = data, .progress = progress, .packed = BUF_INIT(SIZE_MAX / 2), .plain = BUF_INIT(SIZE_MAX / 2)};
+    int rc = check_empty(data, e);
+    if (rc == 0)
+        rc = objects_open(c, url, &r.objects, e);
+    if (rc == 0) {
+        rc = objects_get(r.objects, "manifest.json", &r.packed, e);
+        if (rc < 0 && e->kind == ERR_GONE)
+            rc = err_set(e, ERR_GONE, "there is no archive at %s: manifest.json is not there", url);
+    }
+    if (rc == 0)
+        rc = manifest_read(&r.manifest, buf_view(&r.packed), e);
+    if (rc == 0)
+        rc = restore_state(&r, e);
+    if (rc == 0)
+        rc = restore_events(&r, e);
+    if (rc == 0)
+        rc = restore_journal(&r, e);
+    if (rc == 0)
+        rc = dir_sync(data, e);
+    if (rc == 0)
+        fprintf(progress, "done: %llu events in segments, position %llu; start it with: logd serve --data %s\n",
+                (unsigned long long)r.events, (unsigned long long)r.manifest.position, data);
+    objects_close(r.objects);
+    manifest_done(&r.manifest);
+    buf_done(&r.packed);
+    buf_done(&r.plain);
+    return rc;
+}
