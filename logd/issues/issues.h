@@ -35,8 +35,8 @@ struct issue_seen {
 };
 int issues_apply(struct issues *is, const struct event *ev, const struct fingerprint *fp, usec now,
                  struct issue_seen *ret, struct arena *a, struct err *e) MUST_CHECK;
-int issues_flush(struct issues *is, struct err *e) MUST_CHECK;  /* in the fold's transaction */
-void issues_forget(struct issues *is);                          /* the transaction was rolled back */
+int issues_flush(struct issues *is, struct err *e) MUST_CHECK; /* in the fold's transaction */
+void issues_forget(struct issues *is);                         /* the transaction was rolled back */
 /* {"issue":"ID","set":{"state":"resolved"},"by":"a@b.c"}; an unknown issue is ignored. */
 int issues_action(struct issues *is, str json, usec now, struct err *e) MUST_CHECK;
 
@@ -48,7 +48,8 @@ struct issues_filter {
 };
 int issues_list_json(struct db *read, const struct issues_filter *f, struct buf *out, struct err *e) MUST_CHECK;
 /* With history per hour (168 h) and `why`; ret_last_event: id of its latest event (16 bytes). ERR_GONE. */
-int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVENT_ID_LEN + 1], struct err *e) MUST_CHECK;
+int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVENT_ID_LEN + 1],
+               struct err *e) MUST_CHECK;
 /* Checks a PATCH body and makes the action's JSON of it: ERR_INPUT with pointer. */
 int issue_patch_check(str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
 

@@ -1,0 +1,411 @@
+/* fold.c - see fold.h.
+ *
+ * One transaction holds up to 64 records or 50 ms of work, whatever comes first, so that SQLite's commit does not set the
+ * pace. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
+#include "fold.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "issues/issues.h"
+#include "journal/journal.h"
+#include "notify/notify.h"
+#include "rules/rules.h"
+#include "stats/stats.h"
+
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRANSACTION_RECORDS 64
+#define TRANSACTION_US 50000
+#define IDLE_US 200000
+#define STATS_TICK_US (3600 * USEC_PER_SEC)
+
+struct fold {
+    struct parts *parts;
+    char *path;
+    struct db *db;
+    struct journal_reader *reader;
+    struct issues *issues;
+    struct incidents *incidents;
+    struct rules_memory *memory;
+    struct rules_set *rules; /* the thread's */
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock; /* what follows is shared */
+    pthread_cond_t moved;
+    struct rules_set *next_rules; /* taken between two records */
+    uint64_t position;
+    struct fold_stats stats;
+    struct buf rules_json;
+    _Atomic bool stopping, tick_now;
+    const struct config *config; /* what incidents were configured with */
+    struct arena arena;
+    struct event *event;
+    struct err error;
+    usec tick_due, stats_due;
+};
+
+/* ---- one event ---- */
+struct firing { /* what a rule needs to know of the event it fires for */
+    struct fold *f;
+    const struct event *ev;
+    const struct fingerprint *fp; /* NULL: no issue */
+    usec now;
+};
+
+static int on_signal(const struct rules_signal *s, void *arg)
+{
+    struct firing *x = arg;
+    struct arena *a = &x->f->arena;
+    str title = x->fp ? str_of(x->fp->title) : event_text(x->ev, S("message"), a);
+    struct signal out = {.rule = str_of(s->rule->id),
+                         .why = str_of(s->rule->why),
+                         .run = str_of(s->rule->run ? s->rule->run : ""),
+                         .key = s->key,
+                         .rank = s->rank,
+                         .digest = s->rule->digest,
+                         .wait = s->rule->wait,
+                         .app = x->ev->app,
+                         .env = event_text(x->ev, S("env"), a),
+                         .title = title.n ? title : str_of(s->rule->why),
+                         .issue = x->fp ? str_of(x->fp->id) : (str){0},
+                         .event = x->ev};
+    x->f->stats.signals++;
+    return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
+}
+
+static int apply_event(struct fold *f, str line, usec now, struct err *e)
+{
+    struct fingerprint fp;
+    struct issue_seen seen = {0};
+    struct err why;
+    arena_reset(&f->arena);
+    if (event_read(line, f->event, &f->arena, &why) < 0) {
+        log_error("rules", "what=\"a damaged line was passed over\" why=\"%s\"", why.text);
+        return 0;
+    }
+    bool has_issue = fingerprint_of(f->event, &f->arena, &fp);
+    if (has_issue && issues_apply(f->issues, f->event, &fp, now, &seen, &f->arena, e) < 0)
+        return -1;
+    struct firing x = {f, f->event, has_issue ? &fp : NULL, now};
+    struct rules_input in = {.event = f->event,
+                             .fingerprint = has_issue ? str_of(fp.id) : (str){0},
+                             .fresh = seen.fresh,
+                             .regressed = seen.regressed,
+                             .now = now};
+    f->stats.events++;
+    if (rules_eval(f->rules, f->memory, &in, on_signal, &x, &f->arena) < 0) {
+        *e = f->error;
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- one record ---- */
+static int apply_action(struct fold *f, const struct record *rec, struct err *e)
+{
+    str rest = rec->body;
+    while (rest.n) {
+        str line = str_cut(&rest, '\n');
+        if (str_starts(line, S("{\"issue\":")) ? issues_action(f->issues, line, rec->recv_us, e) < 0
+                                               : incidents_action(f->incidents, line, rec->recv_us, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int apply(struct fold *f, const struct record *rec, struct err *e)
+{
+    switch (rec->type) {
+    case RECORD_EVENTS:
+        for (str rest = rec->body; rest.n;)
+            if (apply_event(f, str_cut(&rest, '\n'), rec->recv_us, e) < 0)
+                return -1;
+        return 0;
+    case RECORD_STATS: return stats_apply(f->db, rec->app, rec->body, rec->recv_us, e);
+    case RECORD_ACTION: return apply_action(f, rec, e);
+    }
+    log_warn("rules", "what=\"a record of an unknown type was passed over\" seq=%llu", (unsigned long long)rec->seq);
+    return 0;
+}
+
+/* ---- the transaction ---- */
+static int save_memory(struct fold *f, struct err *e)
+{
+    str key, blob;
+    while (rules_memory_dirty_next(f->memory, &key, &blob)) {
+        sqlite3_stmt *st = db_stmt(f->db, blob.n ? "INSERT OR REPLACE INTO rules_memory VALUES(?, ?)"
+                                                 : "DELETE FROM rules_memory WHERE key = ?");
+        sqlite3_bind_blob(st, 1, key.p, (int)key.n, SQLITE_TRANSIENT);
+        if (blob.n)
+            sqlite3_bind_blob(st, 2, blob.p, (int)blob.n, SQLITE_TRANSIENT);
+        if (db_run(f->db, st, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int tick(struct fold *f, usec now, struct err *e)
+{
+    if (now >= f->stats_due) {
+        if (stats_tick(f->db, now, e) < 0)
+            return -1;
+        f->stats_due = now + STATS_TICK_US;
+    }
+    return incidents_tick(f->incidents, now, &f->tick_due, e);
+}
+
+static int commit(struct fold *f, uint64_t position, struct err *e)
+{
+    if (issues_flush(f->issues, e) < 0 || save_memory(f, e) < 0)
+        return -1;
+    sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?");
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
+    return db_run(f->db, st, e) < 0 || db_commit(f->db, e) < 0 ? -1 : 0;
+}
+
+static void moved(struct fold *f, uint64_t position)
+{
+    pthread_mutex_lock(&f->lock);
+    f->position = position;
+    pthread_cond_broadcast(&f->moved);
+    pthread_mutex_unlock(&f->lock);
+    if (f->parts->mailer)
+        mailer_wake(f->parts->mailer);
+}
+
+static int load_memory(struct fold *f, struct err *e);
+
+/* After a failed transaction: memory is what fold.db says again, and the reader goes back. */
+static int start_over(struct fold *f, struct err *e)
+{
+    db_rollback(f->db);
+    issues_forget(f->issues);
+    rules_memory_free(f->memory);
+    f->memory = rules_memory_new();
+    journal_reader_close(f->reader);
+    f->reader = NULL;
+    return load_memory(f, e) < 0 || journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0 ? -1 : 0;
+}
+
+static void take_changes(struct fold *f)
+{
+    pthread_mutex_lock(&f->lock);
+    if (f->next_rules) {
+        rules_set_free(f->rules);
+        f->rules = f->next_rules;
+        f->next_rules = NULL;
+    }
+    pthread_mutex_unlock(&f->lock);
+    const struct config *c = f->parts->config;
+    if (c != f->config) {
+        incidents_config(f->incidents, c, f->parts->url ? f->parts->url : c->url);
+        f->config = c;
+    }
+}
+
+/* Waits for a first record, then takes what is there; 1 something was done, 0 nothing came. */
+static int work(struct fold *f, struct err *e)
+{
+    struct record rec;
+    usec now = clock_now(), wait = f->tick_due - now < IDLE_US ? (f->tick_due > now ? f->tick_due - now : 0) : IDLE_US;
+    int got = journal_reader_next(f->reader, wait, &rec, e);
+    if (got < 0)
+        return -1;
+    bool due = clock_now() >= f->tick_due || atomic_exchange(&f->tick_now, false);
+    if (got == 0 && !due)
+        return 0;
+    take_changes(f);
+    uint64_t position = f->position;
+    usec begun = clock_mono();
+    if (db_begin(f->db, e) < 0)
+        return -1;
+    for (int n = 0; got > 0;) {
+        if (apply(f, &rec, e) < 0)
+            return -1;
+        position = rec.seq;
+        if (++n == TRANSACTION_RECORDS || clock_mono() - begun > TRANSACTION_US)
+            break;
+        if ((got = journal_reader_next(f->reader, 0, &rec, e)) < 0)
+            return -1;
+    }
+    if (tick(f, clock_now(), e) < 0 || commit(f, position, e) < 0)
+        return -1;
+    moved(f, position);
+    return 1;
+}
+
+static void *fold_main(void *arg)
+{
+    struct fold *f = arg;
+    pthread_setname_np(pthread_self(), "rules");
+    while (!f->stopping) {
+        struct err e, again;
+        if (work(f, &e) >= 0)
+            continue;
+        log_error("rules", "what=\"the fold cannot go on, trying again\" why=\"%s\"", e.text);
+        do
+            usleep(500000);
+        while (!f->stopping && start_over(f, &again) < 0);
+    }
+    return NULL;
+}
+
+/* ---- opening ---- */
+static int load_memory(struct fold *f, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(f->db, "SELECT key, value FROM rules_memory");
+    int rc;
+    while ((rc = db_step(f->db, st, e)) > 0) {
+        str key = str_n(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+        rules_memory_load(f->memory, key, str_n(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1)));
+    }
+    return rc;
+}
+
+int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct err *e)
+{
+    const char *const steps[] = {"CREATE TABLE position(seq INTEGER NOT NULL); INSERT INTO position VALUES(0);"
+                                 "CREATE TABLE rules_memory(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
+                                 issues_schema, notify_schema, stats_schema};
+    struct fold *f = xcalloc(1, sizeof *f);
+    pthread_condattr_t attr;
+    f->parts = p;
+    f->path = xstrdup(db_path);
+    f->memory = rules_memory_new();
+    f->event = xmalloc(sizeof *f->event);
+    buf_init(&f->rules_json, 4u << 20);
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->moved, &attr);
+    pthread_condattr_destroy(&attr);
+    if (db_open(db_path, DB_NORMAL, steps, LENGTH(steps), &f->db, e) < 0)
+        goto fail;
+    sqlite3_stmt *st = db_stmt(f->db, "SELECT seq FROM position");
+    if (db_step(f->db, st, e) < 0)
+        goto fail;
+    f->position = (uint64_t)sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    if (load_memory(f, e) < 0)
+        goto fail;
+    f->issues = issues_new(f->db);
+    f->incidents = incidents_new(f->db);
+    *ret = f;
+    return 0;
+fail:
+    fold_close(f);
+    return -1;
+}
+
+void fold_set_rules(struct fold *f, struct rules_set *set)
+{
+    pthread_mutex_lock(&f->lock);
+    rules_set_free(f->next_rules);
+    f->next_rules = set;
+    buf_reset(&f->rules_json);
+    rules_set_json(set, &f->rules_json);
+    pthread_mutex_unlock(&f->lock);
+}
+
+int fold_start(struct fold *f, struct err *e)
+{
+    if (journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0)
+        return -1;
+    int rc = pthread_create(&f->thread, NULL, fold_main, f);
+    assert(rc == 0);
+    (void)rc;
+    f->started = true;
+    return 0;
+}
+
+void fold_stop(struct fold *f)
+{
+    f->stopping = true;
+    if (f->started) {
+        if (f->reader)
+            journal_reader_stop(f->reader);
+        pthread_join(f->thread, NULL);
+    }
+    f->started = false;
+    journal_reader_close(f->reader);
+    f->reader = NULL;
+}
+
+void fold_close(struct fold *f)
+{
+    assert(!f->started);
+    issues_free(f->issues);
+    incidents_free(f->incidents);
+    rules_memory_free(f->memory);
+    rules_set_free(f->rules);
+    rules_set_free(f->next_rules);
+    db_close(f->db);
+    buf_done(&f->rules_json);
+    arena_done(&f->arena);
+    pthread_cond_destroy(&f->moved);
+    pthread_mutex_destroy(&f->lock);
+    free(f->event);
+    free(f->path);
+    free(f);
+}
+
+/* ---- asked by other threads ---- */
+bool fold_wait(struct fold *f, uint64_t seq, usec wait)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t ns = until.tv_nsec + wait % USEC_PER_SEC * NSEC_PER_USEC;
+    until.tv_sec += wait / USEC_PER_SEC + ns / NSEC_PER_SEC;
+    until.tv_nsec = ns % NSEC_PER_SEC;
+    pthread_mutex_lock(&f->lock);
+    while (f->position < seq && pthread_cond_timedwait(&f->moved, &f->lock, &until) == 0)
+        ;
+    bool there = f->position >= seq;
+    pthread_mutex_unlock(&f->lock);
+    return there;
+}
+
+uint64_t fold_position(struct fold *f)
+{
+    pthread_mutex_lock(&f->lock);
+    uint64_t seq = f->position;
+    pthread_mutex_unlock(&f->lock);
+    return seq;
+}
+
+void fold_tick(struct fold *f) { f->tick_now = true; }
+
+struct db *fold_reader(struct fold *f, struct err *e)
+{
+    static _Thread_local struct db *db; /* closed by the process's end: these threads live as long as the server */
+    if (!db && db_open_read(f->path, &db, e) < 0)
+        return NULL;
+    return db;
+}
+
+void fold_rules_json(struct fold *f, struct buf *out)
+{
+    pthread_mutex_lock(&f->lock);
+    buf_str(out, buf_view(&f->rules_json));
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fold_get_stats(struct fold *f, struct fold_stats *ret)
+{
+    struct conservation c = {0};
+    struct err e;
+    struct db *db = fold_reader(f, &e);
+    pthread_mutex_lock(&f->lock);
+    *ret = f->stats;
+    ret->position = f->position;
+    pthread_mutex_unlock(&f->lock);
+    if (db && incidents_conservation(db, &c, &e) == 0) {
+        ret->mailed = c.mailed;
+        ret->digested = c.digested;
+        ret->suppressed = c.suppressed;
+        ret->pending = c.pending;
+    }
+}

@@ -1,0 +1,301 @@
+/* issues/fingerprint.c - which events are the same thing.
+ *
+ * With a stack: type and the top two in-app frames as (module, function), recursion collapsed; line numbers never, since
+ * they move with every release. Without: type and the message with its values replaced. A client's own `fingerprint`
+ * field wins. The app is always part: the same words mean different things elsewhere. */
+#include "base/hash.h"
+#include "base/str.h"
+#include "issues/issues.h"
+#include "issues/stack.h"
+
+enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2 };
+
+/* ---- messages ---- */
+static bool word_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c && strchr("_.:/@%+-\\$#&~", c)) || (unsigned char)c >= 0x80;
+}
+
+/* A word that names values rather than says something: it holds a digit, or is a path, address or URL. */
+static bool is_value(str w)
+{
+    size_t digits = 0, letters = 0;
+    for (size_t i = 0; i < w.n; i++) {
+        digits += w.p[i] >= '0' && w.p[i] <= '9';
+        letters += (w.p[i] >= 'a' && w.p[i] <= 'z') || (w.p[i] >= 'A' && w.p[i] <= 'Z');
+    }
+    if (w.n > 1 && (w.p[0] == '/' || str_find(w, S("://")) >= 0 || str_chr(w, '@') > 0))
+        return true;
+    static const str names[] = {S("utf-8"),  S("utf8"),    S("utf-16"),  S("iso-8859-1"), S("sha1"),     S("sha256"),
+                                S("md5"),    S("base64"),  S("ipv4"),    S("ipv6"),       S("http/1.1"), S("http/1.0"),
+                                S("http/2"), S("tlsv1.2"), S("tlsv1.3"), S("s3"),         S("x509"),     S("oauth2")};
+    for (size_t i = 0; i < LENGTH(names); i++)
+        if (str_eq_nocase(w, names[i]))
+            return false;
+    return digits > 0;
+}
+
+/* The message with numbers, hex, ids, paths and quoted text as <*>; runs of them as one. Case is kept. */
+static void message_template(str s, struct buf *out)
+{
+    bool last_value = false;
+    ptrdiff_t newline = str_chr(s, '\n');
+    s = str_trim(newline > 0 ? str_head(s, (size_t)newline) : s);
+    while (s.n && out->n < TEMPLATE_MAX) {
+        char c = s.p[0];
+        size_t n = 1;
+        bool value = false;
+        if (c == '"' || c == '\'' || c == '`') {
+            ptrdiff_t end = str_chr(str_skip(s, 1), c);
+            bool opens = out->n == 0 || !word_char(out->p[out->n - 1]); /* not the apostrophe of "can't" */
+            if (end >= 0 && opens) {
+                n = (size_t)end + 2;
+                value = true;
+            }
+        } else if (word_char(c)) {
+            while (n < s.n && word_char(s.p[n]))
+                n++;
+            while (n > 1 && strchr(".:", s.p[n - 1])) /* the end of a sentence is not of the word */
+                n--;
+            value = is_value(str_head(s, n));
+        }
+        if (!value) {
+            buf_add(out, s.p, n);
+            last_value = last_value && (c == ' ' || c == ',');
+        } else if (!last_value) {
+            buf_lit(out, "<*>");
+            last_value = true;
+        } else {
+            while (out->n && out->p[out->n - 1] != '>') /* "<*>, " before another value: a list is one value */
+                out->n--;
+        }
+        s = str_skip(s, n);
+    }
+}
+
+/* ---- frames ---- */
+static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
+
+/* The file's name without folder, query, and the hash a bundler put into it: "main.3f2a1c9d.js" -> "main.js". */
+static void module_of(str file, struct buf *out)
+{
+    ptrdiff_t query = str_chr(file, '?');
+    if (query >= 0)
+        file = str_head(file, (size_t)query);
+    for (ptrdiff_t slash; (slash = str_chr(file, '/')) >= 0 || (slash = str_chr(file, '\\')) >= 0;)
+        file = str_skip(file, (size_t)slash + 1);
+    while (file.n) {
+        size_t n = 0, hex = 0, digits = 0;
+        while (n < file.n && file.p[n] != '.' && file.p[n] != '-') {
+            hex += is_hex(file.p[n]);
+            digits += file.p[n] >= '0' && file.p[n] <= '9';
+            n++;
+        }
+        size_t sep = n < file.n ? 1 : 0;
+        if (n >= 6 && hex == n && digits)
+            ; /* a hash: left out with its separator */
+        else
+            buf_add(out, file.p, n + sep);
+        file = str_skip(file, n + sep);
+    }
+}
+
+static bool starts_digits(str s) { return s.n && s.p[0] >= '0' && s.p[0] <= '9'; }
+
+/* Names that compilers make up are cut to what the author wrote. */
+static void function_of(str f, struct buf *out)
+{
+    ptrdiff_t as = str_find(f, S(" [as "));
+    if (as > 0)
+        f = str_head(f, (size_t)as);
+    static const str prefixes[] = {S("Object."),    S("Function."), S("rescue in "),
+                                   S("ensure in "), S("async "),    S("global.")};
+    for (size_t i = 0; i < LENGTH(prefixes); i++)
+        if (str_starts(f, prefixes[i]))
+            f = str_skip(f, prefixes[i].n);
+    if (str_starts(f, S("block "))) { /* Ruby: "block (2 levels) in run" */
+        ptrdiff_t in = str_find(f, S(" in "));
+        if (in > 0)
+            f = str_skip(f, (size_t)in + 4);
+    }
+    ptrdiff_t lambda = str_find(f, S("lambda$")); /* Java: lambda$run$2 -> run */
+    if (lambda >= 0) {
+        str name = str_skip(f, (size_t)lambda + 7);
+        buf_str(out, str_head(f, (size_t)lambda));
+        buf_str(out, str_cut(&name, '$'));
+        return;
+    }
+    static const str cuts[] = {S("$$Lambda"), S("$$EnhancerBy"), S("$$FastClass"), S("GeneratedMethodAccessor"),
+                               S("/<"),       S("::{{closure}}")};
+    for (size_t i = 0; i < LENGTH(cuts); i++) {
+        ptrdiff_t at = str_find(f, cuts[i]);
+        if (at >= 0)
+            f = str_head(f, (size_t)at);
+    }
+    for (ptrdiff_t at;
+         (at = str_find(f, S(".func"))) > 0 && starts_digits(str_skip(f, (size_t)at + 5));) /* Go: main.run.func1.2 */
+        f = str_head(f, (size_t)at);
+    buf_str(out, f);
+}
+
+static void frame_name(const struct frame *f, struct buf *out)
+{
+    module_of(f->file, out);
+    buf_byte(out, ':');
+    if (f->function.n)
+        function_of(f->function, out);
+    else
+        buf_lit(out, "?");
+}
+
+/* The top frames that name the place: in-app ones if there are any, recursion collapsed. "a.js:f, b.js:g" */
+static size_t top_frames(const struct stack *s, struct buf *out)
+{
+    bool any = false;
+    size_t n = 0;
+    struct buf last = BUF_INIT(1000), now = BUF_INIT(1000);
+    for (size_t i = 0; i < s->n; i++)
+        any |= s->frames[i].in_app;
+    for (size_t i = 0; i < s->n && n < IN_APP_FRAMES; i++) {
+        if (any && !s->frames[i].in_app)
+            continue;
+        buf_reset(&now);
+        frame_name(&s->frames[i], &now);
+        if (n && str_eq(buf_view(&now), buf_view(&last)))
+            continue;
+        buf_str(out, n++ ? S(", ") : S(""));
+        buf_str(out, buf_view(&now));
+        buf_reset(&last);
+        buf_str(&last, buf_view(&now));
+    }
+    buf_done(&last);
+    buf_done(&now);
+    return n;
+}
+
+/* ---- the fingerprint ---- */
+static void copy_text(char *out, size_t size, str s)
+{
+    size_t n = s.n < size - 1 ? s.n : size - 1;
+    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80) /* not in the middle of a character */
+        n--;
+    if (n)
+        memcpy(out, s.p, n);
+    out[n] = '\0';
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)out[i] < 0x20)
+            out[i] = ' ';
+}
+
+static void make_id(str app, str kind, str a, str b, char ret[17])
+{
+    uint8_t hash[32];
+    struct buf all = BUF_INIT(8192), hex = BUF_INIT(16);
+    str parts[] = {app, kind, a, b};
+    for (size_t i = 0; i < LENGTH(parts); i++) {
+        buf_str(&all, parts[i]);
+        buf_byte(&all, '\0');
+    }
+    sha256(buf_view(&all), hash);
+    buf_hex(&hex, hash, 8);
+    memcpy(ret, hex.p, 16);
+    ret[16] = '\0';
+    buf_done(&all);
+    buf_done(&hex);
+}
+
+static void title_of(str type, str message, struct fingerprint *ret)
+{
+    struct buf t = BUF_INIT(4096);
+    ptrdiff_t newline = str_chr(message, '\n');
+    message = str_head(str_trim(newline >= 0 ? str_head(message, (size_t)newline) : message), 2000);
+    buf_str(&t, type);
+    if (type.n && message.n)
+        buf_lit(&t, ": ");
+    buf_str(&t, message);
+    copy_text(ret->title, sizeof ret->title, t.n ? buf_view(&t) : S("(no message)"));
+    buf_done(&t);
+}
+
+static void by_stack(str app, str type, const struct stack *s, struct fingerprint *ret)
+{
+    struct buf frames = BUF_INIT(4096), why = BUF_INIT(4096);
+    size_t n = top_frames(s, &frames);
+    make_id(app, S("stack"), type, buf_view(&frames), ret->id);
+    buf_printf(&why, "type %.*s and %s %zu frame%s of the app: ", STR_ARG(type.n ? type : S("(none)")),
+               n == 1 ? "the top" : "the top", n, n == 1 ? "" : "s");
+    buf_str(&why, buf_view(&frames));
+    copy_text(ret->why, sizeof ret->why, buf_view(&why));
+    str top = buf_view(&frames);
+    ptrdiff_t comma = str_find(top, S(", "));
+    copy_text(ret->culprit, sizeof ret->culprit, comma > 0 ? str_head(top, (size_t)comma) : top);
+    buf_done(&frames);
+    buf_done(&why);
+}
+
+static void by_message(str app, str type, str message, struct fingerprint *ret)
+{
+    struct buf t = BUF_INIT(TEMPLATE_MAX + 300), why = BUF_INIT(4096);
+    message_template(message, &t);
+    make_id(app, S("message"), type, buf_view(&t), ret->id);
+    if (type.n)
+        buf_printf(&why, "type %.*s and ", STR_ARG(type));
+    buf_lit(&why, "message: ");
+    buf_str(&why, buf_view(&t));
+    copy_text(ret->why, sizeof ret->why, buf_view(&why));
+    ret->culprit[0] = '\0';
+    buf_done(&t);
+    buf_done(&why);
+}
+
+bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret)
+{
+    str type = event_text(ev, S("error.type"), a), message = event_text(ev, S("error.message"), a);
+    str text = event_text(ev, S("error.stack"), a), own = event_text(ev, S("fingerprint"), a);
+    const struct field *frames = event_field(ev, S("error.frames"));
+    if (ev->severity < 17 && !type.p && !text.p && !frames)
+        return false;
+    if (!message.p)
+        message = event_text(ev, S("message"), a);
+    struct stack *s = arena_alloc(a, sizeof *s);
+    s->n = 0;
+    s->type = s->message = (str){0};
+    if (frames && frames->kind == VALUE_JSON)
+        stack_read_json(frames->raw, a, s);
+    if (!s->n && text.n)
+        stack_read(text, s);
+    if (!type.n)
+        type = s->type.n ? s->type : event_text(ev, S("type"), a);
+    if (!message.n)
+        message = s->message;
+    title_of(type, message, ret);
+    if (own.n) {
+        make_id(ev->app, S("own"), own, S(""), ret->id);
+        copy_text(ret->why, sizeof ret->why, S("the sender's own field `fingerprint`"));
+        ret->culprit[0] = '\0';
+    } else if (s->n) {
+        by_stack(ev->app, type, s, ret);
+    } else {
+        by_message(ev->app, type, message, ret);
+    }
+    return true;
+}
+
+void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret)
+{
+    (void)a;
+    title_of((str){0}, line, ret);
+    by_message(app, (str){0}, line, ret);
+}
+
+void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret)
+{
+    struct stack *s = arena_alloc(a, sizeof *s);
+    stack_read(trace, s);
+    title_of(s->type, s->n ? s->message : trace, ret);
+    if (s->n)
+        by_stack(app, s->type, s, ret);
+    else
+        by_message(app, (str){0}, trace, ret);
+}

@@ -1,0 +1,29 @@
+/* issues/stack.h - stack text of many languages as frames. Pure; views into the text.
+ *
+ * Understood: V8 (Chrome, Node), Firefox and Safari, Python, Java and Kotlin, C#, Go, Ruby, PHP, Rust and glibc style
+ * backtraces. Frames come out newest first, whatever the language prints. Of a chain the outermost exception is taken:
+ * the first of Java's and Node's text, the last of Python's. */
+#ifndef ISSUES_STACK_H
+#define ISSUES_STACK_H
+
+#include "base/arena.h"
+#include "base/base.h"
+
+#define STACK_FRAMES 128
+struct frame {
+    str function, file; /* as printed; file may be a URL or a Java "App.java" */
+    uint32_t line, column;
+    bool in_app; /* not the standard library, not a dependency */
+};
+struct stack {
+    str type, message; /* of the outermost exception; absent when the text does not say */
+    struct frame frames[STACK_FRAMES];
+    size_t n;
+};
+/* n == 0 when no frame was found. */
+void stack_read(str text, struct stack *ret);
+/* [{"function","file","line","column","in_app"}] as events carry them, newest first. */
+void stack_read_json(str json, struct arena *a, struct stack *ret);
+bool frame_in_app(const struct frame *f);
+
+#endif
