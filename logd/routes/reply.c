@@ -46,6 +46,21 @@ str http_param(struct request *r, const char *name)
     return (str){0};
 }
 
+bool http_param_prefix(struct request *r, const char *prefix, size_t index, str *ret_rest, str *ret_value)
+{
+    str query = exchange_of(r)->query;
+    while (query.p) {
+        str value = str_cut(&query, '&');
+        str key = decode_percent(&r->arena, str_cut(&value, '='), true);
+        if (!str_starts(key, str_of(prefix)) || index-- > 0)
+            continue;
+        *ret_rest = str_skip(key, strlen(prefix));
+        *ret_value = value.p ? decode_percent(&r->arena, value, true) : S("");
+        return true;
+    }
+    return false;
+}
+
 void reply_header(struct request *r, const char *name, const char *fmt, ...)
 {
     va_list ap;

@@ -9,6 +9,30 @@ void post_events(struct request *r);
 /* beacon.c */
 void post_beacon(struct request *r);
 void post_reports(struct request *r);
+/* query.c */
+void get_query(struct request *r);
+void get_histogram(struct request *r);
+void get_event(struct request *r);
+/* alerts.c */
+void get_issues(struct request *r);
+void get_issue(struct request *r);
+void patch_issue(struct request *r);
+void get_incidents(struct request *r);
+void get_incident(struct request *r);
+void post_incident(struct request *r);
+void get_rules(struct request *r);
+/* stats.c */
+void post_stats(struct request *r);
+void get_stats_names(struct request *r);
+void get_stats(struct request *r);
+/* ops.c */
+void get_archive(struct request *r);
+void post_archive_ship(struct request *r);
+void post_archive_verify(struct request *r);
+void post_mail_test(struct request *r);
+void post_debug_seal(struct request *r);
+void post_debug_clock(struct request *r);
+
 /* state.c */
 void get_health(struct request *r);
 void get_metrics(struct request *r);
