@@ -56,6 +56,9 @@ static void message_template(str s, struct buf *out)
         } else if (word_char(c)) {
             while (n < s.n && word_char(s.p[n]))
                 n++;
+            if (str_find(str_head(s, n), S("://")) >= 0)
+                while (n < s.n && !strchr(" \t\"'<>)],;", s.p[n])) /* a URL goes on with its query */
+                    n++;
             while (n > 1 && strchr(".:", s.p[n - 1])) /* the end of a sentence is not of the word */
                 n--;
             value = is_value(str_head(s, n));

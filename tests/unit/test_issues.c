@@ -1,0 +1,197 @@
+#include "unit.h"
+#include "base/file.h"
+#include "issues/issues.h"
+#include "issues/stack.h"
+
+#include <unistd.h>
+
+static struct arena a;
+
+static struct event *event(const char *line)
+{
+    struct event *ev = arena_alloc(&a, sizeof *ev);
+    struct err e;
+    if (event_read(arena_str(&a, str_of(line)), ev, &a, &e) < 0)
+        printf("%s\n", e.text);
+    return ev;
+}
+
+static str id_of(const char *app, const char *line)
+{
+    struct fingerprint fp;
+    fingerprint_text(str_of(app), str_of(line), &a, &fp);
+    return arena_str(&a, str_of(fp.id));
+}
+
+TEST(messages_that_differ_in_values_are_one_issue)
+{
+    static const char *const same[][2] = {
+        {"user 12 not found", "user 9913 not found"},
+        {"cannot open \"/a/b.txt\": denied", "cannot open \"/c.txt\": denied"},
+        {"etag d41d8cd98f00b204e9800998ecf8427e stale", "etag 00ff8cd98f00b204e9800998ecf84abc stale"},
+        {"job 3f2b8c1e-0d4a-4f7e-9c55-8a1b2c3d4e5f died", "job aaaa8c1e-0d4a-4f7e-9c55-8a1b2c3d4e5f died"},
+        {"ports 1, 2, 3 busy", "ports 80 busy"},
+        {"GET https://a.example/x failed", "GET https://b.example/y?z=1 failed"},
+        {"can't reach 10.0.0.1:5432", "can't reach 10.0.0.2:5433"},
+    };
+    static const char *const other[][2] = {
+        {"user 12 not found", "user 12 locked"},
+        {"utf-8 is broken", "utf-16 is broken"},
+        {"it's one thing that's wrong", "it's other thing that's wrong"},
+    };
+    for (size_t i = 0; i < LENGTH(same); i++)
+        CHECK_STR(id_of("shop", same[i][0]), id_of("shop", same[i][1]));
+    for (size_t i = 0; i < LENGTH(other); i++)
+        CHECK(!str_eq(id_of("shop", other[i][0]), id_of("shop", other[i][1])));
+    CHECK(!str_eq(id_of("shop", "x"), id_of("api", "x")));
+    arena_done(&a);
+}
+
+struct expected {
+    const char *text, *type, *function, *file;
+    unsigned line;
+    bool in_app;
+};
+
+TEST(stacks_of_many_languages_give_their_newest_frame)
+{
+    static const struct expected cases[] = {
+        {"TypeError: x is undefined\n    at pay (https://shop.example/app.js:3:7)\n    at https://shop.example/app.js:9:1",
+         "TypeError", "pay", "https://shop.example/app.js", 3, true},
+        {"pay@https://shop.example/app.js:3:7\n@https://shop.example/app.js:9:1", "", "pay",
+         "https://shop.example/app.js", 3, true},
+        {"Error: no\n    at Object.<anonymous> (node:internal/x:1:2)", "Error", "Object.<anonymous>", "node:internal/x",
+         1, false},
+        {"Traceback (most recent call last):\n  File \"/srv/a.py\", line 3, in main\n    f()\n  File \"/srv/b.py\", line 7, in f\n    1/0\n"
+         "ZeroDivisionError: division by zero",
+         "ZeroDivisionError", "f", "/srv/b.py", 7, true},
+        {"java.lang.IllegalStateException: closed\n\tat com.acme.App.run(App.java:12)\n\tat java.base/java.lang.Thread.run(Thread.java:833)\n"
+         "Caused by: java.io.IOException: x\n\tat com.acme.Io.read(Io.java:5)",
+         "java.lang.IllegalStateException", "com.acme.App.run", "App.java", 12, true},
+        {"panic: boom\n\ngoroutine 1 [running]:\nmain.(*hook).Do(0x4ca900?, {0xc, 0x1})\n\t/srv/main.go:37 +0x2f\nexit status 2",
+         "panic", "main.(*hook).Do", "/srv/main.go", 37, true},
+        {"System.InvalidOperationException: bad\n   at Acme.Shop.Pay(String id) in /src/Shop.cs:line 12",
+         "System.InvalidOperationException", "Acme.Shop.Pay", "/src/Shop.cs", 12, true},
+        {"app/shop.rb:12:in `pay': no stock (RuntimeError)\n\tfrom app/main.rb:3:in `<main>'", "", "pay", "app/shop.rb",
+         12, true},
+        {"#0 /srv/shop.php(12): Shop->pay('a')\n#1 {main}", "", "Shop->pay", "/srv/shop.php", 12, true},
+        {"thread 'main' panicked at 'boom', src/main.rs:4:5\nstack backtrace:\n   0: app::run\n             at ./src/main.rs:4:5",
+         "", "app::run", "./src/main.rs", 4, true},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct stack *s = arena_alloc(&a, sizeof *s);
+        stack_read(str_of(cases[i].text), s);
+        if (!s->n) {
+            printf("no frame in case %zu\n", i);
+            CHECK(s->n > 0);
+            continue;
+        }
+        CHECK_STR(s->frames[0].function, str_of(cases[i].function));
+        CHECK_STR(s->frames[0].file, str_of(cases[i].file));
+        CHECK_INT(s->frames[0].line, cases[i].line);
+        CHECK_INT(s->frames[0].in_app, cases[i].in_app);
+        if (cases[i].type[0])
+            CHECK_STR(s->type, str_of(cases[i].type));
+    }
+    arena_done(&a);
+}
+
+#define LINE(time, id, more)                                                                                           \
+    "{\"id\":\"" id "\",\"time\":\"" time "\",\"app\":\"shop\",\"level\":\"error\",\"severity_number\":17," more "}"
+
+static struct fingerprint print_of(const char *line)
+{
+    struct fingerprint fp = {0};
+    CHECK(fingerprint_of(event(line), &a, &fp));
+    return fp;
+}
+
+TEST(a_stack_counts_more_than_the_message_and_lines_do_not_count)
+{
+    struct fingerprint x = print_of(LINE(
+        "2026-01-01T00:00:00Z", "000000000000000",
+        "\"error.type\":\"E\",\"error.message\":\"one\",\"error.stack\":\"E: one\\n    at f (/srv/a.js:1:2)\\n    at g (/srv/b.js:3:4)\""));
+    struct fingerprint y = print_of(LINE(
+        "2026-01-01T00:00:00Z", "000000000000000",
+        "\"error.type\":\"E\",\"error.message\":\"two\",\"error.stack\":\"E: two\\n    at f (/srv/a.js:91:2)\\n    at g (/srv/b.js:3:4)\\n    at h (/srv/c.js:3:4)\""));
+    struct fingerprint z = print_of(LINE(
+        "2026-01-01T00:00:00Z", "000000000000000",
+        "\"error.type\":\"E\",\"error.message\":\"two\",\"error.stack\":\"E: two\\n    at f (/srv/a.js:1:2)\\n    at other (/srv/b.js:3:4)\""));
+    struct fingerprint frames = print_of(LINE(
+        "2026-01-01T00:00:00Z", "000000000000000",
+        "\"error.type\":\"E\",\"error.frames\":[{\"function\":\"f\",\"file\":\"/x/a.js\",\"line\":5},{\"function\":\"g\",\"file\":\"/x/b.js\"}]"));
+    CHECK_STR(str_of(x.id), str_of(y.id));
+    CHECK(strcmp(x.id, z.id) != 0);
+    CHECK_STR(str_of(frames.id), str_of(x.id));
+    CHECK_STR(str_of(x.title), S("E: one"));
+    CHECK_STR(str_of(x.culprit), S("a.js:f"));
+    CHECK(strstr(x.why, "a.js:f, b.js:g") != NULL);
+    arena_done(&a);
+}
+
+TEST(what_is_no_error_makes_no_issue)
+{
+    struct fingerprint fp;
+    CHECK(!fingerprint_of(
+        event(
+            "{\"id\":\"000000000000000\",\"time\":\"2026-01-01T00:00:00Z\",\"app\":\"a\",\"level\":\"warn\",\"severity_number\":13,\"message\":\"m\"}"),
+        &a, &fp));
+    arena_done(&a);
+}
+
+static struct issue_seen apply(struct issues *is, const char *line, usec now)
+{
+    struct issue_seen seen = {0};
+    struct err e;
+    struct event *ev = event(line);
+    struct fingerprint fp;
+    CHECK(fingerprint_of(ev, &a, &fp));
+    CHECK(issues_apply(is, ev, &fp, now, &seen, &a, &e) == 0);
+    return seen;
+}
+
+TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
+{
+    char dir[] = "/tmp/logd-issues-XXXXXX", path[64];
+    struct db *db;
+    struct err e;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fold.db", dir);
+    const char *const steps[] = {issues_schema};
+    CHECK(db_open(path, DB_NORMAL, steps, 1, &db, &e) == 0);
+    struct issues *is = issues_new(db);
+    CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
+    CHECK(!apply(is, LINE("2026-01-01T10:00:01Z", "000000000000002", "\"message\":\"boom 2\""), 2).fresh);
+    CHECK(issues_flush(is, &e) == 0);
+
+    struct buf out = BUF_INIT(1 << 20), action = BUF_INIT(1 << 16);
+    char last[EVENT_ID_LEN + 1];
+    struct fingerprint fp = print_of(LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""));
+    CHECK(issue_json(db, str_of(fp.id), &out, last, &e) == 0);
+    CHECK(str_find(buf_view(&out), S("\"count\":2,")) > 0);
+    CHECK_STR(str_of(last), S("000000000000002"));
+
+    CHECK(issue_patch_check(S("{\"state\":\"loud\"}"), str_of(fp.id), S("me"), &action, &e) < 0);
+    CHECK_STR(str_of(e.pointer), S("/state"));
+    CHECK(issue_patch_check(S("{\"state\":\"resolved\"}"), str_of(fp.id), S("me"), &action, &e) == 0);
+    usec resolved = 1767265200000000; /* 2026-01-01T11:00:00Z */
+    CHECK(issues_action(is, buf_view(&action), resolved, &e) == 0);
+    CHECK(!apply(is, LINE("2026-01-01T10:30:00Z", "000000000000003", "\"message\":\"boom 3\""), resolved + 1)
+               .regressed); /* late */
+    CHECK(apply(is, LINE("2026-01-01T11:30:00Z", "000000000000004", "\"message\":\"boom 4\""), resolved + 2).regressed);
+    CHECK(issues_flush(is, &e) == 0);
+    buf_reset(&out);
+    CHECK(issue_json(db, str_of(fp.id), &out, last, &e) == 0);
+    CHECK(str_find(buf_view(&out), S("\"count\":4,")) > 0);
+    CHECK(str_find(buf_view(&out), S("\"state\":\"open\"")) > 0);
+    CHECK(str_find(buf_view(&out), S("\"regressed_at\":\"2026-01-01T11:00:00.000002Z\"")) > 0);
+    issues_free(is);
+    db_close(db);
+    buf_done(&out);
+    buf_done(&action);
+    arena_done(&a);
+    (void)!system(arena_printf(&a, "rm -rf %s", dir));
+    arena_done(&a);
+}
+
+UNIT_MAIN

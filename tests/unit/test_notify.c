@@ -1,0 +1,117 @@
+#include "unit.h"
+#include "base/arena.h"
+#include "notify/body.h"
+#include "notify/notify.h"
+
+static struct arena a;
+
+TEST(addresses_fit_for_a_header_are_told_from_the_rest)
+{
+    struct err e;
+    static const char *const good[] = {"a@b.c", "ops+logd@example.com", "o'neill@example.org"};
+    static const char *const bad[] = {
+        "",     "a",     "@b",    "a@",           "a@b@c", "a b@c", "a@b\r\nRCPT TO:<x@y>",
+        "a>@b", "<a@b>", "a@b\n", "\xc3\xa9@b.c", "a,b@c"};
+    for (size_t i = 0; i < LENGTH(good); i++)
+        CHECK(mail_address_check(str_of(good[i]), &e) == 0);
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        CHECK(mail_address_check(str_of(bad[i]), &e) < 0 && e.text[0]);
+}
+
+static str compose(struct mail m, struct buf *out)
+{
+    buf_reset(out);
+    mail_compose(&m, S("logd@example.com"), out);
+    return buf_view(out);
+}
+
+TEST(no_byte_of_a_log_becomes_a_header_or_ends_a_mail)
+{
+    struct buf out = BUF_INIT(1 << 20), subject = BUF_INIT(4096);
+    body_subject(&(struct mail_subject){2, S("shop\r\nBcc: x@y"), S("pro\nd"),
+                                        S("boom\r\nX-Evil: 1\x1b[31m\xe2\x80\xae"), S("r")},
+                 false, &subject);
+    CHECK(str_chr(buf_view(&subject), '\n') < 0 && str_chr(buf_view(&subject), '\r') < 0 &&
+          str_chr(buf_view(&subject), '\x1b') < 0);
+    str m = compose((struct mail){.to = S("a@b.c"),
+                                  .subject = buf_view(&subject),
+                                  .text = S("x\n.\nMAIL FROM:<e@f>\r\n.\nFrom here"),
+                                  .html = S("<p>"),
+                                  .message_id = S("1@h"),
+                                  .thread_id = S("t@h"),
+                                  .rule = S("r"),
+                                  .incident = S("i"),
+                                  .rank = 2},
+                    &out);
+    CHECK(str_find(m, S("\r\n.\r\n")) < 0);
+    CHECK(str_find(m, S("\r\nBcc:")) < 0 && str_find(m, S("\r\nX-Evil")) < 0);
+    CHECK(str_find(m, S("\r\nFrom here")) < 0);
+    for (size_t i = 0, column = 0; i < m.n; i++) {
+        if (m.p[i] == '\n')
+            CHECK(i > 0 && m.p[i - 1] == '\r');
+        else
+            CHECK(m.p[i] != '\r' || m.p[i + 1] == '\n');
+        column = m.p[i] == '\n' ? 0 : column + 1;
+        CHECK(column < 998 && (unsigned char)m.p[i] < 0x7f);
+    }
+    buf_done(&out);
+    buf_done(&subject);
+}
+
+TEST(a_subject_that_is_not_ascii_is_encoded_in_words_of_75)
+{
+    struct buf out = BUF_INIT(1 << 20);
+    str m = compose((struct mail){.to = S("a@b.c"),
+                                  .subject = S("Grüße aus Köln: 写真をアップロードできません、もう一度お試しください"),
+                                  .text = S("t"),
+                                  .message_id = S("1@h")},
+                    &out);
+    ptrdiff_t at = str_find(m, S("Subject: =?UTF-8?B?"));
+    CHECK(at > 0);
+    str rest = str_skip(m, (size_t)at);
+    for (bool more = true; more;) {
+        str line = str_cut(&rest, '\n');
+        CHECK(line.n <= 78);
+        more = rest.n && rest.p[0] == ' ';
+    }
+    buf_done(&out);
+}
+
+TEST(a_mail_body_escapes_html_and_links_only_to_us)
+{
+    struct buf out = BUF_INIT(1 << 20);
+    struct event ev;
+    struct err e;
+    CHECK(
+        event_read(
+            S("{\"id\":\"000000000000001\",\"time\":\"2026-01-01T00:00:00Z\",\"app\":\"shop\",\"level\":\"error\",\"severity_number\":17,"
+              "\"message\":\"<script>alert(1)</script>\",\"error.stack\":\"E\\n    at f (http://evil.example/x.js:1:2)\"}"),
+            &ev, &a, &e) == 0);
+    struct mail_body b = {.rank = 3,
+                          .rule = S("new-error"),
+                          .why = S("<b>why</b>"),
+                          .key = S("k"),
+                          .title = S("<i>t</i>"),
+                          .app = S("shop"),
+                          .issue = S("abc"),
+                          .incident = S("def"),
+                          .url = S("https://logs.example.com"),
+                          .opened = 1,
+                          .held = 499,
+                          .count = 500,
+                          .event = &ev};
+    body_html(&b, &a, &out);
+    str html = buf_view(&out);
+    CHECK(str_find(html, S("<script>")) < 0 && str_find(html, S("&lt;script&gt;")) > 0 &&
+          str_find(html, S("<i>")) < 0 && str_find(html, S("<b>why")) < 0);
+    CHECK(str_find(html, S("href=\"https://logs.example.com/issues/abc\"")) > 0);
+    CHECK(str_find(html, S("href=\"http://evil")) < 0);
+    buf_reset(&out);
+    body_text(&b, &a, &out);
+    CHECK(str_find(buf_view(&out), S("499 more")) > 0);
+    CHECK(str_find(buf_view(&out), S("at f (http://evil.example/x.js:1:2)")) > 0);
+    buf_done(&out);
+    arena_done(&a);
+}
+
+UNIT_MAIN
