@@ -50,6 +50,7 @@ str http_header(struct request *r, const char *name); /* absent: p NULL; do not 
 str http_param(struct request *r, const char *name);  /* of the query string, decoded; absent: p NULL */
 /* The index-th parameter whose name starts with prefix: what follows it, and the value. False: no more. */
 bool http_param_prefix(struct request *r, const char *prefix, size_t index, str *ret_rest, str *ret_value);
+str http_cookie(struct request *r, str name);         /* absent: p NULL */
 void reply_header(struct request *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* {"error":"…"} with status. */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);

@@ -38,4 +38,23 @@ void get_health(struct request *r);
 void get_metrics(struct request *r);
 void get_status(struct request *r);
 
+/* admin.c */
+void get_apps(struct request *r);
+void post_app(struct request *r);
+void delete_app(struct request *r);
+void get_keys(struct request *r);
+void post_key(struct request *r);
+void delete_key(struct request *r);
+void get_users(struct request *r);
+void post_user(struct request *r);
+void post_user_password(struct request *r);
+void delete_user(struct request *r);
+
+/* login.c */
+void post_login(struct request *r);
+void post_logout(struct request *r);
+void get_me(struct request *r);
+void post_my_password(struct request *r);
+void post_first(struct request *r);
+
 #endif

@@ -29,5 +29,22 @@ const struct route routes[] = {
     {HTTP_POST, "/v1/mail/test", RIGHT_ADMIN, ROUTE_POOL, post_mail_test},
     {HTTP_POST, "/debug/seal", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_debug_seal},
     {HTTP_POST, "/debug/clock", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_debug_clock},
+
+    {HTTP_GET, "/v1/apps", RIGHT_ADMIN, 0, get_apps},
+    {HTTP_POST, "/v1/apps", RIGHT_ADMIN, ROUTE_POOL, post_app},
+    {HTTP_DELETE, "/v1/apps/{}", RIGHT_ADMIN, ROUTE_POOL, delete_app},
+    {HTTP_GET, "/v1/keys", RIGHT_ADMIN, 0, get_keys},
+    {HTTP_POST, "/v1/keys", RIGHT_ADMIN, ROUTE_POOL, post_key},
+    {HTTP_DELETE, "/v1/keys/{}", RIGHT_ADMIN, ROUTE_POOL, delete_key},
+    {HTTP_GET, "/v1/users", RIGHT_ADMIN, ROUTE_POOL, get_users},
+    {HTTP_POST, "/v1/users", RIGHT_ADMIN, ROUTE_POOL, post_user},
+    {HTTP_POST, "/v1/users/{}/password", RIGHT_ADMIN, ROUTE_POOL, post_user_password},
+    {HTTP_DELETE, "/v1/users/{}", RIGHT_ADMIN, ROUTE_POOL, delete_user},
+
+    {HTTP_POST, "/login", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_login},
+    {HTTP_POST, "/logout", RIGHT_NONE, ROUTE_POOL, post_logout},
+    {HTTP_POST, "/first", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_first},
+    {HTTP_GET, "/v1/me", RIGHT_NONE, 0, get_me},
+    {HTTP_POST, "/v1/me/password", RIGHT_NONE, ROUTE_POOL, post_my_password},
 };
 const size_t routes_n = LENGTH(routes);

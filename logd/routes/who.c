@@ -56,13 +56,13 @@ static str sent_key(struct exchange *x, bool *ret_in_url)
     return http_param(r, "key");
 }
 
-static str sent_cookie(struct request *r)
+str http_cookie(struct request *r, str wanted)
 {
     str all = http_header(r, "Cookie");
     while (all.p) {
         str one = str_trim(str_cut(&all, ';'));
         str name = str_cut(&one, '=');
-        if (str_eq(name, S("logd_session")))
+        if (str_eq(name, wanted))
             return one;
     }
     return (str){0};
@@ -139,7 +139,8 @@ static bool by_cookie(struct exchange *x, str cookie)
         return true;
     if (from_elsewhere(r))
         return refuse(x, 403, "a signed-in session may only be used from our own pages");
-    if (!str_eq_secret(http_header(r, "X-CSRF-Token"), str_of(r->who.csrf)))
+    /* whoever signs in again need not know the token of the session that he had */
+    if (!(x->route->flags & ROUTE_PUBLIC) && !str_eq_secret(http_header(r, "X-CSRF-Token"), str_of(r->who.csrf)))
         return refuse(x, 403, "X-CSRF-Token: expected the token of this session");
     return true;
 }
@@ -152,7 +153,7 @@ static bool identify(struct exchange *x)
         r->who = (struct principal){.role = ROLE_ADMIN, .local = true};
         return true;
     }
-    str key = sent_key(x, &in_url), cookie = sent_cookie(r);
+    str key = sent_key(x, &in_url), cookie = http_cookie(r, S("logd_session"));
     if (key.p && !(public && in_url))
         return by_key(x, key, in_url);
     if (cookie.p)
