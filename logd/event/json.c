@@ -1,13 +1,16 @@
 #include "event/json.h"
 #include "base/str.h"
 
+/* Absent text is {NULL, 0}, and NULL + 0 is undefined in C17. */
+static inline const char *end_of(str s) { return s.n ? s.p + s.n : s.p; }
+
 #define ONES 0x0101010101010101ull
 #define HIGHS 0x8080808080808080ull
 
 void json_init(struct json *j, str text, uint32_t max_depth)
 {
     assert(max_depth <= JSON_DEPTH_MAX);
-    *j = (struct json){.start = text.p, .p = text.p, .end = text.p + text.n, .max_depth = max_depth};
+    *j = (struct json){.start = text.p, .p = text.p, .end = end_of(text), .max_depth = max_depth};
 }
 
 static inline const char *blanks(const char *p, const char *end)
@@ -472,7 +475,7 @@ static char unescaped(char c)
 
 size_t json_decode(str raw, char *out)
 {
-    const char *p = raw.p, *end = p + raw.n;
+    const char *p = raw.p, *end = end_of(raw);
     char *o = out;
     while (p < end) {
         const char *run = plain_run(p, end);
@@ -506,7 +509,7 @@ size_t json_decode(str raw, char *out)
 void json_encode(struct buf *b, str text)
 {
     static const char hex[] = "0123456789abcdef", names[] = "\bb\ff\nn\rr\tt\"\"\\\\";
-    const char *p = text.p, *end = p + text.n;
+    const char *p = text.p, *end = end_of(text);
     while (p < end) {
         const char *run = plain_run(p, end);
         buf_add(b, p, (size_t)(run - p));
@@ -531,7 +534,7 @@ void json_encode(struct buf *b, str text)
 
 bool json_plain(str text)
 {
-    const char *p = text.p, *end = p + text.n;
+    const char *p = text.p, *end = end_of(text);
     for (;;) {
         p = plain_run(p, end);
         if (p == end)

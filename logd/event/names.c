@@ -110,17 +110,33 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+static inline uint64_t load8(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+
+static inline uint64_t load4(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+
+/* The last step takes the last 8 bytes, some of them twice; what is shorter is put together from its ends. */
 static uint64_t hash(const struct names *k, str s)
 {
-    uint64_t h = k->key[0] ^ s.n, v;
-    for (; s.n >= 8; s = str_skip(s, 8)) {
-        memcpy(&v, s.p, 8);
-        h = fold(h ^ v, k->key[1] | 1);
-    }
-    v = 0;
-    for (size_t i = 0; i < s.n; i++)
-        v = v << 8 | (unsigned char)s.p[i];
-    return fold(h ^ v, k->key[1] | 1);
+    uint64_t h = k->key[0] ^ s.n, last = 0;
+    for (size_t i = 8; i < s.n; i += 8)
+        h = fold(h ^ load8(s.p + i - 8), k->key[1] | 1);
+    if (s.n >= 8)
+        last = load8(s.p + s.n - 8);
+    else if (s.n >= 4)
+        last = load4(s.p) << 32 | load4(s.p + s.n - 4);
+    else if (s.n > 0)
+        last = (uint64_t)(unsigned char)s.p[0] << 16 | (uint64_t)(unsigned char)s.p[s.n / 2] << 8 | (unsigned char)s.p[s.n - 1];
+    return fold(h ^ last, k->key[1] | 1);
 }
 
 static void find(const struct alias *a, size_t n, str text, struct name *ret)

@@ -49,12 +49,13 @@ static const char *came(struct event_writer *w, const struct member *m, char out
     return out;
 }
 
-static void set_pointer(struct event_writer *w, const char *at, struct err *e)
+/* A pointer is made of names, and a name may hold a secret. */
+static int scrub_pointer(struct event_writer *w, struct err *e)
 {
-    json_pointer(w->object, at, e->pointer, sizeof e->pointer);
-    str clean = value_scrubbed(w, str_of(e->pointer));
-    if (clean.p != e->pointer)
+    str pointer = str_of(e->pointer), clean = value_scrubbed(w, pointer);
+    if (clean.p != pointer.p)
         snprintf(e->pointer, sizeof e->pointer, "%.*s", STR_ARG(clean));
+    return -1;
 }
 
 PRINTF_LIKE(4, 5) static int refuse(struct event_writer *w, const char *at, struct err *e, const char *fmt, ...)
@@ -65,8 +66,14 @@ PRINTF_LIKE(4, 5) static int refuse(struct event_writer *w, const char *at, stru
     vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
     (void)err_set(e, ERR_INPUT, "%s", text);
-    set_pointer(w, at, e);
-    return -1;
+    json_pointer(w->object, at, e->pointer, sizeof e->pointer);
+    return scrub_pointer(w, e);
+}
+
+static int refuse_syntax(struct event_writer *w, const struct json *j, struct err *e)
+{
+    (void)json_err(j, e);
+    return scrub_pointer(w, e);
 }
 
 /* ---- gathering ---- */
@@ -149,10 +156,7 @@ static bool is_candidate(struct event_writer *w, const struct member *m)
         if (w->severity[m - w->m] == 0 && (m->rank > 4 || (m->rank == SEVERITY_NUMBER && str_eq(m->raw, S("0")))))
             return false;
         break;
-    case PART_EVENT_ID:
-        if (m->kind == J_STRING && m->raw.n == 0)
-            return false;
-        return own_name || m->kind == J_STRING || m->kind == J_NUMBER;
+    case PART_EVENT_ID: return own_name || m->kind == J_STRING || m->kind == J_NUMBER;
     case PART_ERROR_MESSAGE: /* "error": true says nothing */
         if (m->name.n == root_length(m->root) && m->kind != J_STRING)
             return false;
@@ -180,7 +184,7 @@ static int add(struct event_writer *w, str name, const struct name *k, enum json
 {
     uint32_t *slot;
     struct member *m = member_find(w, name, k->hash, &slot);
-    if (kind == J_NULL && k->part)
+    if (k->part && (kind == J_NULL || (k->part == PART_EVENT_ID && kind == J_STRING && raw.n == 0)))
         return 0; /* says nothing about a part that others may give */
     if (!m) {
         if (w->n == w->limit)
@@ -249,7 +253,7 @@ static int gather(struct event_writer *w, struct json *j, struct err *e)
         kind = json_next(j, &t);
         uint32_t d = j->depth;
         if (kind == J_ERROR)
-            return json_err(j, e);
+            return refuse_syntax(w, j, e);
         if (kind == J_CLOSE) {
             str raw = {open[d + 1].from, (size_t)(j->p - open[d + 1].from)};
             if (close_object(w, open[d + 1].name, raw, before == J_OBJECT, e) < 0)
@@ -268,7 +272,7 @@ static int gather(struct event_writer *w, struct json *j, struct err *e)
         if (kind >= J_ARRAY) {
             kind = json_skip(j);
             if (kind == J_ERROR)
-                return json_err(j, e);
+                return refuse_syntax(w, j, e);
             t.raw.n = (size_t)(j->p - t.raw.p);
         }
         if (add(w, name, k, kind == J_CLOSE ? J_ARRAY : kind, t.raw, t.flags, e) < 0)
@@ -404,7 +408,7 @@ static bool settle_texts(struct event_writer *w)
     }
     for (size_t i = 0; w->root > ROOT_ERROR && i < w->n; i++) {
         struct member *m = &w->m[i];
-        if (m->root != w->root || m->as_text)
+        if (m->root != w->root || m->as_text || m->name.n == root_length(m->root))
             continue;
         size_t from = w->text.n;
         buf_lit(&w->text, "error");
@@ -486,7 +490,8 @@ static uint64_t id_hash(struct event_writer *w, const struct event_source *src, 
 static int write_event(struct event_writer *w, const struct event_source *src, const struct settled *s, struct batch *b,
                        struct err *e)
 {
-    size_t from = b->body.n, most = 2 * (size_t)(src->max_event ? src->max_event : LIMIT_EVENT);
+    size_t from = b->body.n,
+           most = 4096 + 2 * (size_t)(src->max_event ? src->max_event : LIMIT_EVENT); /* dotted names are longer */
     write_head(w, src, s, b);
     write_members(w, src, &b->body);
     if (b->body.full || b->body.n - from > most) {

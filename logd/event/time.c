@@ -6,6 +6,9 @@
 /* Below these the number is seconds, milliseconds, microseconds; else nanoseconds: years 1973 to 5138 are told right. */
 static const int64_t MS_FROM = 100000000000, US_FROM = 100000000000000, NS_FROM = 100000000000000000;
 
+/* 1678-01-01 and 2262-01-01: whole years that nanoseconds in 64 bits can tell. */
+static const int64_t FROM_S = -9214560000, TO_S = 9214646400;
+
 static int refuse(str text, struct err *e)
 {
     return err_set(e, ERR_INPUT, "expected a time as RFC 3339 or epoch (s, ms, us or ns), got \"%.*s\"",
@@ -79,35 +82,55 @@ static bool zone(str text, size_t i, int64_t *ret_s)
     return true;
 }
 
+/* "2026-11-25", to days since 1970. */
+static bool date(str text, int64_t *ret_days)
+{
+    int y = fixed(text, 0, 4), m = fixed(text, 5, 2), d = fixed(text, 8, 2);
+    if (y < 0 || m < 1 || m > 12 || d < 1 || d > month_days(y, m) || !at(text, 4, '-') || !at(text, 7, '-'))
+        return false;
+    *ret_days = civil_days(y, m, d);
+    return true;
+}
+
+/* "09:35", "09:35:21" or "09:35:21.123" from *i on, which then stands behind it. */
+static bool clock_time(str text, size_t *i, int64_t *ret_s, int64_t *ret_ns, int *ret_digits)
+{
+    int h = fixed(text, *i, 2), m = fixed(text, *i + 3, 2), s = 0;
+    if (h < 0 || h > 23 || m < 0 || m > 59 || !at(text, *i + 2, ':'))
+        return false;
+    *i += 5;
+    if (at(text, *i, ':')) {
+        s = fixed(text, *i + 1, 2);
+        if (s < 0 || s > 60) /* 60: a leap second, the next minute's 00 */
+            return false;
+        *i += 3;
+        if (at(text, *i, '.') || at(text, *i, ',')) {
+            ++*i;
+            *ret_ns = fraction(text, i, ret_digits);
+            if (*ret_digits == 0)
+                return false;
+        }
+    }
+    *ret_s = h * 3600 + m * 60 + s;
+    return true;
+}
+
 static int read_rfc3339(str text, nsec *ret, int *ret_digits, struct err *e)
 {
-    int y = fixed(text, 0, 4), mo = fixed(text, 5, 2), d = fixed(text, 8, 2), h = 0, mi = 0, s = 0, digits = 0;
-    int64_t ns = 0, offset;
+    int64_t days, s = 0, ns = 0, offset;
     size_t i = 10;
-    if (y < 0 || mo < 1 || mo > 12 || d < 1 || d > month_days(y, mo) || !at(text, 4, '-') || !at(text, 7, '-'))
+    if (!date(text, &days))
         return refuse(text, e);
     if (at(text, i, 'T') || at(text, i, 't') || (at(text, i, ' ') && i + 1 < text.n)) {
-        h = fixed(text, 11, 2), mi = fixed(text, 14, 2), i = 16;
-        if (h < 0 || h > 23 || mi < 0 || mi > 59 || !at(text, 13, ':'))
+        i++;
+        if (!clock_time(text, &i, &s, &ns, ret_digits))
             return refuse(text, e);
-        if (at(text, i, ':')) {
-            s = fixed(text, 17, 2), i = 19;
-            if (s < 0 || s > 60) /* 60: a leap second, the next minute's 00 */
-                return refuse(text, e);
-            if (at(text, i, '.') || at(text, i, ',')) {
-                size_t from = ++i;
-                ns = fraction(text, &i, &digits);
-                if (i == from)
-                    return refuse(text, e);
-            }
-        }
     }
     if (!zone(text, i, &offset))
         return refuse(text, e);
-    if (y < 1678 || y > 2261)
+    if (days < FROM_S / 86400 || days >= TO_S / 86400) /* before it is multiplied */
         return out_of_range(text, e);
-    *ret = (civil_days(y, mo, d) * 86400 + h * 3600 + mi * 60 + s - offset) * NSEC_PER_SEC + ns;
-    *ret_digits = digits;
+    *ret = (days * 86400 + s - offset) * NSEC_PER_SEC + ns;
     return 0;
 }
 
@@ -176,7 +199,18 @@ static int read_epoch(str text, nsec *ret, int *ret_digits, struct err *e)
 
 int time_read(str text, nsec *ret, int *ret_digits, struct err *e)
 {
+    nsec t = 0;
+    int digits = 0, rc;
     text = str_trim(text);
-    return text.n >= 10 && at(text, 4, '-') ? read_rfc3339(text, ret, ret_digits, e)
-                                            : read_epoch(text, ret, ret_digits, e);
+    if (text.n >= 10 && at(text, 4, '-'))
+        rc = read_rfc3339(text, &t, &digits, e);
+    else
+        rc = read_epoch(text, &t, &digits, e);
+    if (rc == 0 && (t / NSEC_PER_SEC < FROM_S || t / NSEC_PER_SEC >= TO_S))
+        rc = out_of_range(text, e);
+    if (rc == 0) {
+        *ret = t;
+        *ret_digits = digits;
+    }
+    return rc;
 }

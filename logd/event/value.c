@@ -77,10 +77,12 @@ static void write_redacted(struct event_writer *w, str kind, struct buf *out)
     buf_lit(out, "]\"");
 }
 
+enum { NUMBER_MAY_BE_CARD = 13 };
+
 /* A card number is one also when it comes as a number. */
 static void write_number(struct event_writer *w, str raw, bool as_text, struct buf *out)
 {
-    if (raw.n >= 13 && value_scrubbed(w, raw).p != raw.p) {
+    if (raw.n >= NUMBER_MAY_BE_CARD && value_scrubbed(w, raw).p != raw.p) {
         buf_byte(out, '"');
         buf_str(out, buf_view(&w->scrubbed));
         buf_byte(out, '"');
@@ -154,9 +156,34 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
     }
 }
 
+/* ,"name":value of plain bytes in one step; true: it was. The way of nearly all members. */
+static bool write_fast(struct event_writer *w, const struct member *m, struct buf *out)
+{
+    bool text = m->kind == J_STRING, quotes = text || m->as_text;
+    if (!m->plain || m->flags || m->secret.p || m->kind >= J_ARRAY || (!text && m->raw.n >= NUMBER_MAY_BE_CARD))
+        return false;
+    if (text && value_scrubbed(w, m->raw).p != m->raw.p)
+        return false;
+    if (!buf_room(out, m->name.n + m->raw.n + 6))
+        return true;
+    char *p = out->p + out->n;
+    *p++ = ',', *p++ = '"';
+    memcpy(p, m->name.p, m->name.n);
+    p += m->name.n;
+    *p++ = '"', *p++ = ':';
+    if (quotes)
+        *p++ = '"';
+    memcpy(p, m->raw.p, m->raw.n);
+    p += m->raw.n;
+    if (quotes)
+        *p++ = '"';
+    out->n = (size_t)(p - out->p);
+    return true;
+}
+
 void value_write(struct event_writer *w, const struct member *m, struct buf *out)
 {
-    if (!buf_room(out, m->name.n + m->raw.n + 8))
+    if (LIKELY(write_fast(w, m, out)))
         return;
     buf_lit(out, ",\"");
     if (m->plain)

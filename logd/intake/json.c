@@ -9,7 +9,7 @@ int records_open(struct records *r, str body, struct err *e)
     else if (str_starts(body, S("\xff\xfe")) || str_starts(body, S("\xfe\xff")) ||
              (body.n >= 2 && (!body.p[0] || !body.p[1])))
         return err_set(e, ERR_INPUT, "expected a body in UTF-8, got UTF-16 or UTF-32");
-    *r = (struct records){.p = body.p, .start = body.p, .end = body.p + body.n};
+    *r = (struct records){.p = body.p, .start = body.p, .end = body.n ? body.p + body.n : body.p};
     return 0;
 }
 
