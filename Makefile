@@ -1,5 +1,5 @@
 # logd: one Makefile, no configure. `make help` lists the targets.
-# Objects live in build/<cc>-<mode>/, the programs people run in build/.
+# Objects live in build/<cc>-<mode>/, the programs people run in build/, what tests need from elsewhere in build/deps/.
 
 CC      = gcc
 MODE    = release
@@ -11,10 +11,10 @@ DESTDIR =
 B := build/$(notdir $(CC))-$(MODE)
 
 PKGS     := libuv libmicrohttpd sqlite3 libcurl jansson openssl libzstd zlib libpcre2-8 yaml-0.1 gnutls
-CPPFLAGS  = -D_GNU_SOURCE -DLOGD_VERSION='"$(VERSION)"' -Ilogd -I. -Itests/lib -I$(B) $(shell pkg-config --cflags $(PKGS))
+CPPFLAGS  = -D_GNU_SOURCE -DLOGD_VERSION='"$(VERSION)"' -Ilogd -I. -Itests/lib $(shell pkg-config --cflags $(PKGS))
 WARN      = -Wall -Wextra -Wshadow -Wconversion $(if $(DEV),-Werror)
 CFLAGS    = -std=c17 -g $(WARN) -fno-strict-aliasing -fstack-protector-strong -fPIE -pthread $(MODEFLAGS)
-LDFLAGS   = -pie -pthread -Wl,-z,relro,-z,now $(MODEFLAGS)
+LDFLAGS   = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(MODEFLAGS)
 LDLIBS    = $(shell pkg-config --libs $(PKGS)) -lm
 
 MODEFLAGS_release = -O2 -D_FORTIFY_SOURCE=2
@@ -24,33 +24,95 @@ MODEFLAGS_cover   = -O0 --coverage
 MODEFLAGS_fuzz    = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 MODEFLAGS        := $(MODEFLAGS_$(MODE))
 
-SRC  := $(wildcard logd/*.c logd/*/*.c rules/*.c)
-MAIN := logd/main.c
-OBJ  := $(patsubst %.c,$(B)/%.o,$(SRC))
-LIB  := $(B)/liblogd.a
-UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-FUZZ := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+SRC    := $(wildcard logd/*.c logd/*/*.c rules/*.c)
+OBJ    := $(SRC:%.c=$(B)/%.o)
+LIB    := $(B)/liblogd.a
+WEB    := $(sort $(wildcard web/app/*)) web/beacon/b.js
+UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+FUZZ   := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+CRASH  := $(patsubst tests/crash/%.c,$(B)/crash/%,$(wildcard tests/crash/*.c))
+PYTHON  = python3
 
-all: build/logd
-build/logd: $(B)/logd/main.o $(LIB)
+all: $(if $(filter release,$(MODE)),build/logd,$(B)/logd.bin)  ## build build/logd
+
+build/logd: $(B)/logd.bin
+	@cp -f $< $@.new && mv -f $@.new $@
+$(B)/logd.bin: $(B)/logd/main.o $(LIB)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(LIB): $(filter-out $(B)/logd/main.o,$(OBJ))
+$(LIB): $(filter-out $(B)/logd/main.o,$(OBJ)) $(B)/web_files.o
 	@rm -f $@
 	ar rcs $@ $^
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
-$(B)/unit/%: tests/unit/%.c $(LIB)
+$(B)/web_files.o: $(B)/web_files.c
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(B)/web_files.c: build/embed $(WEB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(LIB) $(LDLIBS)
-$(B)/fuzz/%: tests/fuzz/%.c $(LIB)
+	build/embed $@ $(WEB)
+build/embed: web/embed.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(LIB) $(LDLIBS)
--include $(OBJ:.o=.d) $(wildcard $(B)/unit/*.d)
+	$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< -lz
+# one rule a folder: a program is its one source file and the library
+define program
+$(B)/$(1)/%: tests/$(1)/%.c $(LIB)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $(2) -o $$@ $$< $(LIB) $$(LDLIBS)
+endef
+$(eval $(call program,unit))
+$(eval $(call program,bench))
+$(eval $(call program,crash))
+$(eval $(call program,fuzz,-fsanitize=fuzzer))
+build/libfault.so: tests/lib/fault.c
+	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o $@ $< -ldl -pthread
+-include $(OBJ:.o=.d) $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/bench/*.d $(B)/crash/*.d)
 
-unit: $(UNIT)
+run: deps all  ## build and start a demo logd with sample data and rules; prints its address
+	@tests/lib/demo.sh
+
+test: deps-test all $(UNIT)  ## build and pass every fast test
+	@$(PYTHON) tests/lib/run.py
+
+check: deps-test  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
+	@$(PYTHON) tests/lib/check.py
+
+unit: $(UNIT)  ## unit tests alone
 	@for t in $(UNIT); do $$t || exit 1; done
+asan:  ## unit tests under AddressSanitizer and UBSan
+	$(MAKE) -s MODE=asan unit
+tsan:  ## unit tests under ThreadSanitizer
+	$(MAKE) -s MODE=tsan unit
+fuzz:  ## 20 s of fuzzing a target (SECONDS=n)
+	@$(PYTHON) tests/lib/check.py fuzz $(SECONDS)
+bench: deps-test all $(BENCH)  ## measure beside rivals and limits
+	@$(PYTHON) tests/bench/run.py
+torture: deps-test all  ## the release figures of the crash proofs
+	@$(PYTHON) tests/lib/check.py torture
+lint:  ## format, layers, words, sizes, hardening
+	@$(PYTHON) tests/lint/lint.py
+format:  ## put the code into its format
+	clang-format-14 -i $$(git ls-files '*.c' '*.h')
+cover:  ## line coverage of the unit tests (gcovr)
+	$(MAKE) -s MODE=cover unit && gcovr -r . build/gcc-cover --exclude tests
 
-clean:
+deps:  ## install what building and running need
+	@tests/lib/deps.sh build
+deps-test: deps
+	@tests/lib/deps.sh test
+
+install: all  ## install to $(DESTDIR)$(PREFIX)
+	install -Dm755 build/logd $(DESTDIR)$(PREFIX)/bin/logd
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 logd/logd.8
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 logd/logd.conf.5 rules/rules.5
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 logd/logd-query.7
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules $(wildcard rules/*.yaml)
+	install -Dm644 logd/logd.service $(DESTDIR)/lib/systemd/system/logd.service
+clean:  ## remove what was built
 	rm -rf build
-.PHONY: all unit clean
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo "  MODE=asan|tsan|cover|fuzz  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
+
+.PHONY: all run test check unit asan tsan fuzz bench torture lint format cover deps deps-test install clean help
+.SECONDARY:
