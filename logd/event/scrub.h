@@ -17,7 +17,5 @@ str scrub_name(str name);
 /* True when `text` holds nothing to redact: the common case, nothing was written. Else the scrubbed text was added to
  * `out`. `text` is decoded (no JSON escapes). */
 bool scrub_clean(str text, struct buf *out) MUST_CHECK;
-/* Like scrub_clean for text as it stands between the quotes of a JSON string and has no backslash in it: such text is
- * its own decoded form, and what is written is again valid between quotes. */
 
 #endif
