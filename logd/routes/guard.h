@@ -9,7 +9,9 @@
  *   - the parsed pieces tile the bytes that were received, each line ended by CRLF: this is how bare LF, folded lines,
  *     doubled blanks in the request line and NUL bytes (at which the library cuts) are seen.
  * Not seen: bare LF and extensions inside chunked framing, which the library reads itself, and trailers, which are
- * dropped. The last rule leans on where 0.9.75 leaves its pointers, so it is asked only of that version. */
+ * dropped. Seen by the library before us, and answered by a page of its own: a header without a colon, a Content-Length
+ * that is no number (it sends the reply's head twice, then closes), a header over 32 KiB. The last rule leans on where
+ * 0.9.75 leaves its pointers, so it is asked only of that version. */
 #ifndef ROUTES_GUARD_H
 #define ROUTES_GUARD_H
 

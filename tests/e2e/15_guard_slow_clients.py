@@ -1,0 +1,148 @@
+"""Slow clients are cut off by absolute deadlines, however many they are, and good ones do not notice.
+
+LOGD_TEST_HURRY=10 divides the deadlines: 1 s for a header, 1 s of grace for a body, 7.5 s of keep-alive."""
+import os, resource, select, socket, sys, threading, time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from logd import Logd, eventually, run
+
+HURRY = {"LOGD_TEST_HURRY": "10"}
+
+
+def memory(logd):
+    with open("/proc/%d/statm" % logd.process.pid) as f:
+        return int(f.read().split()[1]) * 4096
+
+
+def gone(sockets, timeout):
+    """How many of the sockets the server has closed after at most `timeout`."""
+    poll, left = select.poll(), {s.fileno(): s for s in sockets}
+    for fd in left:
+        poll.register(fd, select.POLLIN | select.POLLHUP)
+    end = time.monotonic() + timeout
+    while left and time.monotonic() < end:
+        for fd, _ in poll.poll(200):
+            try:
+                over = left[fd].recv(65536) == b""
+            except ConnectionResetError:
+                over = True
+            if over:
+                poll.unregister(fd)
+                del left[fd]
+    return len(sockets) - len(left)
+
+
+def dribble(sockets, stop):
+    """A byte each, again and again."""
+    while not stop.is_set():
+        for s in sockets:
+            try:
+                s.send(b"x")
+            except OSError:
+                pass
+        stop.wait(0.1)
+
+
+def latencies(logd, stop):
+    took = []
+    c = logd.connect()
+    while not stop.is_set():
+        began = time.monotonic()
+        assert logd.get("/healthz", key=False, connection=c).status == 200
+        took.append(time.monotonic() - began)
+        time.sleep(0.002)
+    c.close()
+    return sorted(took)
+
+
+def test_two_thousand_slow_clients_are_gone_and_good_ones_do_not_notice():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    with Logd(env=HURRY) as logd:
+        key = logd.key("ingest").encode()
+        assert logd.get("/healthz", key=False).status == 200
+        before = memory(logd)
+        heads = {
+            "silent": b"",
+            "a request line": b"GET /heal",
+            "headers": b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: ",
+            "a body": b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Logd-Key: " + key + b"\r\nContent-Length: 100000\r\n\r\n",
+            "a second request": b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal",
+        }
+        sockets = []
+        for head in heads.values():
+            for _ in range(400):
+                s = socket.create_connection((logd.host, logd.port))
+                s.send(head)
+                sockets.append(s)
+        stop, result = threading.Event(), []
+        threads = [threading.Thread(target=dribble, args=(sockets[400:], stop)),
+                   threading.Thread(target=lambda: result.extend(latencies(logd, stop)))]
+        for t in threads:
+            t.start()
+        began = time.monotonic()
+        closed = gone(sockets, 8)
+        took, grown = time.monotonic() - began, memory(logd) - before
+        stop.set()
+        for t in threads:
+            t.join()
+        p99 = result[len(result) * 99 // 100]
+        print("2,000 slow clients gone in %.1f s; %d good requests meanwhile, p50 %.1f ms, p99 %.1f ms; +%d MB" %
+              (took, len(result), result[len(result) // 2] * 1e3, p99 * 1e3, grown >> 20))
+        assert closed == 2000, "%d of 2,000 are closed" % closed
+        assert len(result) > 50 and p99 < 1, "good requests suffer: p99 %.3f s" % p99
+        assert grown < 100 << 20
+        assert logd.get("/metrics").text.count('reason="slow"} 0') == 0
+        for s in sockets:
+            s.close()
+
+
+def test_a_slow_but_steady_body_is_taken():
+    with Logd(env=HURRY) as logd:
+        body = b'{"message":"' + b"a" * 20000 + b'"}'
+        head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Logd-Key: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (
+            logd.key("ingest").encode(), len(body))
+        with socket.create_connection((logd.host, logd.port), timeout=20) as s:
+            s.sendall(head)
+            for i in range(0, len(body), 1000):  # 10 KB/s for two seconds: past the grace, over the least rate
+                s.sendall(body[i:i + 1000])
+                time.sleep(0.1)
+            assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_body_that_stops_is_cut_off():
+    with Logd(env=HURRY) as logd:
+        head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Logd-Key: %s\r\nContent-Length: 90000\r\n\r\n" % logd.key("ingest").encode()
+        with socket.create_connection((logd.host, logd.port), timeout=20) as s:
+            s.sendall(head + b"a" * 2500)  # worth 2.5 s
+            began = time.monotonic()
+            assert gone([s], 10) == 1
+            assert 2 < time.monotonic() - began < 6
+
+
+def test_an_idle_connection_is_kept_for_a_while():
+    with Logd(env={"LOGD_TEST_HURRY": "25"}) as logd:  # 3 s
+        with socket.create_connection((logd.host, logd.port), timeout=20) as s:
+            for _ in range(2):
+                s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert s.recv(65536).startswith(b"HTTP/1.1 200 ")
+                time.sleep(1.5)
+            began = time.monotonic()
+            assert gone([s], 10) == 1
+            assert 1 < time.monotonic() - began < 5
+
+
+def test_connections_come_back_after_the_slow_ones():
+    with Logd(env=HURRY) as logd:
+        sockets = [socket.create_connection((logd.host, logd.port)) for _ in range(300)]
+        def open_now():
+            text = logd.get("/metrics").text
+            return int([l for l in text.split("\n") if l.startswith("logd_http_connections ")][0].split()[1])
+        assert open_now() > 250
+        eventually(lambda: open_now() < 10, "the slow connections are closed")
+        for s in sockets:
+            s.close()
+
+
+if __name__ == "__main__":
+    run(globals())

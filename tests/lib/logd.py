@@ -1,0 +1,229 @@
+"""A real logd in an empty folder, for the stories in tests/e2e. Python's standard library only.
+
+    with Logd() as logd:
+        reply = logd.post("/v1/events", {"message": "hello"})
+        assert reply.status == 200, reply.text
+
+A story file ends with `run(globals())`: its test_* functions run in order, one line each, exit 1 when one failed.
+LOGD_BIN names another binary than build/logd; LOGD_SHARED the folder with the test data (default ../shared)."""
+import contextlib, http.client, json, os, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+
+TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SHARED = os.environ.get("LOGD_SHARED", os.path.join(os.path.dirname(TREE), "shared"))
+
+
+class Reply:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def text(self):
+        return self.body.decode("utf-8", "replace")
+
+    def json(self):
+        return json.loads(self.body)
+
+    def __repr__(self):
+        return "%d %s" % (self.status, self.text[:500])
+
+
+def eventually(true, what, timeout=10):
+    """Waits until true() is, and returns what it gave."""
+    end = time.monotonic() + timeout
+    while True:
+        got = true()
+        if got:
+            return got
+        if time.monotonic() > end:
+            raise AssertionError("not within %g s: %s" % (timeout, what))
+        time.sleep(0.02)
+
+
+def shared(*path):
+    """A file of the test data, or None, loudly."""
+    name = os.path.join(SHARED, *path)
+    if os.path.exists(name):
+        return name
+    print("skip: %s is not there (LOGD_SHARED)" % name)
+    return None
+
+
+class Logd:
+    def __init__(self, config=None, env=None, data=None, args=()):
+        self.binary = os.environ.get("LOGD_BIN", os.path.join(TREE, "build", "logd"))
+        self.folder = data or tempfile.mkdtemp(prefix="logd.")
+        self.made, self.process, self.args = data is None, None, list(args)
+        self.data = os.path.join(self.folder, "data")
+        self.env = dict(os.environ, **(env or {}))
+        self.log_path = os.path.join(self.folder, "log")
+        self.keys = {}
+        if config:
+            path = os.path.join(self.folder, "logd.yaml")
+            with open(path, "w") as f:
+                f.write(config)
+            self.args += ["--config", path]
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(*sys.exc_info())
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.stop()
+        if kind and os.path.exists(self.log_path):
+            with open(self.log_path, errors="replace") as f:
+                sys.stdout.write("".join("  log: " + line for line in f.readlines()[-30:]))
+        if self.made:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, timeout=30):
+        command = [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0"] + self.args
+        log = open(self.log_path, "a")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self.env)
+        log.close()
+        line = self._line(timeout)
+        found = re.match(r"logd: listening on (https?)://([^:/\[]+|\[[^]]+\]):(\d+)\n", line)
+        if not found:
+            raise AssertionError("logd did not start, it said %r" % line)
+        self.scheme, self.host, self.port = found[1], found[2].strip("[]"), int(found[3])
+        self.url = "%s://%s:%d" % (self.scheme, found[2], self.port)
+
+    def _line(self, timeout):
+        with selectors.DefaultSelector() as s:
+            s.register(self.process.stdout, selectors.EVENT_READ)
+            return self.process.stdout.readline().decode() if s.select(timeout) else ""
+
+    def stop(self, timeout=30):
+        """SIGTERM; returns the exit code."""
+        p, self.process = self.process, None
+        if not p:
+            return None
+        if p.poll() is None:
+            p.send_signal(signal.SIGTERM)
+        try:
+            p.wait(timeout)
+        except subprocess.TimeoutExpired:
+            p.kill()
+            p.wait()
+            raise AssertionError("logd did not stop within %d s of SIGTERM" % timeout)
+        finally:
+            p.stdout.close()
+        return p.returncode
+
+    def kill9(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process = None
+
+    def kill9_and_restart(self):
+        self.kill9()
+        self.start()
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def command(self, *args, input=None, check=True):
+        """`logd ARGS --data …`; returns the finished process with text outputs."""
+        done = subprocess.run([self.binary, *args, "--data", self.data], input=input, capture_output=True, text=True,
+                              env=self.env, timeout=60)
+        if check and done.returncode != 0:
+            raise AssertionError("logd %s: exit %d: %s" % (" ".join(args), done.returncode, done.stderr))
+        return done
+
+    def app(self, name="shop"):
+        if ("app", name) not in self.keys:
+            self.command("app", "add", name)
+            self.keys["app", name] = True
+        return name
+
+    def key(self, role="ingest", app="shop", origins=(), rate=None):
+        """A key of that kind, made once."""
+        what = (role, app, tuple(origins), rate)
+        if what not in self.keys:
+            args = ["key", "add", "--app", self.app(app), "--role", role]
+            for origin in origins:
+                args += ["--origin", origin]
+            if rate:
+                args += ["--rate", "%d/min" % rate]
+            self.keys[what] = self.command(*args).stdout.strip()
+        return self.keys[what]
+
+    def connect(self, timeout=30):
+        if self.scheme == "http":
+            return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        context = ssl._create_unverified_context()
+        return http.client.HTTPSConnection(self.host, self.port, timeout=timeout, context=context)
+
+    def request(self, method, path, body=None, headers=None, key=None, connection=None):
+        """key: a key's text, or a role; None: an admin's for /v1/… but ingest's for posts, False: none."""
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, (bytes, str)):
+            body = json.dumps(body)
+        if isinstance(body, str):
+            body = body.encode()
+        if key is None:
+            key = "ingest" if method == "POST" else "admin"
+        if key and not any(h.lower() in ("authorization", "x-logd-key") for h in headers):
+            headers["Authorization"] = "Bearer " + (key if key.startswith("lk_") else self.key(key))
+        c = connection or self.connect()
+        try:
+            c.request(method, path, body, headers)
+            r = c.getresponse()
+            return Reply(r.status, r.headers, r.read())
+        finally:
+            if not connection:
+                c.close()
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, body, **more):
+        return self.request("POST", path, body, **more)
+
+    def status(self):
+        return self.get("/v1/status").json()
+
+    def raw(self, data, timeout=10, half_close=False):
+        """Sends bytes as they are, reads until the server closes or is silent for `timeout`.
+        Returns (bytes, closed)."""
+        with socket.create_connection((self.host, self.port), timeout=timeout) as s:
+            if self.scheme == "https":
+                s = ssl._create_unverified_context().wrap_socket(s)
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                s.sendall(data)
+                if half_close:
+                    s.shutdown(socket.SHUT_WR)
+            got = b""
+            try:
+                while True:
+                    piece = s.recv(65536)
+                    if not piece:
+                        return got, True
+                    got += piece
+            except socket.timeout:
+                return got, False
+            except ConnectionResetError:
+                return got, True
+
+
+def run(names):
+    """Runs the test_* functions of a story in order; --only NAME picks one."""
+    only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else None
+    failed = 0
+    for name, test in list(names.items()):
+        if not name.startswith("test_") or (only and name != only):
+            continue
+        began = time.monotonic()
+        try:
+            test()
+            print("ok %s (%.1f s)" % (name[5:], time.monotonic() - began), flush=True)
+        except Exception:
+            failed += 1
+            traceback.print_exc(file=sys.stdout)
+            print("FAIL %s" % name[5:], flush=True)
+    sys.exit(1 if failed else 0)
