@@ -19,12 +19,14 @@
 
 struct journal;
 struct journal_config {
-    const char *dir;          /* …/journal, made when it is not there */
-    const char *disk;         /* folder whose file system must keep DISK_RESERVE free */
-    uint64_t reserve_bytes;   /* 0: DISK_RESERVE */
-    uint64_t file_bytes;      /* 0: JOURNAL_FILE_BYTES; small in tests */
-    size_t unsynced_bytes;    /* 0: LIMIT_UNSYNCED: more waiting than this is BATCH_FULL at once */
-    usec window;              /* 0: 24 h */
+    const char *dir;        /* …/journal, made when it is not there */
+    const char *disk;       /* folder whose file system must keep DISK_RESERVE free */
+    uint64_t reserve_bytes; /* 0: DISK_RESERVE */
+    uint64_t file_bytes;    /* 0: JOURNAL_FILE_BYTES; small in tests */
+    size_t unsynced_bytes;  /* 0: LIMIT_UNSYNCED: more waiting than this is BATCH_FULL at once */
+    usec window;            /* 0: 24 h */
+    uint64_t after_seq;     /* the furthest position of a follower: no new record gets a number up to it, whatever
+                                 became of the files. A journal that is begun anew after a restore goes on from it. */
     /* In the journal thread, after the sync and in order, before `done`. May take b->body away. */
     void (*publish)(struct batch *b, void *arg);
     /* In the journal thread: the disk failed, stop the server. */
@@ -32,20 +34,21 @@ struct journal_config {
     void *arg;
 };
 struct journal_stats {
-    uint64_t first_seq, last_seq;  /* in the files; last = durable */
-    usec last_recv_us;             /* of the last record, 0: none; seeds batch_stamp */
+    uint64_t first_seq, last_seq; /* in the files; last = durable */
+    usec last_recv_us;            /* of the last record, 0: none; seeds batch_stamp */
     uint64_t files, bytes;
     uint64_t batches, events, syncs, duplicates; /* since start */
-    uint64_t torn_bytes;           /* cut at start */
-    uint64_t corrupt_records;      /* skipped, counted where first met */
+    uint64_t torn_bytes;                         /* cut at start */
+    uint64_t corrupt_records;                    /* skipped, counted where first met */
     size_t queued_batches, queued_bytes;
     bool disk_low;
     usec sync_us_last;
-    usec window_from;              /* oldest reception the event_id window still knows */
+    usec window_from;    /* oldest reception the event_id window still knows */
+    size_t window_bytes; /* memory of the duplicate windows */
 };
 
 int journal_open(const struct journal_config *c, struct journal **ret, struct err *e) MUST_CHECK;
-void journal_close(struct journal *j); /* drains, syncs, joins the thread, writes the windows */
+void journal_close(struct journal *j); /* drains, syncs, joins the thread; close its readers before; NULL is fine */
 /* Gives b to the journal. b->done is called once, maybe before this returns (BATCH_FULL). */
 void journal_submit(struct journal *j, struct batch *b);
 /* Submits and waits. For threads that may block. b stays yours. */
@@ -66,7 +69,7 @@ struct record {
     uint64_t seq;
     usec recv_us;
     uint32_t events;
-    str body;           /* valid until the next call */
+    str body; /* valid until the next call */
 };
 struct journal_reader;
 /* Records with seq > after. Live: gives only what is synced, waits for more. */
