@@ -6,7 +6,7 @@
 
 A story file ends with `run(globals())`: its test_* functions run in order, one line each, exit 1 when one failed.
 LOGD_BIN names another binary than build/logd; LOGD_SHARED the folder with the test data (default ../shared)."""
-import contextlib, http.client, json, os, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback
+import contextlib, http.client, json, os, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("LOGD_SHARED", os.path.join(os.path.dirname(TREE), "shared"))
@@ -27,8 +27,16 @@ class Reply:
         return "%d %s" % (self.status, self.text[:500])
 
 
+SLOW = float(os.environ.get("LOGD_SLOW", "1"))  # sanitizers make everything slower: waits are stretched by this
+
+
+class Skip(Exception):
+    """Raised by a test that cannot run here: said loudly and counted."""
+
+
 def eventually(true, what, timeout=10):
     """Waits until true() is, and returns what it gave."""
+    timeout *= SLOW
     end = time.monotonic() + timeout
     while True:
         got = true()
@@ -40,16 +48,15 @@ def eventually(true, what, timeout=10):
 
 
 def shared(*path):
-    """A file of the test data, or None, loudly."""
+    """A file of the test data; the test is skipped without it."""
     name = os.path.join(SHARED, *path)
     if os.path.exists(name):
         return name
-    print("skip: %s is not there (LOGD_SHARED)" % name)
-    return None
+    raise Skip("%s is not there: set LOGD_SHARED" % name)
 
 
 class Logd:
-    def __init__(self, config=None, env=None, data=None, args=()):
+    def __init__(self, config=None, env=None, data=None, args=(), rules=None, ca=None):
         self.binary = os.environ.get("LOGD_BIN", os.path.join(TREE, "build", "logd"))
         self.folder = data or tempfile.mkdtemp(prefix="logd.")
         self.made, self.process, self.args = data is None, None, list(args)
@@ -57,11 +64,11 @@ class Logd:
         self.env = dict(os.environ, **(env or {}))
         self.log_path = os.path.join(self.folder, "log")
         self.keys = {}
-        if config:
-            path = os.path.join(self.folder, "logd.yaml")
-            with open(path, "w") as f:
-                f.write(config)
-            self.args += ["--config", path]
+        if ca:
+            self.env["SSL_CERT_FILE"] = ca
+        self.config_path = os.path.join(self.folder, "logd.yaml")
+        self.configure(config or "", rules)
+        self.args += ["--config", self.config_path]
 
     def __enter__(self):
         try:
@@ -79,8 +86,17 @@ class Logd:
         if self.made:
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def configure(self, config, rules=None):
+        """Writes logd.yaml, and rules.yaml beside it; what runs rereads them on SIGHUP."""
+        if rules is not None:
+            with open(os.path.join(self.folder, "rules.yaml"), "w") as f:
+                f.write(rules)
+            config += "rules: [rules.yaml]\n"
+        with open(self.config_path, "w") as f:
+            f.write(config)
+
     def start(self, timeout=30):
-        command = [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0"] + self.args
+        command = [self.binary, "serve", "--data", self.data, "--listen", "127.0.0.1:0", "--test-clock"] + self.args
         log = open(self.log_path, "a")
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=self.env)
         log.close()
@@ -121,6 +137,11 @@ class Logd:
 
     def kill9_and_restart(self):
         self.kill9()
+        self.start()
+
+    def restart(self):
+        code = self.stop()
+        assert code == 0, "exit code %r: %s" % (code, self.log()[-2000:])
         self.start()
 
     def log(self):
@@ -185,6 +206,38 @@ class Logd:
     def post(self, path, body, **more):
         return self.request("POST", path, body, **more)
 
+    def local(self, method, path, body=None):
+        """Through the Unix socket in the data folder, as the command line does."""
+        c = http.client.HTTPConnection("localhost", timeout=60 * SLOW)
+        c.sock = socket.socket(socket.AF_UNIX)
+        c.sock.settimeout(60 * SLOW)
+        c.sock.connect(os.path.join(self.data, "sock"))
+        try:
+            c.request(method, path, body)
+            r = c.getresponse()
+            return Reply(r.status, r.headers, r.read())
+        finally:
+            c.close()
+
+    def query(self, q, **params):
+        """The rows of a query over all of time."""
+        params = {"q": q, "from": "1970-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z", "limit": 1000, **params}
+        r = self.get("/v1/query?" + urllib.parse.urlencode(params))
+        assert r.status == 200, r.text
+        return [json.loads(line) for line in r.text.splitlines() if line]
+
+    def count(self, q=""):
+        rows = self.query((q + " | count").strip())
+        return rows[0]["count"] if rows else 0
+
+    def advance(self, seconds):
+        r = self.local("POST", "/debug/clock?advance=%d" % seconds)
+        assert r.status == 200, r.text
+
+    def seal(self):
+        r = self.local("POST", "/debug/seal")
+        assert r.status == 200, r.text
+
     def status(self):
         return self.get("/v1/status").json()
 
@@ -222,6 +275,8 @@ def run(names):
         try:
             test()
             print("ok %s (%.1f s)" % (name[5:], time.monotonic() - began), flush=True)
+        except Skip as e:
+            print("skip %s: %s" % (name[5:], e), flush=True)
         except Exception:
             failed += 1
             traceback.print_exc(file=sys.stdout)

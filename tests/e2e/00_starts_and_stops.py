@@ -1,0 +1,60 @@
+"""It starts with no config at all, says one line, answers, and stops cleanly."""
+import os, signal, subprocess, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from logd import Logd, eventually, run
+
+
+def command(logd, *args):
+    return subprocess.run([logd.binary, *args], capture_output=True, text=True, timeout=30, cwd=logd.folder)
+
+
+def test_version_and_help():
+    with Logd() as logd:
+        assert command(logd, "--version").stdout.startswith("logd ")
+        for args in (["--help"], ["serve", "--help"], ["query", "--help"]):
+            done = command(logd, *args)
+            assert done.returncode == 0 and "logd" in done.stdout, done
+
+
+def test_wrong_usage_is_one_line_and_exit_2():
+    with Logd() as logd:
+        for args in (["serv"], ["serve", "--lisen", "x"], ["key", "add", "--app"]):
+            done = command(logd, *args)
+            assert done.returncode == 2, (args, done)
+            assert done.stderr.startswith("logd: ") and done.stderr.count("\n") == 1, done.stderr
+
+
+def test_answers_and_stops_on_sigterm_with_exit_0():
+    with Logd() as logd:
+        assert logd.get("/healthz", key=False).json() == {"status": "ok"}
+        assert logd.stop() == 0
+
+
+def test_a_second_server_on_the_same_folder_is_refused():
+    with Logd() as logd:
+        done = command(logd, "serve", "--data", logd.data, "--listen", "127.0.0.1:0")
+        assert done.returncode == 1 and "held by another logd" in done.stderr, done
+
+
+def test_a_bad_config_is_one_line_with_its_place_and_the_nearest_name():
+    with Logd() as logd:
+        logd.configure("lisen: 127.0.0.1:1\n")
+        done = command(logd, "serve", "--config", logd.config_path, "--data", os.path.join(logd.folder, "other"))
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert "logd.yaml:1:1" in done.stderr and "listen" in done.stderr, done.stderr
+
+
+def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why():
+    with Logd(config="retention: {days: 3}\n") as logd:
+        logd.configure("retention: {dayz: 3}\n")
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "reload refused" in logd.log() and "dayz" in logd.log(), "the refusal is said")
+        assert logd.get("/healthz", key=False).status == 200
+        logd.configure("retention: {days: 4}\n")
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "what=reloaded" in logd.log(), "a good file is taken")
+
+
+if __name__ == "__main__":
+    run(globals())
