@@ -54,15 +54,14 @@ static struct deadlines deadlines(void)
                               .linger = 5 * USEC_PER_SEC / by};
 }
 
-static bool tcp_bytes(int fd, uint64_t *ret_received, uint64_t *ret_acked)
+/* All zero for a Unix socket. */
+static struct tcp_info tcp_info(int fd)
 {
     struct tcp_info info = {0};
     socklen_t n = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0)
-        return false;
-    *ret_received = info.tcpi_bytes_received;
-    *ret_acked = info.tcpi_bytes_acked;
-    return true;
+        info = (struct tcp_info){0};
+    return info;
 }
 
 static bool too_slow(const struct deadlines *l, usec age, uint64_t bytes, usec most)
@@ -80,37 +79,51 @@ static uint64_t since_mark(struct conn *c, usec since, uint64_t bytes)
     return bytes - c->mark;
 }
 
-static bool is_late(struct reaper *r, struct conn *c, usec now)
+enum verdict { KEEP, LATE, LEFT };
+
+static enum verdict judge_idle(struct reaper *r, struct conn *c, usec since, usec now)
+{
+    struct tcp_info info = tcp_info(c->fd);
+    int idle = CONN_IDLE;
+    if (info.tcpi_state == 8) /* CLOSE_WAIT: the library overlooks an end that came together with the request */
+        return LEFT;
+    if (since_mark(c, since, info.tcpi_bytes_received) > 0) {
+        atomic_store_explicit(&c->since, now, memory_order_relaxed);
+        atomic_compare_exchange_strong(&c->phase, &idle, CONN_HEAD);
+        return KEEP;
+    }
+    return now - since > r->limit.idle ? LEFT : KEEP;
+}
+
+static enum verdict judge(struct reaper *r, struct conn *c, usec now)
 {
     const struct deadlines *l = &r->limit;
     int phase = atomic_load_explicit(&c->phase, memory_order_acquire);
     usec since = atomic_load_explicit(&c->since, memory_order_relaxed), age = now - since;
-    uint64_t received, acked;
+    uint64_t bytes;
+    bool late = false;
     switch (phase) {
-    case CONN_HEAD: return age > l->head;
-    case CONN_BODY: return too_slow(l, age, atomic_load_explicit(&c->bytes, memory_order_relaxed), l->body);
+    case CONN_HEAD: late = age > l->head; break;
+    case CONN_BODY: late = too_slow(l, age, atomic_load_explicit(&c->bytes, memory_order_relaxed), l->body); break;
     case CONN_ANSWER:
-        if (!tcp_bytes(c->fd, &received, &acked))
-            return age > l->answer;
-        return too_slow(l, age, since_mark(c, since, acked), l->answer);
-    case CONN_IDLE:
-        if (tcp_bytes(c->fd, &received, &acked) && since_mark(c, since, received) > 0) {
-            atomic_store_explicit(&c->since, now, memory_order_relaxed);
-            atomic_compare_exchange_strong(&c->phase, &phase, CONN_HEAD);
-            return false;
-        }
-        return age > l->idle;
-    default: return false;
+        bytes = since_mark(c, since, tcp_info(c->fd).tcpi_bytes_acked);
+        late = c->local ? age > l->answer : too_slow(l, age, bytes, l->answer);
+        break;
+    case CONN_IDLE: return judge_idle(r, c, since, now);
+    default: break;
     }
+    return late ? LATE : KEEP;
 }
 
 static void reap(struct reaper *r)
 {
     usec now = clock_mono();
     pthread_mutex_lock(&r->lock);
-    for (struct conn *c = r->first; c; c = c->next)
-        if (is_late(r, c, now) && shutdown(c->fd, SHUT_RDWR) == 0)
-            r->reaped++;
+    for (struct conn *c = r->first; c; c = c->next) {
+        enum verdict v = judge(r, c, now);
+        if (v != KEEP && shutdown(c->fd, SHUT_RDWR) == 0)
+            r->reaped += v == LATE;
+    }
     pthread_mutex_unlock(&r->lock);
 }
 

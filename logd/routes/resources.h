@@ -33,6 +33,10 @@ void post_mail_test(struct request *r);
 void post_debug_seal(struct request *r);
 void post_debug_clock(struct request *r);
 
+/* static.c */
+void get_page(struct request *r);
+void get_file(struct request *r);
+void get_reporter(struct request *r);
 /* state.c */
 void get_health(struct request *r);
 void get_metrics(struct request *r);

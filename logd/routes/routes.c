@@ -3,6 +3,16 @@
 #include "routes/resources.h"
 
 const struct route routes[] = {
+    {HTTP_GET, "/", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/login", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/first", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/issues", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/issues/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/incidents", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/incidents/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/app/{}", RIGHT_NONE, ROUTE_PUBLIC, get_file},
+    {HTTP_GET, "/b.js", RIGHT_NONE, ROUTE_PUBLIC, get_reporter},
+
     {HTTP_GET, "/healthz", RIGHT_NONE, ROUTE_PUBLIC, get_health},
     {HTTP_GET, "/metrics", RIGHT_STATE, ROUTE_POOL, get_metrics},
     {HTTP_GET, "/v1/status", RIGHT_STATE, ROUTE_POOL, get_status},
@@ -10,6 +20,7 @@ const struct route routes[] = {
     {HTTP_POST, "/v1/events", RIGHT_WRITE, ROUTE_BODY, post_events},
     {HTTP_POST, "/b", RIGHT_REPORT, ROUTE_BEACON, post_beacon},
     {HTTP_POST, "/b/reports", RIGHT_REPORT, ROUTE_BEACON, post_reports},
+
     {HTTP_GET, "/v1/query", RIGHT_READ, ROUTE_POOL, get_query},
     {HTTP_GET, "/v1/histogram", RIGHT_READ, ROUTE_POOL, get_histogram},
     {HTTP_GET, "/v1/events/{}", RIGHT_READ, ROUTE_POOL, get_event},

@@ -1,5 +1,4 @@
 /* routes/state.c - how the server is: /healthz, /metrics, /v1/status. Reads counters that others keep; no state here. */
-#include "base/buf.h" /* first: the headers below lean on it */
 #include "archive/archive.h"
 #include "base/clock.h"
 #include "base/str.h"
