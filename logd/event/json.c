@@ -158,18 +158,27 @@ static const char *digits(const char *p, const char *end)
     return p;
 }
 
+static const char *bad_number(struct json *j, const char *at)
+{
+    j->p = at;
+    j->expected = "a number as JSON writes it";
+    return NULL;
+}
+
 /* NULL: j->p stands at what is wrong. */
 static const char *number(struct json *j, const char *p)
 {
     const char *from = p += *p == '-';
     p = digits(p, j->end);
-    if (p == from || (*from == '0' && p > from + 1))
-        goto bad;
+    if (p == from)
+        return bad_number(j, p);
+    if (*from == '0' && p > from + 1)
+        return bad_number(j, from + 1);
     if (peek(p, j->end) == '.') {
         from = ++p;
         p = digits(p, j->end);
         if (p == from)
-            goto bad;
+            return bad_number(j, p);
     }
     if ((peek(p, j->end) | 0x20) == 'e') {
         p++;
@@ -177,13 +186,9 @@ static const char *number(struct json *j, const char *p)
         from = p;
         p = digits(p, j->end);
         if (p == from)
-            goto bad;
+            return bad_number(j, p);
     }
     return p;
-bad:
-    j->p = *from == '0' && p > from ? from + 1 : p;
-    j->expected = "a number as JSON writes it";
-    return NULL;
 }
 
 static const char *literal(struct json *j, const char *p, str word)

@@ -320,6 +320,17 @@ TEST(an_error_names_what_was_expected_what_came_and_where)
     CHECK_STR(why("[[[[1]]]]", &e), S("(valid)"));
 }
 
+TEST(a_document_cut_anywhere_is_refused_and_never_read_past_its_end)
+{
+    static const char *const texts[] = {"{\"a\":[-1.5e+3,true,null,\"\\ud83d\\ude00\\n\xc3\xa9\"],\"b\":false}",
+                                        "[0.1E-2]", "{ \"min\": 1e2}"};
+    for (size_t i = 0; i < LENGTH(texts); i++) {
+        CHECK(valid(str_of(texts[i])));
+        for (size_t n = 0; n < strlen(texts[i]); n++)
+            CHECK(!valid(str_n(texts[i], n)));
+    }
+}
+
 TEST(a_pointer_leads_to_the_member_a_byte_lies_in)
 {
     str text = S("{\"a\":1,\"b\":{\"c\":[10,{\"d\":\"x\"},30]},\"e\":4}");
