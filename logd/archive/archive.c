@@ -91,8 +91,11 @@ static int still_ours(struct archive *a, struct err *e)
 
 /* Journal pieces whose records are all in shipped segments and in the state; the newest file's stay, so that a restored
  * journal goes on with the next number. */
-static void drop_old_pieces(struct manifest *m, uint64_t events_seq, uint64_t fold_seq)
+static void drop_old_pieces(struct shipper *s, uint64_t events_seq, uint64_t fold_seq)
 {
+    struct manifest *m = &s->manifest;
+    struct journal_end end;
+    journal_end(s->parts->journal, &end);
     uint64_t newest = 0, through = events_seq < fold_seq ? events_seq : fold_seq;
     for (size_t i = 0; i < m->n; i++)
         if (m->objects[i].kind == OBJECT_JOURNAL && m->objects[i].file > newest)
@@ -110,7 +113,9 @@ static void drop_old_pieces(struct manifest *m, uint64_t events_seq, uint64_t fo
         for (size_t i = 0; i < m->n; i++)
             if (m->objects[i].kind == OBJECT_JOURNAL && m->objects[i].file == file && m->objects[i].last > last)
                 last = m->objects[i].last;
-        if (last > through)
+        char window[40]; /* until its duplicate window is there too, only the file itself knows its ids */
+        snprintf(window, sizeof window, "journal/%08llu.w", (unsigned long long)file);
+        if (last > through || (file >= end.first_file && !manifest_target(m, window)))
             return;
         for (size_t i = m->n; i-- > 0;)
             if (m->objects[i].kind == OBJECT_JOURNAL && m->objects[i].file == file)
@@ -152,9 +157,11 @@ static int ship_all(struct archive *a, struct err *e)
     if (rc == 0)
         rc = ship_state(s, &fold_seq, e);
     if (rc == 0)
+        rc = ship_windows(s, e);
+    if (rc == 0)
         rc = ship_journal(s, e);
     if (rc == 0) {
-        drop_old_pieces(&s->manifest, events_seq, fold_seq);
+        drop_old_pieces(s, events_seq, fold_seq);
         rc = write_manifest(s, e);
     }
     if (rc < 0) {

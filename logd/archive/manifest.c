@@ -45,6 +45,8 @@ static int read_object(struct manifest *m, json_t *o, struct err *e)
         k++;
     if (!name || !kind || k == LENGTH(kind_names) || !sha || strlen(sha) != 64)
         return err_set(e, ERR_CORRUPT, "the manifest lists an object without name, kind or sha256");
+    if (k == OBJECT_STATE && !target)
+        return err_set(e, ERR_CORRUPT, "the manifest lists state \"%.80s\" without its target", name);
     struct object *x = manifest_add(m, name, (enum object_kind)k);
     memcpy(x->sha256, sha, 65);
     x->bytes = number(o, "bytes");
@@ -100,6 +102,14 @@ void manifest_print(const struct manifest *m, struct buf *out)
         buf_byte(out, '}');
     }
     buf_lit(out, "\n]}\n");
+}
+
+const struct object *manifest_target(const struct manifest *m, const char *target)
+{
+    for (size_t i = 0; i < m->n; i++)
+        if (m->objects[i].kind == OBJECT_STATE && strcmp(m->objects[i].target, target) == 0)
+            return &m->objects[i];
+    return NULL;
 }
 
 int object_check(const struct object *o, str body, struct err *e)

@@ -21,7 +21,7 @@ struct object {
     char sha256[65];
     uint64_t first, last;
     uint64_t file, offset, raw; /* journal: file number, offset and length in it */
-    char *target;               /* state: "logd.db", "fold.db", "journal/windows" */
+    char *target;               /* state: "logd.db", "fold.db", "journal/00000001.w" */
 };
 struct manifest {
     char lineage[33];    /* of the server whose archive this is; survives a restore */
@@ -35,6 +35,8 @@ int manifest_read(struct manifest *m, str json, struct err *e) MUST_CHECK; /* m 
 void manifest_print(const struct manifest *m, struct buf *out);
 struct object *manifest_add(struct manifest *m, const char *name, enum object_kind kind);
 void manifest_remove(struct manifest *m, size_t i);
+/* The state object that holds that file of the data folder, or NULL. */
+const struct object *manifest_target(const struct manifest *m, const char *target);
 /* ERR_CORRUPT unless the bytes are those that were put. */
 int object_check(const struct object *o, str body, struct err *e) MUST_CHECK;
 

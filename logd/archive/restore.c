@@ -47,26 +47,40 @@ static int fetch(struct restore *r, const struct object *o, struct err *e)
     return 0;
 }
 
+/* Nothing else of the data folder is ever written from what a manifest says. */
+static bool is_state_file(const char *target)
+{
+    str t = str_of(target);
+    return str_eq(t, S("logd.db")) || str_eq(t, S("fold.db")) ||
+           (str_starts(t, S("journal/")) && t.n == 18 && str_ends(t, S(".w")) && strspn(target + 8, "0123456789") == 8);
+}
+
 static int restore_state(struct restore *r, struct err *e)
 {
-    int dir = dir_open(r->data, e);
-    int rc = dir < 0 ? -1 : 0;
+    struct buf path = BUF_INIT(PATH_MAX);
+    buf_printf(&path, "%s/journal%c", r->data, '\0');
+    int dir = dir_make(path.p, e) < 0 ? -1 : dir_open(r->data, e), journal = dir < 0 ? -1 : dir_open(path.p, e);
+    int rc = journal < 0 ? -1 : 0;
     for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
         const struct object *o = &r->manifest.objects[i];
         if (o->kind != OBJECT_STATE)
             continue;
-        if (!o->target || (strcmp(o->target, "logd.db") != 0 && strcmp(o->target, "fold.db") != 0))
-            rc = err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"",
-                         o->target ? o->target : "");
+        if (!is_state_file(o->target))
+            rc = err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"", o->target);
         if (rc == 0)
             rc = fetch(r, o, e);
         if (rc == 0)
-            rc = file_replace(dir, o->target, buf_view(&r->plain), 0640, e);
+            rc = file_replace(o->target[0] == 'j' ? journal : dir,
+                              strrchr(o->target, '/') ? strrchr(o->target, '/') + 1 : o->target, buf_view(&r->plain),
+                              0640, e);
         if (rc == 0)
             fprintf(r->progress, "restored %s (%zu bytes)\n", o->target, r->plain.n);
     }
     if (dir >= 0)
         close(dir);
+    if (journal >= 0)
+        close(journal);
+    buf_done(&path);
     return rc;
 }
 

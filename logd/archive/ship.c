@@ -280,6 +280,44 @@ int ship_state(struct shipper *s, uint64_t *ret_fold_seq, struct err *e)
     return rc;
 }
 
+/* NNNNNNNN.w files never change: one is shipped once, and leaves when the journal has let it go. */
+int ship_windows(struct shipper *s, struct err *e)
+{
+    char **names;
+    size_t n;
+    struct buf path = BUF_INIT(PATH_MAX), body = BUF_INIT(SIZE_MAX / 2);
+    int rc = 0;
+    buf_printf(&path, "%s/journal%c", s->data, '\0');
+    if (dir_list(path.p, &names, &n, e) < 0)
+        return -1;
+    for (size_t i = s->manifest.n; i-- > 0;) {
+        const struct object *o = &s->manifest.objects[i];
+        bool there = o->kind != OBJECT_STATE || !str_ends(str_of(o->target), S(".w"));
+        for (size_t k = 0; !there && k < n; k++)
+            there = strcmp(o->target + strlen("journal/"), names[k]) == 0;
+        if (!there)
+            manifest_remove(&s->manifest, i);
+    }
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        char target[300];
+        snprintf(target, sizeof target, "journal/%.255s", names[i]);
+        if (!str_ends(str_of(names[i]), S(".w")) || manifest_target(&s->manifest, target))
+            continue;
+        buf_reset(&path);
+        buf_reset(&body);
+        buf_printf(&path, "%s/%s%c", s->data, target, '\0');
+        rc = file_read(path.p, body.max, &body, e);
+        if (rc == 0)
+            rc = ship_target(s, target, names[i], 0, buf_view(&body), e);
+        else if (e->sys == ENOENT)
+            rc = 0;
+    }
+    dir_list_free(names, n);
+    buf_done(&path);
+    buf_done(&body);
+    return rc;
+}
+
 /* ---- the journal's tail ---- */
 static void shipped_end(const struct manifest *m, uint64_t *ret_file, uint64_t *ret_offset)
 {

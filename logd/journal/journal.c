@@ -154,6 +154,15 @@ void journal_stats(struct journal *j, struct journal_stats *ret)
     pthread_mutex_unlock(&j->lock);
 }
 
+void journal_end(struct journal *j, struct journal_end *ret)
+{
+    pthread_mutex_lock(&j->lock);
+    const struct jfile *last = &j->file[j->file_n - 1];
+    *ret = (struct journal_end){
+        .first_file = j->file[0].number, .file = last->number, .offset = last->size, .seq = j->stats.last_seq};
+    pthread_mutex_unlock(&j->lock);
+}
+
 void journal_note_corrupt(struct journal *j, uint64_t number, uint64_t from, uint64_t to, uint64_t records)
 {
     pthread_mutex_lock(&j->lock);
