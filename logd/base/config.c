@@ -53,7 +53,7 @@ struct list { /* how each list lies in struct config: items, items_n */
 static bool ip_good(str s)
 {
     char z[INET6_ADDRSTRLEN], out[16];
-    if (s.n >= sizeof z)
+    if (s.n == 0 || s.n >= sizeof z)
         return false;
     memcpy(z, s.p, s.n);
     z[s.n] = '\0';
