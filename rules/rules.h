@@ -1,12 +1,27 @@
-/* rules/rules.h - what deserves attention and how much: parse rules, run them over events. Pure: no I/O, no clock, no
- * threads, no globals; time comes in with each event, so a test replays an hour of alerts in a millisecond and production
- * runs the same code.
+/* rules/rules.h - what deserves attention and how much: parse rules, run them over events.
  *
- * A rule fires for a key: its id and the values of its `by` fields. A fired rule gives a signal; what becomes of it
- * (first mail, digest) is notify's, and in tests rules/quiet.h's.
+ * Pure: no I/O, no clock, no threads, no globals. Time comes in with each event, so a test replays a day of alerts in a
+ * millisecond, and production, `tests:` in rule files, `logd rules check` and a backtest run the same code.
  *
- * Owner   a rules_set is immutable after parsing. A rules_memory belongs to one thread.
- * Memory  at most 200,000 keys; past that the key that was touched longest ago is forgotten. */
+ *   file ──rules_parse──▶ rules_set ─┐
+ *   event, its issue, now ───────────┼─rules_eval──▶ signals (rule, key, rank) ──▶ first mail, digest: notify's,
+ *   rules_memory ◀───────────────────┘                                           in tests rules/quiet.h's
+ *
+ * A rule looks at events that match its `when`. It fires for each of them; with `count` only when enough of them came
+ * within the window; with `new` only when the like was not seen before. It fires for a key: the values of its `by`
+ * fields, a missing one counting as empty. What a rule must remember per key is in rules_memory, which the caller keeps
+ * on disk key by key, in the transaction of its position: a crash replays to the same signals.
+ *
+ * Count    exact up to 64: it fires with the event that finds enough before it, none older than the window, and begins
+ *          to count again. Above 64 only the first of every group of N/64 is remembered, so it fires at most 2 % late,
+ *          and never early.
+ * New      what was silent for `quiet_after` is new again. When the memory is full and forgot, a key with a fingerprint is
+ *          new only if its issue is (`fresh`), so a flood of keys cannot make everything new.
+ * Changed  a rule whose when, by, count or new is changed starts with an empty memory; another why or rank changes nothing.
+ *
+ * Owner    a rules_set is immutable after parsing and read by any thread. A rules_memory belongs to one thread.
+ * Memory   100,000 keys of counts and as many of news; past that the key that was touched longest ago is forgotten.
+ *          A key is 60 bytes, its text, and 8 a remembered event. */
 #ifndef RULES_RULES_H
 #define RULES_RULES_H
 
@@ -15,51 +30,67 @@
 #include "base/err.h"
 #include "event/event.h"
 
+#define RULES_KEYS_MAX 100000u
+
+/* ---- rules ---- */
 struct rule {
-    char *id, *why, *owner, *run; /* owner, run: NULL when absent */
-    char *file;                   /* and line: where it stands */
+    const char *id, *why;
+    const char *owner, *run; /* NULL: absent */
+    const char *file;        /* where it stands */
     size_t line;
-    int rank;                     /* 1-5; 0: by the event's level (fatal P2, error P3, warn P4, else P5) */
-    usec digest;                  /* window after a mail in which the rest is counted */
-    usec wait;                    /* before the first mail */
-    bool enabled;
-    struct rule_condition *cond;  /* rules.c's own */
+    int rank;                    /* 1-5; 0: by the event's level (fatal P2, error P3, warn P4, else P5) */
+    usec digest;                 /* window after a mail in which the rest is counted */
+    usec wait;                   /* before the first mail; 0: at once */
+    bool enabled;                /* false: never fires */
+    struct rule_condition *cond; /* rules/condition.h */
 };
 struct rules_set;
 struct rules_set *rules_set_new(void);
 void rules_set_free(struct rules_set *s); /* NULL is fine */
-/* Adds the rules of one file. ERR_INPUT "FILE:LINE:COLUMN: …"; the set is then only fit to be freed. */
+/* Adds the rules of one file; ids are unique in the set. ERR_INPUT "FILE:LINE:COLUMN: …", the column being right inside a
+ * `when` too; the set is then only fit to be freed. */
 int rules_parse(struct rules_set *s, const char *file, str text, struct err *e) MUST_CHECK;
 size_t rules_count(const struct rules_set *s);
 const struct rule *rules_at(const struct rules_set *s, size_t i);
-/* {"rules":[{"id","why","owner","run","file","line","enabled","rank"}]} */
+/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","wait_s","digest_s","tests"}]} */
 void rules_set_json(const struct rules_set *s, struct buf *out);
-/* Runs the `tests:` of the set's rules; one "ok ID: test N" or "FAIL ID: test N: expected …, got …" line each to out.
- * Returns the number that failed. */
-size_t rules_selftest(const struct rules_set *s, struct buf *out, size_t *ret_n);
 
+/* ---- what is remembered ---- */
 struct rules_memory;
 struct rules_memory *rules_memory_new(void);
 void rules_memory_free(struct rules_memory *m); /* NULL is fine */
-/* What changed since it was last asked, one key at a time; an empty blob: the key was forgotten. Views are valid until the
- * next call on m. False: no more. */
+/* What changed since it was last asked, one key at a time; an empty blob: the key was forgotten. Views are valid until
+ * the next call on m. False: no more. */
 bool rules_memory_dirty_next(struct rules_memory *m, str *ret_key, str *ret_blob);
-void rules_memory_load(struct rules_memory *m, str key, str blob); /* not dirty; a blob of another shape is ignored */
+/* Puts back what dirty_next gave; it is not dirty then. A blob of another shape is ignored: false. */
+bool rules_memory_load(struct rules_memory *m, str key, str blob);
 
+/* ---- running ---- */
 struct rules_input {
     const struct event *event;
-    str fingerprint;   /* of its issue, or absent; rules name it `fingerprint` */
-    bool fresh;        /* it is the first event of its issue */
-    bool regressed;    /* it opened a resolved issue again */
-    usec now;          /* reception */
+    str fingerprint; /* of its issue, or absent; rules name it `fingerprint` */
+    bool fresh;      /* it is the first event of its issue */
+    bool regressed;  /* it opened a resolved issue again */
+    usec now;        /* reception; does not go back */
 };
 struct rules_signal {
     const struct rule *rule;
-    str key;           /* "app=shop auth.user=bob"; only the id's rule when it has no `by` */
-    int rank;          /* 1-5 */
+    str key;  /* "app=shop auth.user=bob", one to one with the values; empty without `by`. Lives in `a` */
+    int rank; /* 1-5 */
 };
-/* Calls on_signal for each rule that fires, in the set's order; -1 when on_signal said so. `s` may be NULL. */
+/* 0, or -1 to stop; the memory has then seen the event only in part and is to be loaded again. */
+typedef int rules_signal_fn(const struct rules_signal *signal, void *arg);
+/* Calls on_signal for each rule that fires, in the set's order; -1 when on_signal said so. `s` may be NULL: no rules.
+ * `a` is scratch, reset by the caller. */
 int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct rules_input *in,
-               int (*on_signal)(const struct rules_signal *signal, void *arg), void *arg, struct arena *a);
+               rules_signal_fn *on_signal, void *arg, struct arena *a);
+
+/* ---- trying ---- */
+/* What makes events the same, for whoever has no issues at hand. False: the event makes no issue. */
+typedef bool rules_fingerprint_fn(const struct event *ev, struct arena *a, str *ret);
+/* Runs the `tests:` of the set's rules, each alone with an empty memory and a clock of its own. One line each to out, "ok
+ * FILE:LINE: ID: test N" or "FAIL FILE:LINE:COLUMN: ID: test N: expected …, got …". Returns how many failed; *ret_n: how
+ * many there were. */
+size_t rules_selftest(const struct rules_set *s, rules_fingerprint_fn *fingerprint, struct buf *out, size_t *ret_n);
 
 #endif

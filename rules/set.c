@@ -1,0 +1,68 @@
+#include "base/str.h"
+#include "rules/condition.h"
+
+struct rules_set *rules_set_new(void) { return xcalloc(1, sizeof(struct rules_set)); }
+
+void rules_set_free(struct rules_set *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->n; i++)
+        if (s->rules[i]->cond->filter)
+            filter_free(s->rules[i]->cond->filter);
+    free(s->rules);
+    arena_done(&s->arena);
+    free(s);
+}
+
+size_t rules_count(const struct rules_set *s) { return s->n; }
+const struct rule *rules_at(const struct rules_set *s, size_t i)
+{
+    assert(i < s->n);
+    return s->rules[i];
+}
+
+static void put_member(struct buf *out, const char *name, const char *value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    if (value)
+        buf_json(out, str_of(value));
+    else
+        buf_lit(out, "null");
+}
+
+static void put_rule(struct buf *out, const struct rule *r)
+{
+    const struct rule_fields *by = &r->cond->by;
+    buf_lit(out, "{\"id\":");
+    buf_json(out, str_of(r->id));
+    put_member(out, "why", r->why);
+    put_member(out, "owner", r->owner);
+    put_member(out, "run", r->run);
+    put_member(out, "file", r->file);
+    buf_printf(out, ",\"line\":%zu,\"enabled\":%s", r->line, r->enabled ? "true" : "false");
+    if (r->rank)
+        buf_printf(out, ",\"rank\":\"P%d\"", r->rank);
+    else
+        buf_lit(out, ",\"rank\":null");
+    put_member(out, "when", r->cond->when);
+    buf_lit(out, ",\"by\":[");
+    for (size_t i = 0; i < by->n; i++) {
+        if (i)
+            buf_byte(out, ',');
+        buf_json(out, str_of(by->name[i]));
+    }
+    buf_printf(out, "],\"wait_s\":%lld,\"digest_s\":%lld,\"tests\":%zu}", (long long)(r->wait / USEC_PER_SEC),
+               (long long)(r->digest / USEC_PER_SEC), r->cond->tests_n);
+}
+
+void rules_set_json(const struct rules_set *s, struct buf *out)
+{
+    buf_lit(out, "{\"rules\":[");
+    for (size_t i = 0; i < s->n; i++) {
+        if (i)
+            buf_byte(out, ',');
+        put_rule(out, s->rules[i]);
+    }
+    buf_lit(out, "]}");
+}
