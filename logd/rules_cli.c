@@ -1,0 +1,71 @@
+/* rules_cli.c - `logd rules check` and `logd rules test`: is a rule file whole, and do its tests hold?
+ *
+ * Both read all files as one set, as the server would, and run the tests in them; `test` shows each, `check` only what is
+ * wrong. Issues are told apart as in production. Needs no server. */
+#include "base/file.h"
+#include "base/str.h"
+#include "cli.h"
+#include "issues/issues.h"
+#include "rules/rules.h"
+
+#define RULE_FILE_MAX (4u << 20)
+
+static bool fingerprint(const struct event *ev, struct arena *a, str *ret)
+{
+    struct fingerprint fp;
+    if (!fingerprint_of(ev, a, &fp))
+        return false;
+    *ret = arena_str(a, str_of(fp.id));
+    return true;
+}
+
+/* Reads on after a bad file, so that one run names the first mistake of each. */
+static int read_files(struct rules_set *set, int n, char **files, const char *word)
+{
+    struct buf text = BUF_INIT(RULE_FILE_MAX);
+    struct err e;
+    int rc = 0;
+    for (int i = 0; i < n; i++) {
+        buf_reset(&text);
+        if (file_read(files[i], text.max, &text, &e) == 0 && rules_parse(set, files[i], buf_view(&text), &e) == 0)
+            continue;
+        fprintf(stderr, "logd: rules %s: %s\n", word, e.text);
+        rc = -1;
+    }
+    buf_done(&text);
+    return rc;
+}
+
+/* The lines of a report: all, or those that start with "FAIL". */
+static void show(FILE *to, str report, bool all)
+{
+    while (report.n) {
+        str line = str_cut(&report, '\n');
+        if (all || str_starts(line, S("FAIL")))
+            fprintf(to, "%.*s\n", STR_ARG(line));
+    }
+}
+
+static int run_tests(const struct rules_set *set, const char *word)
+{
+    bool all = strcmp(word, "test") == 0;
+    struct buf report = BUF_INIT(16u << 20);
+    size_t n, failed = rules_selftest(set, fingerprint, &report, &n);
+    show(all ? stdout : stderr, buf_view(&report), all);
+    buf_done(&report);
+    printf("%zu rule%s, %zu test%s, %zu failed\n", rules_count(set), rules_count(set) == 1 ? "" : "s", n,
+           n == 1 ? "" : "s", failed);
+    return failed || fflush(stdout) != 0 ? CLI_FAILED : CLI_DONE;
+}
+
+int rules_check_main(int argc, char **argv)
+{
+    if (argc < 2 || argv[1][0] == '-') {
+        fprintf(stderr, "logd: rules %s: expected files: usage is logd rules %s F...\n", argv[0], argv[0]);
+        return CLI_USAGE;
+    }
+    struct rules_set *set = rules_set_new();
+    int code = read_files(set, argc - 1, argv + 1, argv[0]) < 0 ? CLI_FAILED : run_tests(set, argv[0]);
+    rules_set_free(set);
+    return code;
+}
