@@ -65,7 +65,7 @@ int scan_open(struct scan *s, int dirfd, const char *name, uint64_t number, stru
         goto fail;
     }
     s->end = (uint64_t)st.st_size;
-    p = view(s, 0, s->end < FILE_HEADER ? (size_t)s->end : FILE_HEADER, &n);
+    p = s->end == 0 ? "" : view(s, 0, s->end < FILE_HEADER ? (size_t)s->end : FILE_HEADER, &n);
     if (!p) {
         err_sys(e, "read '%s'", name);
         goto fail;
