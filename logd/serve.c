@@ -300,6 +300,7 @@ static int read_options(struct server *s, int argc, char **argv)
         {"help", no_argument, NULL, 'h'},         {0}};
     int o;
     optind = 1;
+    opterr = 0;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (o) {
         case 'c': s->config_file = optarg; break;
@@ -307,7 +308,10 @@ static int read_options(struct server *s, int argc, char **argv)
         case 'l': s->listen_arg = optarg; break;
         case 't': s->parts.test_clock = true; break;
         case 'h': fputs(serve_help, stdout); return 1;
-        default: return -1;
+        default:
+            fprintf(stderr, "logd: serve: %s '%s': see logd serve --help\n",
+                    optopt ? "a value is missing after" : "unknown option", argv[optind - 1]);
+            return -1;
         }
     }
     if (optind < argc) {
