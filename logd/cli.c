@@ -29,7 +29,8 @@ static const struct cli_command commands[] = {
      "logd serve --config /etc/logd/logd.yaml",
      OPTIONS({"--config", "FILE", "the config file, see logd.conf(5)"},
              {"--data", "DIR", "the data folder (./logd-data)"},
-             {"--listen", "ADDR:PORT", "where to listen; port 0 picks a free one (127.0.0.1:5080)"}),
+             {"--listen", "ADDR:PORT", "where to listen; port 0 picks a free one (127.0.0.1:5080)"},
+             {"--test-clock", NULL, "for tests: the clock can be moved forward through DIR/sock"}),
      .main = serve_main},
     {"app add", "NAME",
      "Adds an app: what posts events. 1 to 64 of a-z, 0-9, '.', '_' and '-', starting with a letter or digit.",
@@ -67,9 +68,9 @@ static const struct cli_command commands[] = {
     {"tail", "'FILTER'", "Follows new events, like tail -f.", "logd tail 'level>=warn'", OPTIONS(CLIENT),
      .args_max = 1},
     {"rules check", "F...", "Reads rule files and says what is wrong with them, with line and column.",
-     "logd rules check rules/*.yaml", .main = rules_check_main},
-    {"rules test", "F...", "Runs the tests that stand in rule files.", "logd rules test rules/*.yaml",
-     .main = rules_check_main},
+     "logd rules check rules/*.yaml", .args_min = 1, .args_max = UINT_MAX, .main = rules_check_main},
+    {"rules test", "F...", "Runs the tests that stand in rule files.", "logd rules test rules/*.yaml", .args_min = 1,
+     .args_max = UINT_MAX, .main = rules_check_main},
     {"rules import-sigma", "F...", "Turns Sigma rules into ours.", "logd rules import-sigma sigma/*.yml",
      .args_max = UINT_MAX},
     {"rules backtest", "[--from T] [--to T] [--events NDJSON] [--mails OUT] [F...]",
@@ -302,13 +303,13 @@ static int run(const struct cli_command *k, int argc, char **argv)
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
         if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
             return help_one(k);
-    if (k->main)
-        return k->main(argc + 1, argv - 1);
+    if (!k->run && !k->main)
+        return cli_fail(&c, "not there yet in logd %s", LOGD_VERSION);
     c.given = xcalloc((size_t)argc + 1, sizeof *c.given);
     c.args = xcalloc((size_t)argc + 1, sizeof *c.args);
-    int code = k->run ? read_args(&c, argc, argv) : cli_fail(&c, "not there yet in logd %s", LOGD_VERSION);
+    int code = read_args(&c, argc, argv);
     if (code == CLI_DONE)
-        code = k->run(&c);
+        code = k->main ? k->main(argc + 1, argv - 1) : k->run(&c);
     free(c.given);
     free(c.args);
     return code;

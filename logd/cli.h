@@ -25,14 +25,15 @@ struct cli_option {
 };
 struct cli;
 struct cli_command {
-    const char *name;                   /* "key add" */
-    const char *usage;                  /* what follows the name */
-    const char *help;                   /* one or two sentences */
-    const char *example;                /* a whole line */
-    const struct cli_option *options;   /* NULL: none */
-    unsigned args_min, args_max;        /* words that are not options */
-    int (*run)(struct cli *c);          /* exit code; NULL: not there yet */
-    int (*main)(int argc, char **argv); /* reads its options itself; argv[0] is the command's last word */
+    const char *name;                 /* "key add" */
+    const char *usage;                /* what follows the name */
+    const char *help;                 /* one or two sentences */
+    const char *example;              /* a whole line */
+    const struct cli_option *options; /* NULL: none */
+    unsigned args_min, args_max;      /* words that are not options */
+    int (*run)(struct cli *c);        /* exit code; NULL: not there yet */
+    int (*main)(int argc,
+                char **argv); /* takes its words as they came, once they are checked; argv[0] is the command's last */
 };
 struct cli_given {
     const struct cli_option *option;
@@ -42,7 +43,7 @@ struct cli {
     const struct cli_command *command;
     struct cli_given *given; /* in the order they came */
     size_t given_n;
-    const char **args;
+    char **args;
     size_t args_n;
 };
 

@@ -88,6 +88,14 @@ static bool read_rate(const char *text, uint64_t *ret)
     return str_ends(s, S("/min")) && str_u64(str_head(s, s.n - 4), ret) && *ret >= 1 && *ret <= UINT32_MAX;
 }
 
+static bool one_of(const char *word, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
 static json_t *key_body(struct cli *c, uint64_t rate)
 {
     json_t *body = json_pack("{s:s, s:s}", "app", cli_get(c, "--app"), "role", cli_get(c, "--role"));
@@ -105,10 +113,14 @@ static json_t *key_body(struct cli *c, uint64_t rate)
 
 int cli_key_add(struct cli *c)
 {
+    static const char *const roles[] = {"ingest", "browser", "deploy", "read", "logins", "admin"};
     uint64_t rate = 0;
     struct http_answer a = {0};
     if (!cli_get(c, "--app") || !cli_get(c, "--role"))
-        return cli_usage(c, "expected --app NAME and --role ingest, browser, deploy, read, logins or admin");
+        return cli_usage(c, "expected --app NAME and --role ROLE: usage is logd key add %s", c->command->usage);
+    if (!one_of(cli_get(c, "--role"), roles, LENGTH(roles)))
+        return cli_usage(c, "--role: expected one of ingest, browser, deploy, read, logins, admin, got \"%s\"",
+                         cli_get(c, "--role"));
     if (cli_get(c, "--rate") && !read_rate(cli_get(c, "--rate"), &rate))
         return cli_usage(c, "--rate: expected N/min, such as 600/min, got \"%s\"", cli_get(c, "--rate"));
     int code = ask_json(c, "/v1/keys", key_body(c, rate), &a);
@@ -193,7 +205,10 @@ static int send_password(struct cli *c, const char *path, json_t *body)
 
 int cli_user_add(struct cli *c)
 {
+    static const char *const roles[] = {"viewer", "editor", "admin"};
     const char *role = cli_get(c, "--role") ? cli_get(c, "--role") : "viewer";
+    if (!one_of(role, roles, LENGTH(roles)))
+        return cli_usage(c, "--role: expected one of viewer, editor, admin, got \"%s\"", role);
     json_t *body = json_pack("{s:s, s:s}", "email", c->args[0], "role", role);
     return body ? send_password(c, "/v1/users", body) : cli_usage(c, "expected UTF-8");
 }

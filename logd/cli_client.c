@@ -1,12 +1,11 @@
 /* cli_client.c - a command's way to a server: the one that runs on the data folder, one started for it, or a remote one. */
 #include "base/clock.h"
 #include "base/config.h"
+#include "base/file.h"
 #include "base/str.h"
 #include "cli.h"
 #include "serve.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +19,7 @@ struct client {
     char *base;            /* "http://localhost", "https://logs.example" */
     char *socket;          /* NULL: TCP */
     char *authorization;   /* header, or NULL */
-    int dir;               /* fd that `socket` goes through when its path is too long for a sockaddr, else -1 */
+    int dir;               /* what unix_address keeps open for `socket` */
     struct parts *offline; /* the server started for this, or NULL */
 };
 
@@ -30,7 +29,7 @@ static int open_remote(const struct cli *c, struct client *cl)
     str url = str_of(server);
     if (!str_starts(url, S("http://")) && !str_starts(url, S("https://")))
         return cli_usage(c, "--server: expected http://HOST:PORT or https://HOST, got \"%s\"", server);
-    if (!key)
+    if (!key || !key[0])
         return cli_usage(c, "--server needs --key KEY, or LOGD_KEY in the environment");
     for (const char *k = key; *k; k++)
         if ((unsigned char)*k <= 0x20 || *k == 0x7f)
@@ -44,21 +43,18 @@ static int open_remote(const struct cli *c, struct client *cl)
     return CLI_DONE;
 }
 
-/* A path longer than sockaddr_un can hold is reached through the folder's descriptor. */
-static int set_socket(struct client *cl, const char *data, struct err *e)
+static int set_socket(struct client *cl, const char *data, const char *name, struct err *e)
 {
     struct sockaddr_un a;
-    struct buf b = BUF_INIT(8192);
-    if (strlen(data) + sizeof "/sock" > sizeof a.sun_path) {
-        cl->dir = open(data, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (cl->dir < 0)
-            return err_sys(e, "open '%s'", data);
-        buf_printf(&b, "/proc/self/fd/%d/sock", cl->dir);
-    } else {
-        buf_printf(&b, "%s/sock", data);
-    }
-    cl->socket = buf_take(&b, NULL);
-    return 0;
+    struct buf path = BUF_INIT(2 * PATH_MAX);
+    buf_printf(&path, "%s/%s", data, name);
+    buf_byte(&path, '\0');
+    int rc = path.full ? err_set(e, ERR_INPUT, "the name of the data folder is too long")
+                       : unix_address(path.p, &a, &cl->dir, e);
+    if (rc == 0)
+        cl->socket = xstrdup(a.sun_path);
+    buf_done(&path);
+    return rc;
 }
 
 static bool somebody_listens(const char *path)
@@ -72,19 +68,37 @@ static bool somebody_listens(const char *path)
     return yes;
 }
 
+static void forget_socket(struct client *cl)
+{
+    free(cl->socket);
+    cl->socket = NULL;
+    if (cl->dir >= 0)
+        close(cl->dir);
+    cl->dir = -1;
+}
+
+/* A server runs on the folder, and cl->socket leads to it. */
+static bool find_server(struct client *cl, const char *data)
+{
+    struct err e;
+    if (set_socket(cl, data, SERVE_SOCKET, &e) == 0 && somebody_listens(cl->socket))
+        return true;
+    forget_socket(cl);
+    return false;
+}
+
 /* A server may come or go, and another command may be at work: whoever holds the folder's lock is waited for. */
 static int open_data(struct client *cl, const char *data, struct err *e)
 {
     usec until = clock_mono() + WAIT_FOR_LOCK;
-    for (;;) {
-        if (cl->socket && somebody_listens(cl->socket))
-            return 0;
+    while (!find_server(cl, data)) {
         if (serve_offline(data, &cl->offline, e) == 0)
-            return cl->socket ? 0 : set_socket(cl, data, e);
+            return set_socket(cl, data, SERVE_SOCKET_OFFLINE, e);
         if (e->kind != ERR_FULL || clock_mono() > until)
             return -1;
-        usleep(50000);
+        usleep(20000);
     }
+    return 0;
 }
 
 static int open_folder(const struct cli *c, bool creates, struct client *cl)
@@ -100,7 +114,7 @@ static int open_folder(const struct cli *c, bool creates, struct client *cl)
     cl->base = xstrdup("http://localhost");
     if (!there && !creates)
         rc = cli_fail(c, "no data folder '%s': name one with --data DIR, or a server with --server URL", data);
-    else if ((there && set_socket(cl, data, &e) < 0) || open_data(cl, data, &e) < 0)
+    else if (open_data(cl, data, &e) < 0)
         rc = cli_err(c, &e);
     config_free(config);
     return rc;
@@ -111,14 +125,10 @@ bool client_running(const struct cli *c)
     struct err e;
     struct config *config = NULL;
     struct client cl = {.dir = -1};
-    bool runs = false;
-    if (config_load(cli_get(c, "--config"), &config, &e) == 0)
-        runs = set_socket(&cl, cli_get(c, "--data") ? cli_get(c, "--data") : config->data, &e) == 0 &&
-               somebody_listens(cl.socket);
+    bool runs = config_load(cli_get(c, "--config"), &config, &e) == 0 &&
+                find_server(&cl, cli_get(c, "--data") ? cli_get(c, "--data") : config->data);
+    forget_socket(&cl);
     config_free(config);
-    free(cl.socket);
-    if (cl.dir >= 0)
-        close(cl.dir);
     return runs;
 }
 
@@ -149,10 +159,8 @@ void client_close(struct client *cl)
     http_client_free(cl->http); /* first: the server waits for its connections */
     if (cl->offline)
         serve_offline_stop(cl->offline);
-    if (cl->dir >= 0)
-        close(cl->dir);
+    forget_socket(cl);
     free(cl->base);
-    free(cl->socket);
     free(cl->authorization);
     free(cl);
 }

@@ -4,68 +4,88 @@
 
 #include <unistd.h>
 
-#define PAGE 10000u
+#define PAGE 1000u
 
 struct printing {
+    const char *format;
     bool csv, first; /* a later page's header line is left out */
     bool terminal;   /* nothing that steers it may get through */
+    bool partial;    /* the server ran out of time or left damaged blocks out */
     uint64_t rows;
 };
 
-static void print_page(struct printing *p, str body)
+/* Lines; in CSV those inside quotes belong to their cell. */
+static uint64_t count_rows(const struct printing *p, str body)
 {
+    uint64_t n = 0;
+    bool quoted = false;
+    for (size_t i = 0; i < body.n; i++) {
+        quoted ^= p->csv && body.p[i] == '"';
+        n += body.p[i] == '\n' && !quoted;
+    }
+    return n - (p->csv && n > 0); /* its header */
+}
+
+static void print_page(struct printing *p, const struct http_answer *a)
+{
+    str body = buf_view(&a->body);
     struct buf safe = BUF_INIT(1u << 30);
+    p->rows += count_rows(p, body);
+    p->partial |= a->partial;
     if (p->csv && !p->first)
         (void)str_cut(&body, '\n');
-    for (size_t i = 0; i < body.n; i++)
-        p->rows += body.p[i] == '\n';
-    if (p->csv && p->first && p->rows)
-        p->rows--;
+    p->first = false;
     if (p->terminal) {
         text_visible(&safe, body, true);
         body = buf_view(&safe);
     }
     if (body.n)
         fwrite(body.p, 1, body.n, stdout);
-    p->first = false;
     buf_done(&safe);
 }
 
 static void add_param(struct buf *path, const char *name, const char *value)
 {
-    if (!value)
+    if (!value || !value[0])
         return;
     buf_printf(path, "&%s=", name);
     buf_url(path, str_of(value), false);
 }
 
-static int run_query(struct cli *c, struct client *cl, uint64_t limit, const char *format)
+static int ask_page(struct cli *c, struct client *cl, struct printing *p, uint64_t rows, const char *cursor,
+                    struct http_answer *ret)
 {
     struct err e;
-    struct http_answer a = {0};
-    struct printing p = {.csv = strcmp(format, "csv") == 0, .first = true};
-    char cursor[sizeof a.cursor] = "";
+    struct buf path = BUF_INIT(64u << 10);
     int code = CLI_DONE;
-    p.terminal = strcmp(format, "text") == 0 || isatty(STDOUT_FILENO);
+    buf_printf(&path, "/v1/query?format=%s&limit=%llu", p->format, (unsigned long long)(rows < PAGE ? rows : PAGE));
+    add_param(&path, "q", c->args[0]);
+    add_param(&path, "from", cli_get(c, "--from"));
+    add_param(&path, "to", cli_get(c, "--to"));
+    add_param(&path, "cursor", cursor);
+    buf_byte(&path, '\0');
+    if (path.full)
+        code = cli_usage(c, "the query is longer than 8192 bytes");
+    else if (client_call(cl, "GET", path.p, (str){0}, ret, &e) < 0)
+        code = cli_err(c, &e);
+    buf_done(&path);
+    return code;
+}
+
+static int run_query(struct cli *c, struct client *cl, uint64_t limit, struct printing *p)
+{
+    struct http_answer a = {0};
+    char cursor[sizeof a.cursor] = "";
+    int code;
     do {
-        struct buf path = BUF_INIT(64u << 10);
-        uint64_t left = limit - p.rows;
-        buf_printf(&path, "/v1/query?format=%s&limit=%llu", format, (unsigned long long)(left < PAGE ? left : PAGE));
-        add_param(&path, "q", c->args[0]);
-        add_param(&path, "from", cli_get(c, "--from"));
-        add_param(&path, "to", cli_get(c, "--to"));
-        add_param(&path, "cursor", cursor[0] ? cursor : NULL);
-        buf_byte(&path, '\0');
-        if (path.full)
-            code = cli_usage(c, "the query is longer than 8192 bytes");
-        else if (client_call(cl, "GET", path.p, (str){0}, &a, &e) < 0)
-            code = cli_err(c, &e);
-        else
-            print_page(&p, buf_view(&a.body));
-        snprintf(cursor, sizeof cursor, "%s", code == CLI_DONE ? a.cursor : "");
-        buf_done(&path);
-    } while (cursor[0] && p.rows < limit && !ferror(stdout));
+        code = ask_page(c, cl, p, limit - p->rows, cursor, &a);
+        if (code == CLI_DONE)
+            print_page(p, &a);
+        snprintf(cursor, sizeof cursor, "%s", a.cursor);
+    } while (code == CLI_DONE && cursor[0] && p->rows < limit && !ferror(stdout));
     http_answer_done(&a);
+    if (p->partial && code == CLI_DONE)
+        code = cli_fail(c, "this is not all: the server ran out of time, or left damaged blocks out");
     return code;
 }
 
@@ -81,7 +101,9 @@ int cli_query(struct cli *c)
     int code = client_open(c, false, &cl);
     if (code != CLI_DONE)
         return code;
-    code = run_query(c, cl, limit, format);
+    struct printing p = {.format = format, .csv = strcmp(format, "csv") == 0, .first = true};
+    p.terminal = strcmp(format, "text") == 0 || isatty(STDOUT_FILENO);
+    code = run_query(c, cl, limit, &p);
     client_close(cl);
     return code == CLI_DONE ? cli_flush(c) : code;
 }

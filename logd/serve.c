@@ -26,6 +26,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define LOCK_WAIT (3 * USEC_PER_SEC)
+enum { TICKS_PER_MINUTE = 12 };
+
 struct server {
     struct parts parts; /* first: serve_offline hands out its address */
     char *data, *socket;
@@ -35,6 +38,7 @@ struct server {
     uv_signal_t term, intr, hup;
     uv_timer_t timer;
     uv_async_t stop;
+    unsigned ticks;
     bool loop_ready;
 };
 
@@ -156,7 +160,17 @@ static int open_storage(struct server *s, struct err *e)
     return rc;
 }
 
-static int open_data(struct server *s, struct err *e)
+/* An offline command may be at work for a moment; a server stays. */
+static int take_lock(const char *path, struct err *e)
+{
+    usec until = clock_mono() + LOCK_WAIT;
+    int fd;
+    while ((fd = file_lock(path, e)) < 0 && e->kind == ERR_FULL && clock_mono() < until)
+        usleep(20000);
+    return fd;
+}
+
+static int open_data(struct server *s, bool offline, struct err *e)
 {
     char real[PATH_MAX];
     if (dir_make(s->data, e) < 0)
@@ -165,9 +179,9 @@ static int open_data(struct server *s, struct err *e)
         return err_sys(e, "find '%s'", s->data);
     free(s->data);
     s->data = xstrdup(real);
-    s->socket = join(s->data, "sock");
+    s->socket = join(s->data, offline ? SERVE_SOCKET_OFFLINE : SERVE_SOCKET);
     char *lock = join(s->data, "LOCK");
-    s->lock = file_lock(lock, e);
+    s->lock = offline ? file_lock(lock, e) : take_lock(lock, e);
     free(lock);
     return s->lock < 0 ? -1 : 0;
 }
@@ -251,7 +265,13 @@ static void on_hup(uv_signal_t *h, int sig)
     log_info("main", "what=reloaded");
 }
 
-static void on_timer(uv_timer_t *h) { release_journal(h->data); }
+static void on_timer(uv_timer_t *h)
+{
+    struct server *s = h->data;
+    release_journal(s);
+    if (++s->ticks % TICKS_PER_MINUTE == 0)
+        auth_tick(s->parts.auth, clock_now());
+}
 
 static void run_loop(struct server *s)
 {
@@ -265,7 +285,7 @@ static void run_loop(struct server *s)
     uv_signal_start(&s->term, on_term, SIGTERM);
     uv_signal_start(&s->intr, on_term, SIGINT);
     uv_signal_start(&s->hup, on_hup, SIGHUP);
-    uv_timer_start(&s->timer, on_timer, 5000, 5000);
+    uv_timer_start(&s->timer, on_timer, 60000 / TICKS_PER_MINUTE, 60000 / TICKS_PER_MINUTE);
     s->loop_ready = true;
 }
 
@@ -331,7 +351,7 @@ static int start(struct server *s, bool offline, struct err *e)
     s->lock = -1;
     s->data = xstrdup(s->data_arg ? s->data_arg : c->data);
     s->parts.started = clock_now();
-    if (open_data(s, e) < 0 || open_storage(s, e) < 0)
+    if (open_data(s, offline, e) < 0 || open_storage(s, e) < 0)
         return -1;
     if (!offline && open_followers(s, e) < 0)
         return -1;

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 int write_all(int fd, str s)
@@ -191,4 +193,25 @@ int file_lock(const char *path, struct err *e)
         err_sys(e, "lock '%s'", path);
     close(fd);
     return -1;
+}
+
+int unix_address(const char *path, struct sockaddr_un *ret, int *ret_fd, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
+    *ret_fd = -1;
+    if (strlen(path) < sizeof ret->sun_path) {
+        memcpy(ret->sun_path, path, strlen(path) + 1);
+        return 0;
+    }
+    char *dir = slash ? str_dup(str_n(path, (size_t)(slash - path))) : xstrdup(".");
+    int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        err_sys(e, "open '%s'", dir);
+    free(dir);
+    if (fd < 0)
+        return -1;
+    snprintf(ret->sun_path, sizeof ret->sun_path, "/proc/self/fd/%d/%s", fd, slash ? slash + 1 : path);
+    *ret_fd = fd;
+    return 0;
 }

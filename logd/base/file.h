@@ -21,4 +21,9 @@ void dir_list_free(char **names, size_t n);
 /* Takes the advisory lock of the file, creating it; the fd holds it. -1 with ERR_FULL when another process has it. */
 int file_lock(const char *path, struct err *e) MUST_CHECK;
 
+struct sockaddr_un;
+/* The address of a Unix socket, however long its path: a long one leads through its folder's descriptor, *ret_fd, which
+ * stays open as long as the address is used (-1: none was needed). */
+int unix_address(const char *path, struct sockaddr_un *ret, int *ret_fd, struct err *e) MUST_CHECK;
+
 #endif

@@ -199,6 +199,12 @@ static void copy_header(CURL *curl, const char *name, char *out, size_t size)
         snprintf(out, size, "%s", h->value);
 }
 
+static bool has_header(CURL *curl, const char *name)
+{
+    struct curl_header *h;
+    return curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &h) == CURLHE_OK;
+}
+
 static int no_answer(const struct transfer *t, CURLcode code, const char *detail, struct err *e)
 {
     char url[200];
@@ -233,6 +239,7 @@ int http_do(struct http_client *c, const struct http_call *call, struct http_ans
     copy_header(c->curl, "ETag", ret->etag, sizeof ret->etag);
     copy_header(c->curl, "Content-Type", ret->type, sizeof ret->type);
     copy_header(c->curl, "X-Logd-Next", ret->cursor, sizeof ret->cursor);
+    ret->partial = has_header(c->curl, "X-Logd-Partial");
     return 0;
 }
 

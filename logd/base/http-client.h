@@ -35,6 +35,7 @@ struct http_answer {
     char etag[128];
     char type[128];
     char cursor[128]; /* X-Logd-Next */
+    bool partial;     /* X-Logd-Partial */
 };
 /* 0 whenever a whole answer came, whatever its status. ERR_REMOTE when none did; its text never shows user, password or
  * query of the URL. ret starts as {0} or holds an earlier answer, which is freed first; http_answer_done frees. */

@@ -45,7 +45,7 @@ static int find_app(struct auth *a, str name, uint32_t *ret_id, bool *ret_remove
 
 static int no_such_app(struct err *e, str name)
 {
-    return err_set(e, ERR_GONE, "app: there is none named \"%.*s\"", STR_ARG(str_head(name, 80)));
+    return err_set(e, ERR_GONE, "there is no app named \"%.*s\"", STR_ARG(str_head(name, 80)));
 }
 
 static int add_app(struct auth *a, str name, uint32_t *ret_id, struct err *e)
@@ -308,7 +308,7 @@ static int delete_key(struct auth *a, int64_t id, struct err *e)
     sqlite3_bind_int64(st, 1, id);
     if (db_run(a->db, st, e) < 0)
         return -1;
-    return db_changes(a->db) ? 0 : err_set(e, ERR_GONE, "key: there is none with id %lld", (long long)id);
+    return db_changes(a->db) ? 0 : err_set(e, ERR_GONE, "there is no key with id %lld", (long long)id);
 }
 
 int auth_key_revoke(struct auth *a, int64_t id, struct err *e)

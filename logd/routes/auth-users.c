@@ -54,7 +54,7 @@ static int user_check(str email, enum role role, str password, char out[256], st
 
 static int no_such_user(struct err *e, str email)
 {
-    return err_set(e, ERR_GONE, "user: there is none with e-mail \"%.*s\"", STR_ARG(str_head(email, 100)));
+    return err_set(e, ERR_GONE, "there is no user with e-mail \"%.*s\"", STR_ARG(str_head(email, 100)));
 }
 
 static int insert_user(struct auth *a, const char *email, enum role role, const char *password, struct err *e)

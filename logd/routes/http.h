@@ -54,7 +54,7 @@ str http_cookie(struct request *r, str name);         /* absent: p NULL */
 void reply_header(struct request *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* {"error":"…"} with status. */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* The same from an err: INPUT 400 (with pointer, column), GONE 404, DENIED 403, FULL 503 + Retry-After, others 500. */
+/* The same from an err: INPUT 400 (with pointer, column), GONE 404, DENIED 403, FULL 503 + Retry-After, REMOTE 502, others 500. */
 void reply_err(struct request *r, const struct err *e);
 void http_defer(struct request *r);  /* the handler returns without an answer */
 void http_finish(struct request *r); /* answers a deferred request; any thread, once */

@@ -108,18 +108,19 @@ int listen_tcp(const char *address, int *ret_fd, char **ret_address, struct err 
 
 int listen_unix(const char *path, int *ret_fd, struct err *e)
 {
-    struct sockaddr_un a = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof a.sun_path)
-        return err_set(e, ERR_INPUT, "the path of the socket '%s' is longer than %zu bytes: choose a shorter --data",
-                       path, sizeof a.sun_path - 1);
-    memcpy(a.sun_path, path, strlen(path) + 1);
+    struct sockaddr_un a;
+    int dir;
+    if (unix_address(path, &a, &dir, e) < 0)
+        return -1;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return err_sys(e, "socket '%s'", path);
     (void)unlink(path); /* whoever holds the data folder's lock owns it, so it is stale */
     mode_t was = umask(0177);
-    int rc = bind(fd, (struct sockaddr *)&a, sizeof a);
+    int rc = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&a, sizeof a);
     umask(was);
+    if (dir >= 0)
+        close(dir);
+    if (fd < 0)
+        return err_sys(e, "socket '%s'", path);
     if (rc < 0 || listen(fd, 64) < 0) {
         err_sys(e, "listen on '%s'", path);
         close(fd);

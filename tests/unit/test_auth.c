@@ -292,7 +292,7 @@ TEST(what_is_wrong_with_a_new_key_is_said_in_a_sentence)
               S("origin: a browser key needs at least one, such as https://www.example.com"));
     CHECK_STR(str_of(refusal("shop", ROLE_INGEST, 1)), S("origin: only a browser key has one, this is of role ingest"));
     CHECK_STR(str_of(refusal("shop", ROLE_BROWSER, 51)), S("origin: expected at most 50, got 51"));
-    CHECK_STR(str_of(refusal("toys", ROLE_INGEST, 0)), S("app: there is none named \"toys\""));
+    CHECK_STR(str_of(refusal("toys", ROLE_INGEST, 0)), S("there is no app named \"toys\""));
     stop();
 }
 
@@ -590,7 +590,7 @@ TEST(a_new_password_and_removal_end_all_sessions)
     CHECK_INT(auth_user_remove(a, S("a@b"), &e), 0);
     CHECK(!alive(two, NOW) && alive(other, NOW));
     CHECK_INT(auth_user_remove(a, S("a@b"), &e), -1);
-    CHECK_STR(str_of(e.text), S("user: there is none with e-mail \"a@b\""));
+    CHECK_STR(str_of(e.text), S("there is no user with e-mail \"a@b\""));
     CHECK_INT(auth_user_passwd(a, S("a@b"), GOOD, &e), -1);
     CHECK_INT(e.kind, ERR_GONE);
     stop();
