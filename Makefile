@@ -77,6 +77,7 @@ test: deps-test all $(UNIT)  ## build and pass every fast test
 check: deps-test  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
 	@$(PYTHON) tests/lib/check.py
 
+unit-build: $(UNIT)
 unit: $(UNIT)  ## unit tests alone
 	@for t in $(UNIT); do $$t || exit 1; done
 asan:  ## unit tests under AddressSanitizer and UBSan
@@ -114,5 +115,5 @@ help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "  MODE=asan|tsan|cover|fuzz  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit asan tsan fuzz bench torture lint format cover deps deps-test install clean help
+.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-test install clean help
 .SECONDARY:

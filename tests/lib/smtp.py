@@ -1,10 +1,13 @@
 """A real SMTP server for tests: aiosmtpd, unpacked by deps.sh, with STARTTLS and AUTH required, certificates of its own CA,
 failures chosen by the recipient's name: defer@ 451, reject@ 550, spam@ 554 after DATA, noack@ takes the mail and loses the answer."""
-import email, email.policy, os, shutil, ssl, subprocess, sys, tempfile, threading
+import email, email.policy, logging, os, shutil, ssl, subprocess, sys, tempfile, threading, warnings
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/deps/root/usr/lib/python3/dist-packages"))
 from aiosmtpd.controller import Controller  # noqa: E402
 from aiosmtpd.smtp import AuthResult  # noqa: E402
+
+warnings.filterwarnings("ignore", module="aiosmtpd")
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # refused handshakes are what some tests are about
 
 
 def make_certificates(folder, names="DNS:localhost,IP:127.0.0.1"):

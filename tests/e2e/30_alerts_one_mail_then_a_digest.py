@@ -1,0 +1,136 @@
+"""A storm of one error costs its reader one mail at once and one digest; nothing is dropped in silence; mails survive kill -9."""
+import os, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from logd import Logd, eventually, run
+from smtp import Smtp
+
+RULES = """
+rules:
+- id: db-down
+  why: the database does not answer
+  when: level >= error
+  by: [app, type]
+  digest: 60s
+- id: many-failures
+  why: somebody tries passwords
+  when: auth.action = login and auth.outcome = failure
+  by: [auth.user]
+  count: {window: 5m, ">=": 10}
+  rank: P2
+"""
+
+
+def errors(logd, n, first=0):
+    for i in range(first, first + n):
+        reply = logd.post("/v1/events", {"level": "error", "type": "db.connect.failed", "try": i})
+        assert reply.status == 200, reply
+
+
+def balance(logd):
+    s = logd.status()["signals"]
+    return s
+
+
+def test_storm_sends_one_mail_then_a_digest():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        errors(logd, 500)
+        eventually(lambda: len(smtp.inbox) == 1, "the first error is mailed at once")
+        assert balance(logd) == {"mailed": 1, "digested": 0, "suppressed": 0, "pending": 499}, balance(logd)
+        logd.advance(61)
+        eventually(lambda: len(smtp.inbox) == 2, "the rest arrive as one digest")
+        assert "499 more" in smtp.inbox[1].body and smtp.inbox[1].subject == "Re: " + smtp.inbox[0].subject
+        assert smtp.inbox[0].message["References"] == smtp.inbox[1].message["References"]
+        assert balance(logd) == {"mailed": 1, "digested": 499, "suppressed": 0, "pending": 0}, balance(logd)
+        logd.advance(121)
+        incident, = eventually(lambda: logd.get("/v1/incidents?state=resolved").json()["incidents"], "a quiet window resolves it")
+        why = logd.get("/v1/incidents/" + incident["id"]).json()
+        assert [d["verdict"] for d in why["decisions"]] == ["mailed", "digested", "resolved"], why
+        assert all(m["status"] == "sent" for m in why["mails_sent"]), why
+        logd.kill9_and_restart()
+        assert logd.count('type="db.connect.failed"') == 500 and len(smtp.inbox) == 2
+
+
+def test_one_batch_of_the_same_error_is_one_mail_too():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        assert logd.post("/v1/events", [{"level": "error", "type": "x", "n": i} for i in range(100)]).status == 200
+        eventually(lambda: balance(logd)["pending"] == 99, "the rest of the batch is held")
+        assert len(smtp.inbox) == 1
+        logd.advance(61)
+        eventually(lambda: len(smtp.inbox) == 2 and "99 more" in smtp.inbox[1].body, "the digest")
+
+
+def test_the_tenth_failed_login_of_one_user_is_mailed():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        for user in ("ann", "bob"):
+            for i in range(9):
+                logd.post("/v1/events", {"auth": {"action": "login", "outcome": "failure", "user": user}})
+        eventually(lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"], "all is seen")
+        assert not smtp.inbox
+        logd.post("/v1/events", {"auth": {"action": "login", "outcome": "failure", "user": "bob"}})
+        eventually(lambda: len(smtp.inbox) == 1, "the mail about bob")
+        assert smtp.inbox[0].subject.startswith("[P2 shop]") and "auth.user=bob" in smtp.inbox[0].body
+
+
+def test_a_mail_waits_for_a_server_that_defers_and_gives_up_on_one_that_refuses():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(to=("defer@example.com", "reject@example.com")), ca=smtp.ca) as logd:
+        errors(logd, 1)
+        eventually(lambda: {"defer@example.com", "reject@example.com"} <= set(smtp.tries), "both are tried")
+        incident, = logd.get("/v1/incidents").json()["incidents"]
+
+        def states():
+            return {m["to"].split("@")[0]: m["status"] for m in logd.get("/v1/incidents/" + incident["id"]).json()["mails_sent"]}
+        eventually(lambda: states() == {"defer": "queued", "reject": "failed"}, "451 is tried again, 550 is not")
+        logd.advance(31)
+        eventually(lambda: smtp.tries.count("defer@example.com") == 2, "the second try")
+        assert smtp.tries.count("reject@example.com") == 1
+
+
+def test_a_lost_answer_repeats_the_same_message_id():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(to=("noack@example.com",)), ca=smtp.ca) as logd:
+        errors(logd, 1)
+        eventually(lambda: len(smtp.inbox) >= 1, "taken, but the answer is lost")
+        logd.advance(31)
+        eventually(lambda: len(smtp.inbox) == 2, "sent again")
+        assert smtp.inbox[0].message["Message-ID"] == smtp.inbox[1].message["Message-ID"]
+
+
+def test_a_wrong_certificate_gets_no_mail_and_no_password():
+    with Smtp() as smtp, Smtp() as other, Logd(rules=RULES, config=smtp.config(), ca=other.ca) as logd:
+        errors(logd, 1)
+        eventually(lambda: "will be tried again" in logd.log(), "the refusal is logged")
+        assert not smtp.inbox and not smtp.tries
+        done = logd.command("mail", "test", "ops@example.com", check=False)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1 and "not accepted" in done.stderr, done
+
+
+def test_mail_test_sends_one_mail():
+    with Smtp() as smtp, Logd(config=smtp.config(), ca=smtp.ca) as logd:
+        logd.command("mail", "test", "me@example.com")
+        assert len(smtp.inbox) == 1 and smtp.inbox[0].rcpt == ["me@example.com"] and smtp.inbox[0].tls
+        done = logd.command("mail", "test", "me@example.com\r\nRCPT TO:<you@example.com>", check=False)
+        assert done.returncode == 1 and len(smtp.inbox) == 1, done
+
+
+def test_resolving_an_issue_and_acknowledging_an_incident_survive_kill9():
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        errors(logd, 3)
+        issue, = eventually(lambda: logd.get("/v1/issues").json()["issues"], "the issue")
+        incident, = logd.get("/v1/incidents").json()["incidents"]
+        reply = logd.request("PATCH", "/v1/issues/" + issue["id"], {"state": "resolved"}, key="admin")
+        assert reply.status == 200 and reply.json()["state"] == "resolved", reply
+        assert logd.post("/v1/incidents/%s/ack" % incident["id"], "", key="admin").json()["state"] == "acked"
+        logd.kill9_and_restart()
+        assert logd.get("/v1/issues/" + issue["id"]).json()["state"] == "resolved"
+        errors(logd, 1)
+        back = eventually(lambda: logd.get("/v1/issues/" + issue["id"]).json()["regressed_at"] and logd.get("/v1/issues/" + issue["id"]).json(), "it came back")
+        assert back["state"] == "open" and back["count"] == 4
+        for body, pointer in (({"state": "loud"}, "/state"), ({"colour": "red"}, "/colour"), ({"assignee": 7}, "/assignee")):
+            reply = logd.request("PATCH", "/v1/issues/" + issue["id"], body, key="admin")
+            assert reply.status == 400 and reply.json()["pointer"] == pointer, reply
+        assert logd.request("PATCH", "/v1/issues/0000", {"state": "open"}, key="admin").status == 404
+        assert logd.request("PATCH", "/v1/issues/" + issue["id"], {"state": "open"}, key="read").status == 403
+
+
+if __name__ == "__main__":
+    run(globals())
