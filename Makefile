@@ -68,8 +68,8 @@ build/libfault.so: tests/lib/fault.c
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o $@ $< -ldl -pthread
 -include $(OBJ:.o=.d) $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/bench/*.d $(B)/crash/*.d)
 
-run: deps all  ## build and start a demo logd with sample data and rules; prints its address
-	@tests/lib/demo.sh
+run: deps-run all  ## build and start a demo logd with sample data and rules; prints its address
+	@tests/lib/demo.sh $(if $(PORT),--port $(PORT))
 
 test: deps-test all $(UNIT)  ## build and pass every fast test
 	@$(PYTHON) tests/lib/run.py
@@ -99,6 +99,8 @@ cover:  ## line coverage of the unit tests (gcovr)
 
 deps:  ## install what building and running need
 	@tests/lib/deps.sh build
+deps-run:
+	@tests/lib/deps.sh run
 deps-test: deps
 	@tests/lib/deps.sh test
 
@@ -115,5 +117,5 @@ help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "  MODE=asan|tsan|cover|fuzz  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-test install clean help
+.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test install clean help
 .SECONDARY:

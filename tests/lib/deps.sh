@@ -1,7 +1,7 @@
 #!/bin/bash
-# deps.sh build|test - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
+# deps.sh build|run|test - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
 #
-# build: compiler and libraries, by apt-get (never removing anything).
+# build: compiler and libraries, by apt-get (never removing anything). run: and python3, which posts the demo events.
 # test:  clang and tools by apt-get; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs;
 #        npm packages at the versions of tests/lib/node/package-lock.json; a recent Node where the system's is older than 20.
 set -euo pipefail
@@ -68,11 +68,13 @@ node_packages() {
 }
 
 case "${1:-}" in
+run) # shellcheck disable=SC2086
+  install_packages $BUILD python3 ;;
 build) # shellcheck disable=SC2086
   install_packages $BUILD ;;
 test) # shellcheck disable=SC2086
   install_packages $BUILD $TEST $(command -v node >/dev/null || echo nodejs) $(command -v npm >/dev/null || echo npm)
   unpack_servers
   node_packages ;;
-*) echo "usage: deps.sh build|test" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|run|test" >&2; exit 2 ;;
 esac
