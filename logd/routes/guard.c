@@ -161,7 +161,12 @@ static bool layout_known(void) { return strcmp(MHD_get_version(), "0.9.75") == 0
 
 bool guard_request(struct exchange *x, const char *method, const char *url, const char *version)
 {
-    struct guard g = {.method = str_of(method), .target = x->target, .version = str_of(version), .target_at = url};
+    struct guard g; /* not cleared: it is large, and this is every request's way */
+    g.method = str_of(method);
+    g.target = x->target;
+    g.target_at = url;
+    g.version = str_of(version);
+    g.n = 0;
     unsigned status = 431;
     const char *why = "expected at most 128 header lines";
     MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, take_header, &g);

@@ -206,19 +206,21 @@ static enum MHD_Result run(struct exchange *x)
 
 /* ---- bodies ---- */
 
-static void read_body_later(struct exchange *x, enum coding coding)
+/* How much of a body is taken, as sent and decoded. */
+static void limit_body(struct exchange *x, enum coding coding)
 {
     const struct config *c = atomic_load(&x->r.parts->config);
-    size_t most = x->route->flags & ROUTE_BEACON ? LIMIT_BEACON : LIMIT_API;
+    size_t most = LIMIT_API;
     x->body_max = most;
-    if (x->route->flags & ROUTE_BODY) {
+    if ((x->route->flags & ROUTE_BEACON) || x->r.who.role == ROLE_BROWSER) { /* a key anyone can read in a page */
+        x->body_max = most = LIMIT_BEACON;
+    } else if (x->route->flags & ROUTE_BODY) {
         x->body_max = c ? c->limits.body : LIMIT_BODY;
         most = c ? c->limits.decoded : LIMIT_DECODED;
     }
-    struct buf *b = &x->r.body;
-    if (b->cap > most)
-        buf_done(b);
-    b->max = most;
+    if (x->r.body.cap > most)
+        buf_done(&x->r.body);
+    x->r.body.max = most;
     decode_init(&x->decode, coding);
 }
 
@@ -346,7 +348,7 @@ static bool expect_body(struct exchange *x)
         reply_error(r, 415, "%s", e.text);
         return false;
     }
-    read_body_later(x, coding);
+    limit_body(x, coding);
     if (str_u64(length, &n) && n > x->body_max) {
         char got[32];
         snprintf(got, sizeof got, "%llu", (unsigned long long)n);
