@@ -7,6 +7,15 @@
 
 #include <jansson.h>
 
+/* A report that says "whole": false is a failure, however well it was made. */
+static bool is_damaged(str report)
+{
+    json_t *doc = json_loadb(report.p ? report.p : "", report.n, 0, NULL);
+    bool damaged = json_is_false(json_object_get(doc, "whole"));
+    json_decref(doc);
+    return damaged;
+}
+
 /* The server's answer as it came: the commands that print reports print JSON. */
 static int print_answer(struct cli *c, const char *method, const char *path, str body)
 {
@@ -25,6 +34,8 @@ static int print_answer(struct cli *c, const char *method, const char *path, str
             buf_byte(&safe, '\n');
         if (safe.n)
             fwrite(safe.p, 1, safe.n, stdout);
+        if (cli_flush(c) == CLI_DONE && is_damaged(buf_view(&a.body)))
+            code = cli_fail(c, "the archive is damaged: see \"damaged\" above");
     }
     client_close(cl);
     buf_done(&safe);
@@ -76,8 +87,8 @@ int cli_restore(struct cli *c)
     const char *from = cli_get(c, "--from") ? cli_get(c, "--from") : config->archive.url;
     if (!from)
         code = cli_usage(c, "expected --from ARCHIVE_URL, such as s3://logs/prod or file:///backup");
-    else if (archive_restore(config, from, cli_get(c, "--data"), stderr, &e) < 0)
+    else if (archive_restore(config, from, cli_get(c, "--data"), stdout, &e) < 0)
         code = cli_err(c, &e);
     config_free(config);
-    return code;
+    return code == CLI_DONE ? cli_flush(c) : code;
 }

@@ -189,6 +189,28 @@ def test_version_and_help_of_every_command():
         assert done.stdout.startswith("usage: logd " + command) and "\nexample:\n  " in done.stdout, done
 
 
+def test_the_manual_has_every_command_option_resource_and_right():
+    with open(os.path.join(TREE, "logd", "logd.8")) as f:
+        manual = f.read()
+    for command in re.findall(r"^  ([a-z]+(?: [a-z-]+)?)  ", cli("--help").stdout, re.M):
+        assert re.search(r"^\.It Nm Cm %s\b" % command, manual, re.M), command
+        for option in re.findall(r"^  -(-[a-z-]+) ", cli(*command.split(), "--help").stdout, re.M):
+            assert "Fl " + option in manual, (command, option)
+    with open(os.path.join(TREE, "logd", "routes", "routes.c")) as f:
+        for method, path in re.findall(r'\{HTTP_([A-Z]+), "([^"]+)"', f.read()):
+            named = re.escape(method + " " + path).replace(r"\{\}", "[A-Z]+")
+            assert re.search(named + r"(?![/\w])", manual), (method, path)
+    table = re.search(r"\.Bl -column.*?\.El", manual, re.S)[0]
+    rows = [line[4:].split(" Ta ") for line in table.splitlines() if line.startswith(".It ")]
+    printed = {row[0]: [right for right, yes in zip(rows[0][1:], row[1:]) if yes == "yes"] for row in rows[1:]}
+    with Logd() as logd:
+        for role in ("ingest", "browser", "deploy", "read", "logins", "admin"):
+            headers = {"Origin": "https://a.example"} if role == "browser" else {}
+            key = logd.key(role, origins=["https://a.example"] if headers else ())
+            assert logd.get("/v1/me", key=key, headers=headers).json()["rights"] == printed[role], role
+    assert set(printed) == {"ingest", "browser", "deploy", "read", "logins", "viewer", "editor", "admin"}
+
+
 def test_every_field_of_every_wrong_type_is_told_by_its_pointer():
     forms = {
         "/v1/apps": {"name": "a string"},
