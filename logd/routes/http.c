@@ -489,14 +489,18 @@ static void raise_descriptors(void)
     }
 }
 
+static const char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+
 static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigned threads)
 {
-    struct MHD_OptionItem more[3] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem more[4] = {{MHD_OPTION_END, 0, NULL}};
     size_t n = 0;
     if (threads > 1)
         more[n++] = (struct MHD_OptionItem){MHD_OPTION_THREAD_POOL_SIZE, threads, NULL};
-    if (tls)
-        more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)tls_callback, NULL};
+    if (tls) {
+        more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)tls_callback};
+        more[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)tls_priorities};
+    }
     more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
