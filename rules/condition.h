@@ -55,9 +55,8 @@ struct memory_entry {
     size_t key_n;
     struct memory_entry *older, *newer; /* by touch, within its kind */
     struct memory_entry *dirty_next;
-    usec expires; /* from then on it is as if it were not there */
-    usec
-        *marks; /* COUNT: times of the first events of groups, oldest first; NOVEL: marks[0] is when it was last seen */
+    usec expires;         /* from then on it is as if it were not there */
+    usec *marks;          /* COUNT: times of the first events of groups, oldest first; NOVEL: last seen, last fired */
     uint32_t phase;       /* COUNT: events since the last mark, itself included */
     uint8_t kind, n, cap; /* n: marks */
     bool dirty, saved, dead;

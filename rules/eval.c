@@ -96,25 +96,32 @@ static bool has_fingerprint(const struct rule_fields *by)
     return false;
 }
 
-/* When it was last seen is moved in steps of 1/256 of quiet_after: so little is written for what goes on all the time. */
-static bool novel_fires(struct rules_memory *m, str key, const struct rule_condition *c, const struct rules_input *in)
+/* marks[0]: last seen, moved in steps of 1/256 of quiet_after, so that little is written for what goes on all the time.
+ * marks[1]: when it fired last; what comes in the digest window behind that belongs to it. */
+static bool novel_fires(struct rules_memory *m, str key, const struct rule *r, const struct rules_input *in)
 {
+    const struct rule_condition *c = r->cond;
     struct memory_entry *t = memory_get(m, key);
-    usec step = c->novel.quiet_after / 256;
-    bool novel;
+    usec now = in->now, step = c->novel.quiet_after / 256;
+    bool novel, more = false;
     if (t) {
-        novel = in->now - t->marks[0] >= c->novel.quiet_after;
+        novel = now - t->marks[0] >= c->novel.quiet_after;
+        more = now - t->marks[1] < r->wait + r->digest;
     } else {
         novel = in->fresh || !memory_full(m, MEMORY_NOVEL) || !has_fingerprint(&c->novel.by);
         t = memory_add(m, MEMORY_NOVEL, key);
-        memory_mark(t, in->now - step);
+        memory_mark(t, now - step);
+        memory_mark(t, INT64_MIN / 2);
     }
-    if (in->now - t->marks[0] >= step) {
-        t->marks[0] = in->now;
-        t->expires = in->now + c->novel.quiet_after;
-        memory_touch(m, t, in->now);
-    }
-    return novel || (in->regressed && c->novel.regressions);
+    novel |= in->regressed && c->novel.regressions && !more;
+    if (!novel && now - t->marks[0] < step)
+        return more;
+    t->marks[0] = now;
+    if (novel)
+        t->marks[1] = now;
+    t->expires = now + c->novel.quiet_after;
+    memory_touch(m, t, now);
+    return novel || more;
 }
 
 static bool fires(const struct rule *r, struct rules_memory *m, const struct rules_input *in, struct arena *a)
@@ -127,7 +134,7 @@ static bool fires(const struct rule *r, struct rules_memory *m, const struct rul
     if (c->count.at_least)
         yes = count_fires(m, memory_key(&key, r, &c->by, in, a), c, in->now);
     else if (c->novel.on)
-        yes = novel_fires(m, memory_key(&key, r, &c->novel.by, in, a), c, in);
+        yes = novel_fires(m, memory_key(&key, r, &c->novel.by, in, a), r, in);
     assert(!key.full);
     buf_done(&key);
     return yes;

@@ -185,7 +185,7 @@ bool rules_memory_load(struct rules_memory *m, str key, str blob)
     uint64_t version, kind, n, phase, expires, mark;
     if (!take_number(&blob, 1, &version) || !take_number(&blob, 1, &kind) || !take_number(&blob, 2, &n) ||
         !take_number(&blob, 4, &phase) || !take_number(&blob, 8, &expires) || version != 1 || kind >= MEMORY_KINDS ||
-        n > RULE_MARKS_MAX || blob.n != n * 8 || (kind == MEMORY_NOVEL && n != 1) || map_get(&m->map, key))
+        n > RULE_MARKS_MAX || blob.n != n * 8 || (kind == MEMORY_NOVEL && n != 2) || map_get(&m->map, key))
         return false;
     struct memory_entry *t = memory_add(m, (enum memory_kind)kind, key);
     t->saved = true;

@@ -15,8 +15,9 @@
  * Count    exact up to 64: it fires with the event that finds enough before it, none older than the window, and begins
  *          to count again. Above 64 only the first of every group of N/64 is remembered, so it fires at most 2 % late,
  *          and never early.
- * New      what was silent for `quiet_after` is new again. When the memory is full and forgot, a key with a fingerprint is
- *          new only if its issue is (`fresh`), so a flood of keys cannot make everything new.
+ * New      fires for the first event and, so that the digest tells how many came, for those of the rule's digest window
+ *          behind it; then not again until it was silent for `quiet_after`. When the memory is full and forgot, a key
+ *          with a fingerprint is new only if its issue is (`fresh`), so a flood of keys cannot make everything new.
  * Changed  a rule whose when, by, count or new is changed starts with an empty memory; another why or rank changes nothing.
  *
  * Owner    a rules_set is immutable after parsing and read by any thread. A rules_memory belongs to one thread.

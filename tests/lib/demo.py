@@ -12,7 +12,7 @@ mail: {{url: "maildir:{DEMO}/mail", from: logd@localhost}}
 recipients:
   - {{email: you@localhost, min: P4}}
 archive: {{url: "file://{DEMO}/archive", every: 60s}}
-rules: [{TOP}/rules/demo.yaml]
+rules: [{TOP}/rules/default.yaml, {TOP}/rules/demo.yaml]
 """
 random.seed(7)
 PEOPLE = ["ann", "bob", "carol", "dave", "erin"]
@@ -118,7 +118,7 @@ def main():
   query          build/logd query 'level>=error | count by app' --data build/demo/data
   in a page      <script src="{url}/b.js" data-key="{browser}" defer></script>   (for pages of http://localhost:8000)
   mails          no mail leaves this machine: they are files in build/demo/mail/new
-  archive        build/demo/archive        rules  rules/demo.yaml        log  build/demo/log
+  archive        build/demo/archive        rules  rules/*.yaml           log  build/demo/log
   read key       {reader}
 
 {n} events of the last half hour are in; more arrive every second. Ctrl-C stops it; the folder stays until the next `make run`.
