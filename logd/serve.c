@@ -32,6 +32,7 @@ enum { TICKS_PER_MINUTE = 12 };
 struct server {
     struct parts parts; /* first: serve_offline hands out its address */
     char *data, *socket;
+    char *bound; /* URL of the port that is listened on; parts.url is the one people use */
     const char *config_file, *data_arg, *listen_arg;
     int lock;
     uv_loop_t loop;
@@ -230,6 +231,7 @@ static void close_all(struct server *s)
         close(s->lock);
     config_free((struct config *)p->config);
     free(p->url);
+    free(s->bound);
     free(s->data);
     free(s->socket);
 }
@@ -355,11 +357,9 @@ static int start(struct server *s, bool offline, struct err *e)
         return -1;
     if (!offline && open_followers(s, e) < 0)
         return -1;
-    char *url = NULL;
-    if (http_start(&s->parts, listen, s->socket, &s->parts.http, &url, e) < 0)
+    if (http_start(&s->parts, listen, s->socket, &s->parts.http, &s->bound, e) < 0)
         return -1;
-    s->parts.url = c->url ? xstrdup(c->url) : url ? xstrdup(url) : xstrdup("");
-    free(url);
+    s->parts.url = c->url || s->bound ? xstrdup(c->url ? c->url : s->bound) : NULL;
     return 0;
 }
 
@@ -386,9 +386,9 @@ int serve_main(int argc, char **argv)
         goto out;
     }
     say_first_user(s);
-    printf("logd: listening on %s\n", s->parts.url);
+    printf("logd: listening on %s\n", s->bound);
     fflush(stdout);
-    log_info("main", "what=started url=%s data=%s", s->parts.url, s->data);
+    log_info("main", "what=started url=%s data=%s", s->bound, s->data);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     code = s->parts.fatal[0] ? 1 : 0;
 out:
