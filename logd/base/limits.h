@@ -14,6 +14,9 @@
 #define LIMIT_APP 64u                   /* bytes of an app's name */
 #define LIMIT_QUERY 8192u               /* bytes of a query's text */
 #define LIMIT_QUERY_NODES 1000u         /* nodes of a parsed filter */
+#define LIMIT_QUERY_DEPTH 64u          /* open groups and negations */
+#define LIMIT_REGEX 1000u              /* bytes of a regular expression */
+#define LIMIT_GROUPS 100000u           /* groups of one count */
 #define LIMIT_RESULT (64u << 20)        /* bytes one query may hold */
 #define LIMIT_IDEMPOTENCY_KEY 256u      /* bytes of an Idempotency-Key */
 #define LIMIT_INFLIGHT (192u << 20)     /* bytes of all requests between first byte and answer */

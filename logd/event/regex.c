@@ -1,0 +1,232 @@
+#include "event/regex.h"
+
+#include "base/limits.h"
+#include "base/str.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
+enum {
+    REPEAT_MAX = 1000,        /* as in RE2 */
+    STEPS_MAX = 500000,       /* some milliseconds */
+    HEAP_MAX_KIB = 4096,      /* only where the JIT could not do it */
+    COMPILED_MAX = 256 << 10, /* bytes */
+};
+
+struct regex {
+    pcre2_code *code;
+    pcre2_match_context *context;
+};
+
+/* ---- the subset ---- */
+
+struct scan {
+    str p;
+    size_t at;
+};
+
+static int byte_at(const struct scan *s, size_t i) { return i < s->p.n ? (unsigned char)s->p.p[i] : -1; }
+static bool is_digit(int c) { return c >= '0' && c <= '9'; }
+static bool is_letter(int c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+static int refuse(struct err *e, const char *what)
+{
+    return err_set(e, ERR_INPUT, "a regular expression here has no %s (RE2 syntax)", what);
+}
+
+static int check_escape(struct scan *s, bool in_class, struct err *e)
+{
+    int c = byte_at(s, s->at + 1);
+    if (c < 0)
+        return err_set(e, ERR_INPUT, "expected a character after the '\\' that ends the regular expression");
+    if ((c >= '1' && c <= '9') || c == 'g' || c == 'k')
+        return refuse(e, "backreferences");
+    bool letter = is_letter(c);
+    if (letter && !strchr(in_class ? "dDsSwWafnrtxpP" : "dDsSwWafnrtxpPbBAzQE", c))
+        return err_set(e, ERR_INPUT, "'\\%c' is not known %s (RE2 syntax)", c,
+                       in_class ? "inside [ ]" : "in a regular expression here");
+    s->at += 2;
+    if (c == 'Q') { /* literal text up to \E */
+        ptrdiff_t end = str_find(str_skip(s->p, s->at), S("\\E"));
+        s->at = end < 0 ? s->p.n : s->at + (size_t)end + 2;
+    }
+    return 0;
+}
+
+static int check_class(struct scan *s, struct err *e)
+{
+    s->at++;
+    s->at += byte_at(s, s->at) == '^';
+    s->at += byte_at(s, s->at) == ']'; /* first: itself */
+    for (int c; (c = byte_at(s, s->at)) != ']';) {
+        if (c < 0)
+            return 0; /* PCRE2 says it better */
+        if (c == '\\' && check_escape(s, true, e) < 0)
+            return -1;
+        if (c == '[' && byte_at(s, s->at + 1) == ':') {
+            int name = byte_at(s, s->at + 2);
+            if (!is_letter(name) && name != '^')
+                return refuse(e, "such class of characters");
+        }
+        if (c != '\\')
+            s->at++;
+    }
+    s->at++;
+    return 0;
+}
+
+/* After "(?": non-capturing, named, flags. */
+static int check_group(struct scan *s, struct err *e)
+{
+    int c = byte_at(s, s->at + 2), next = byte_at(s, s->at + 3);
+    if (c == '=' || c == '!')
+        return refuse(e, "lookahead");
+    if (c == '<' && (next == '=' || next == '!' || next == '*'))
+        return refuse(e, "lookbehind");
+    if (c == '>')
+        return refuse(e, "atomic groups");
+    if (c == 'P' && next != '<')
+        return refuse(e, "backreferences or recursion");
+    if (c == 'R' || c == '&' || c == '+' || is_digit(c) || (c == '-' && is_digit(next)))
+        return refuse(e, "recursion");
+    if (c == '(')
+        return refuse(e, "conditions");
+    if (c == ':' || c == '<' || c == 'P') {
+        s->at += 3;
+        return 0;
+    }
+    size_t flags = s->at + 2;
+    while ((c = byte_at(s, flags)) > 0 && strchr("imsU-", c))
+        flags++;
+    if (flags == s->at + 2 || (c != ':' && c != ')'))
+        return refuse(e, "such '(?' group");
+    s->at = flags + 1;
+    return 0;
+}
+
+/* The largest number of "{n}", "{n,}" or "{n,m}" at s->at; its length, 0 when it is just a brace. */
+static size_t repeat_length(const struct scan *s, uint64_t *ret_max)
+{
+    size_t i = s->at + 1;
+    uint64_t number = 0, max = 0;
+    if (!is_digit(byte_at(s, i)))
+        return 0;
+    for (int c; (c = byte_at(s, i)) == ',' || is_digit(c); i++) {
+        number = c == ',' ? 0 : number > REPEAT_MAX ? number : number * 10 + (uint64_t)(c - '0');
+        max = number > max ? number : max;
+    }
+    *ret_max = max;
+    return byte_at(s, i) == '}' ? i + 1 - s->at : 0;
+}
+
+static int check_repeat(struct scan *s, struct err *e)
+{
+    uint64_t max = 0;
+    size_t n = byte_at(s, s->at) == '{' ? repeat_length(s, &max) : 1;
+    if (max > REPEAT_MAX)
+        return err_set(e, ERR_INPUT, "expected at most %d repeats in { }", REPEAT_MAX);
+    s->at += n ? n : 1;
+    if (n && byte_at(s, s->at) == '+')
+        return refuse(e, "possessive repeats");
+    return 0;
+}
+
+static int check_subset(struct scan *s, struct err *e)
+{
+    while (s->at < s->p.n) {
+        int c = byte_at(s, s->at), rc = 0;
+        if (c == '\\')
+            rc = check_escape(s, false, e);
+        else if (c == '[')
+            rc = check_class(s, e);
+        else if (c == '(' && byte_at(s, s->at + 1) == '?')
+            rc = check_group(s, e);
+        else if (c == '(' && byte_at(s, s->at + 1) == '*')
+            rc = refuse(e, "verbs like (*…)");
+        else if (strchr("*+?{", c) && c)
+            rc = check_repeat(s, e);
+        else
+            s->at++;
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- PCRE2 ---- */
+
+static pcre2_code *compile(str pattern, int *ret_code, size_t *ret_at)
+{
+    pcre2_compile_context *c = pcre2_compile_context_create(NULL);
+    if (!c)
+        abort();
+    pcre2_set_newline(c, PCRE2_NEWLINE_LF);
+    pcre2_set_parens_nest_limit(c, LIMIT_QUERY_DEPTH);
+    uint32_t options = PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C |
+                       PCRE2_NO_AUTO_CAPTURE;
+    pcre2_code *code = pcre2_compile((PCRE2_SPTR)pattern.p, pattern.n, options, ret_code, ret_at, c);
+    pcre2_compile_context_free(c);
+    return code;
+}
+
+int regex_compile(str pattern, struct regex **ret, size_t *ret_at, struct err *e)
+{
+    struct scan s = {.p = pattern.p ? pattern : S("")};
+    int code;
+    size_t size = 0;
+    *ret_at = 0;
+    if (pattern.n > LIMIT_REGEX)
+        return err_set(e, ERR_INPUT, "expected a regular expression of at most %u bytes, got %zu", LIMIT_REGEX,
+                       pattern.n);
+    if (check_subset(&s, e) < 0) {
+        *ret_at = s.at;
+        return -1;
+    }
+    struct regex *r = xcalloc(1, sizeof *r);
+    r->code = compile(s.p, &code, ret_at);
+    if (!r->code) {
+        PCRE2_UCHAR why[160];
+        pcre2_get_error_message(code, why, sizeof why);
+        free(r);
+        return err_set(e, ERR_INPUT, "this regular expression is wrong: %s", (const char *)why);
+    }
+    r->context = pcre2_match_context_create(NULL);
+    if (!r->context)
+        abort();
+    pcre2_set_match_limit(r->context, STEPS_MAX);
+    pcre2_set_heap_limit(r->context, HEAP_MAX_KIB);
+    (void)pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE); /* without it the interpreter does the work */
+    (void)pcre2_pattern_info(r->code, PCRE2_INFO_SIZE, &size);
+    if (size > COMPILED_MAX) {
+        regex_free(r);
+        return err_set(e, ERR_INPUT, "this regular expression is too large: %zu bytes when compiled, %d are allowed",
+                       size, COMPILED_MAX);
+    }
+    *ret = r;
+    return 0;
+}
+
+void regex_free(struct regex *r)
+{
+    if (!r)
+        return;
+    pcre2_match_context_free(r->context);
+    pcre2_code_free(r->code);
+    free(r);
+}
+
+static void *take(PCRE2_SIZE n, void *arena) { return arena_alloc(arena, n); }
+static void leave(void *p, void *arena) { (void)p, (void)arena; }
+
+bool regex_match(const struct regex *r, str text, struct arena *a, bool *gave_up)
+{
+    pcre2_general_context *memory = pcre2_general_context_create(take, leave, a);
+    pcre2_match_data *data = pcre2_match_data_create(1, memory);
+    PCRE2_SPTR p = (PCRE2_SPTR)(text.p ? text.p : "");
+    int rc = pcre2_match(r->code, p, text.n, 0, 0, data, r->context);
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
+        rc = pcre2_match(r->code, p, text.n, 0, PCRE2_NO_JIT, data, r->context);
+    if (rc < PCRE2_ERROR_NOMATCH)
+        *gave_up = true;
+    return rc >= 0;
+}
