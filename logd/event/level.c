@@ -6,14 +6,20 @@
 static const struct {
     str name;
     int severity;
-} names[] = {
-    {S("info"), 9}, {S("error"), 17}, {S("warn"), 13}, {S("debug"), 5}, {S("warning"), 13}, {S("notice"), 10},
-    {S("critical"), 18}, {S("fatal"), 21}, {S("trace"), 1}, {S("err"), 17}, {S("alert"), 19}, {S("emergency"), 21},
-    {S("crit"), 18}, {S("emerg"), 21}, {S("panic"), 21}, {S("dpanic"), 18}, {S("severe"), 17}, {S("informational"), 9},
-    {S("information"), 9}, {S("verbose"), 1}, {S("dbg"), 5}, {S("inf"), 9}, {S("wrn"), 13}, {S("ftl"), 21}, {S("trc"), 1},
-    {S("vrb"), 1}, {S("log"), 9}, {S("success"), 9}, {S("default"), 9}, {S("http"), 5}, {S("config"), 5}, {S("fine"), 5},
-    {S("finer"), 1}, {S("finest"), 1}, {S("silly"), 1}, {S("i"), 9}, {S("e"), 17}, {S("w"), 13}, {S("d"), 5}, {S("v"), 1},
-    {S("t"), 1}, {S("f"), 21}};
+} names[] = {{S("info"), 9},        {S("error"), 17},   {S("warn"), 13},
+             {S("debug"), 5},       {S("warning"), 13}, {S("notice"), 10},
+             {S("critical"), 18},   {S("fatal"), 21},   {S("trace"), 1},
+             {S("err"), 17},        {S("alert"), 19},   {S("emergency"), 21},
+             {S("crit"), 18},       {S("emerg"), 21},   {S("panic"), 21},
+             {S("dpanic"), 18},     {S("severe"), 17},  {S("informational"), 9},
+             {S("information"), 9}, {S("verbose"), 1},  {S("dbg"), 5},
+             {S("inf"), 9},         {S("wrn"), 13},     {S("ftl"), 21},
+             {S("trc"), 1},         {S("vrb"), 1},      {S("log"), 9},
+             {S("success"), 9},     {S("default"), 9},  {S("http"), 5},
+             {S("config"), 5},      {S("fine"), 5},     {S("finer"), 1},
+             {S("finest"), 1},      {S("silly"), 1},    {S("i"), 9},
+             {S("e"), 17},          {S("w"), 13},       {S("d"), 5},
+             {S("v"), 1},           {S("t"), 1},        {S("f"), 21}};
 
 static int by_name(str text)
 {

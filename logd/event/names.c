@@ -23,6 +23,7 @@ static const struct alias {
         {S("severity_text"), PART_LEVEL, 5},
         {S("priority"), PART_LEVEL, 6},
         {S("log.level"), PART_LEVEL, 7},
+        {S("levelname"), PART_LEVEL, 8},
         {S("event_id"), PART_EVENT_ID, 1},
         {S("id"), PART_EVENT_ID, 2},
         {S("app"), PART_APP, 1},
@@ -57,6 +58,7 @@ static const struct alias {
         {S("stack"), PART_ERROR_STACK, 64},
         {S("stack_trace"), PART_ERROR_STACK, 65},
         {S("stacktrace"), PART_ERROR_STACK, 66},
+        {S("exc_info"), PART_ERROR_STACK, 67},
         {S("auth.action"), PART_AUTH_ACTION, 1},
         {S("auth.outcome"), PART_AUTH_OUTCOME, 1},
 },
@@ -125,7 +127,7 @@ static inline uint64_t load4(const char *p)
 }
 
 /* The last step takes the last 8 bytes, some of them twice; what is shorter is put together from its ends. */
-static uint64_t hash(const struct names *k, str s)
+uint64_t names_hash(const struct names *k, str s)
 {
     uint64_t h = k->key[0] ^ s.n, last = 0;
     for (size_t i = 8; i < s.n; i += 8)
@@ -135,7 +137,8 @@ static uint64_t hash(const struct names *k, str s)
     else if (s.n >= 4)
         last = load4(s.p) << 32 | load4(s.p + s.n - 4);
     else if (s.n > 0)
-        last = (uint64_t)(unsigned char)s.p[0] << 16 | (uint64_t)(unsigned char)s.p[s.n / 2] << 8 | (unsigned char)s.p[s.n - 1];
+        last = (uint64_t)(unsigned char)s.p[0] << 16 | (uint64_t)(unsigned char)s.p[s.n / 2] << 8 |
+               (unsigned char)s.p[s.n - 1];
     return fold(h ^ last, k->key[1] | 1);
 }
 
@@ -168,7 +171,7 @@ static void learn(str text, struct name *ret)
 
 const struct name *names_look(struct names *k, str text)
 {
-    uint64_t h = hash(k, text);
+    uint64_t h = names_hash(k, text);
     struct name *s = &k->slots[h % LENGTH(k->slots)];
     if (LIKELY(s->hash == h && s->n == text.n && text.n > 0 && memcmp(s->text, text.p, text.n) == 0))
         return s;

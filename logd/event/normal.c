@@ -101,35 +101,42 @@ static void next_epoch(struct event_writer *w)
     w->epoch++;
 }
 
-/* `prefix`.`name`, decoded, scrubbed; *ret_k: what is known of it. */
+/* `prefix`.`name` in w->text, which never moves; absent when there is no room. */
+static str joined(struct event_writer *w, str prefix, str name)
+{
+    struct buf *b = &w->text;
+    size_t n = prefix.p ? prefix.n + 1 : 0;
+    if (!buf_room(b, n + name.n))
+        return (str){NULL, 0};
+    char *p = b->p + b->n;
+    if (prefix.p) {
+        memcpy(p, prefix.p, prefix.n);
+        p[prefix.n] = '.';
+    }
+    memcpy(p + n, name.p, name.n);
+    b->n += n + name.n;
+    return (str){p, n + name.n};
+}
+
+/* The member's whole name, decoded and scrubbed, and what is known of it. */
 static int full_name(struct event_writer *w, str prefix, const struct json_token *t, str *ret,
                      const struct name **ret_k, struct err *e)
 {
-    str own = value_decoded(w, t->name, t->name_flags);
-    size_t n = prefix.p ? prefix.n + 1 + own.n : own.n;
+    str name = value_decoded(w, t->name, t->name_flags);
+    size_t n = prefix.p ? prefix.n + 1 + name.n : name.n;
     if (n > LIMIT_NAME)
         return refuse(w, t->raw.p, e, "expected names of at most %u bytes after flattening, got %zu", LIMIT_NAME, n);
-    if (prefix.p || t->name_flags) {
-        size_t from = w->text.n;
-        if (prefix.p) {
-            buf_str(&w->text, prefix);
-            buf_byte(&w->text, '.');
-        }
-        buf_str(&w->text, own);
-        if (w->text.full)
-            return refuse(w, t->raw.p, e, "expected at most %d bytes of names after flattening", NAMES_BYTES);
-        own = str_skip(buf_view(&w->text), from);
-    }
-    const struct name *k = names_look(&w->names, own);
+    if (prefix.p || t->name_flags)
+        name = joined(w, prefix, name);
+    const struct name *k = names_look(&w->names, name);
     if (UNLIKELY(!k->clean)) {
         w->dirty = true;
-        str clean = value_scrubbed(w, own);
-        size_t from = w->text.n;
-        buf_str(&w->text, clean);
-        own = str_skip(buf_view(&w->text), from);
-        k = names_look(&w->names, own);
+        name = joined(w, (str){NULL, 0}, value_scrubbed(w, name));
+        k = names_look(&w->names, name);
     }
-    *ret = own;
+    if (!name.p)
+        return refuse(w, t->raw.p, e, "expected at most %d bytes of names after flattening", NAMES_BYTES);
+    *ret = name;
     *ret_k = k;
     return 0;
 }
@@ -159,6 +166,10 @@ static bool is_candidate(struct event_writer *w, const struct member *m)
     case PART_EVENT_ID: return own_name || m->kind == J_STRING || m->kind == J_NUMBER;
     case PART_ERROR_MESSAGE: /* "error": true says nothing */
         if (m->name.n == root_length(m->root) && m->kind != J_STRING)
+            return false;
+        break;
+    case PART_ERROR_STACK: /* "exc_info": true neither */
+        if (!m->root && m->kind != J_STRING)
             return false;
     }
     return scalar || own_name;
@@ -229,53 +240,61 @@ static int wrong(struct event_writer *w, const struct member *m, struct err *e)
                   came(w, m, text));
 }
 
-/* The innermost object was closed; an empty one stays as it is. */
-static int close_object(struct event_writer *w, str name, str raw, bool empty, struct err *e)
+struct open {         /* an object that is being read */
+    str name;         /* absent: the outermost */
+    const char *from; /* its '{' */
+};
+
+/* An empty object stays as it is; others are gone, their members stand for them. */
+static int close_object(struct event_writer *w, const struct json *j, const struct open *o, bool empty, struct err *e)
 {
-    return empty && name.p ? add(w, name, names_look(&w->names, name), J_ARRAY, raw, 0, e) : 0;
+    str raw = {o->from, (size_t)(j->p - o->from)};
+    return empty && o->name.p ? add(w, o->name, names_look(&w->names, o->name), J_ARRAY, raw, 0, e) : 0;
 }
 
+/* One member of *outer. An object whose members follow is noted in *inner. */
+static int take(struct event_writer *w, struct json *j, enum json_kind kind, struct json_token *t,
+                const struct open *outer, struct open *inner, struct err *e)
+{
+    const struct name *k = NULL;
+    str name;
+    if (full_name(w, outer->name, t, &name, &k, e) < 0)
+        return -1;
+    if (kind == J_OBJECT && k->rank == 1 && expected_of(k->part))
+        return refuse(w, t->raw.p, e, "expected %s, got an object", expected_of(k->part));
+    if (kind == J_OBJECT && (!k->secret.p || str_eq(name, S("auth")))) {
+        *inner = (struct open){name, t->raw.p};
+        return 0;
+    }
+    if (kind >= J_ARRAY) { /* what is inside an array, or inside an object that is a secret, has no names of its own */
+        if (json_skip(j) == J_ERROR)
+            return refuse_syntax(w, j, e);
+        t->raw.n = (size_t)(j->p - t->raw.p);
+        kind = J_ARRAY;
+    }
+    return add(w, name, k, kind, t->raw, t->flags, e);
+}
+
+/* Reads the whole object into w->m. */
 static int gather(struct event_writer *w, struct json *j, struct err *e)
 {
     struct json_token t;
-    struct {
-        str name;
-        const char *from;
-    } open[JSON_DEPTH_MAX + 1]; /* objects by depth; the outermost has no name */
+    struct open open[JSON_DEPTH_MAX + 2]; /* by depth */
     enum json_kind kind = json_next(j, &t), before;
-    const struct name *k = NULL;
-    str name;
     assert(kind == J_OBJECT);
-    open[1].name = (str){NULL, 0};
-    open[1].from = t.raw.p;
+    open[1] = (struct open){{NULL, 0}, t.raw.p};
     while (j->depth > 0) {
+        uint32_t d = j->depth;
+        int rc;
         before = kind;
         kind = json_next(j, &t);
-        uint32_t d = j->depth;
         if (kind == J_ERROR)
             return refuse_syntax(w, j, e);
-        if (kind == J_CLOSE) {
-            str raw = {open[d + 1].from, (size_t)(j->p - open[d + 1].from)};
-            if (close_object(w, open[d + 1].name, raw, before == J_OBJECT, e) < 0)
-                return -1;
-            continue;
-        }
-        if (full_name(w, open[d - (kind >= J_ARRAY)].name, &t, &name, &k, e) < 0)
-            return -1;
-        if (kind == J_OBJECT && k->rank == 1 && expected_of(k->part))
-            return refuse(w, t.raw.p, e, "expected %s, got an object", expected_of(k->part));
-        if (kind == J_OBJECT && (!k->secret.p || str_eq(name, S("auth")))) {
-            open[d].name = name;
-            open[d].from = t.raw.p;
-            continue;
-        }
-        if (kind >= J_ARRAY) {
-            kind = json_skip(j);
-            if (kind == J_ERROR)
-                return refuse_syntax(w, j, e);
-            t.raw.n = (size_t)(j->p - t.raw.p);
-        }
-        if (add(w, name, k, kind == J_CLOSE ? J_ARRAY : kind, t.raw, t.flags, e) < 0)
+        if (kind == J_CLOSE)
+            rc = close_object(w, j, &open[d], before == J_OBJECT, e);
+        else
+            rc = take(w, j, kind, &t, &open[d], &open[d + 1], e);
+        if (rc < 0)
             return -1;
     }
     return w->n ? 0 : err_set(e, ERR_INPUT, "expected at least one field, got an empty object");

@@ -18,10 +18,8 @@ static char *decode_room(struct event_writer *w, size_t n)
     return b->p;
 }
 
-str value_decoded(struct event_writer *w, str raw, unsigned flags)
+str value_decode(struct event_writer *w, str raw, unsigned flags)
 {
-    if (!flags)
-        return raw;
     char *p = decode_room(w, json_decoded_max(raw.n, flags));
     str s = {p, json_decode(raw, p)};
     if (s.n > w->decoded.n)
@@ -31,11 +29,25 @@ str value_decoded(struct event_writer *w, str raw, unsigned flags)
 
 str value_scrubbed(struct event_writer *w, str s)
 {
+    struct seen *seen = NULL;
+    if (s.n >= 8 && s.n <= sizeof seen->text) {
+        uint64_t h = names_hash(&w->names, s);
+        seen = &w->seen[h % LENGTH(w->seen)];
+        if (seen->hash == h && seen->n == s.n && memcmp(seen->text, s.p, s.n) == 0)
+            return s;
+        seen->hash = h;
+        seen->n = 0;
+    }
     buf_reset(&w->scrubbed);
-    if (LIKELY(scrub_clean(s, &w->scrubbed)))
-        return s;
-    w->dirty = true;
-    return buf_view(&w->scrubbed);
+    if (UNLIKELY(!scrub_clean(s, &w->scrubbed))) {
+        w->dirty = true;
+        return buf_view(&w->scrubbed);
+    }
+    if (seen) {
+        seen->n = (uint8_t)s.n;
+        memcpy(seen->text, s.p, s.n);
+    }
+    return s;
 }
 
 void value_wipe(struct event_writer *w)

@@ -21,12 +21,19 @@ struct member {          /* one leaf of the object that was posted */
     bool as_text; /* numbers and booleans become text */
     bool dropped;
 };
+/* A value that was found clean lately: a host, a logger, a browser come with every second event. */
+struct seen {
+    uint64_t hash;
+    uint8_t n; /* 0: free */
+    char text[119];
+};
 struct event_writer {
     struct names names;
     struct buf text;     /* names that had to be put together; never moves */
     struct buf decoded;  /* one value or name without its escapes; wiped */
     struct buf scrubbed; /* what the scrubber wrote last */
-    bool dirty;          /* `text` or `decoded` held something that was redacted */
+    struct seen seen[512];
+    bool dirty; /* `text` or `decoded` held something that was redacted */
     struct member m[LIMIT_FIELDS + 1];
     size_t n, limit;
     uint32_t slots[2048], epoch; /* names to members: epoch << 11 | index */
@@ -38,7 +45,11 @@ struct event_writer {
 };
 
 /* Without escapes, what is invalid replaced: `raw` itself or a view of w->decoded. */
-str value_decoded(struct event_writer *w, str raw, unsigned flags);
+str value_decode(struct event_writer *w, str raw, unsigned flags);
+static inline str value_decoded(struct event_writer *w, str raw, unsigned flags)
+{
+    return LIKELY(!flags) ? raw : value_decode(w, raw, flags);
+}
 /* `s` scrubbed: itself or a view of w->scrubbed. */
 str value_scrubbed(struct event_writer *w, str s);
 /* ,"name":value */

@@ -11,6 +11,9 @@
 
 #include <time.h>
 
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the formats are ours */
+#pragma GCC diagnostic ignored "-Wformat-extra-args"
+
 enum { EVENTS = 1000, ROUNDS = 40 };
 static uint64_t seed = 88172645463325252u;
 static uint32_t rnd(uint32_t below)
@@ -41,44 +44,54 @@ static void common(struct buf *p, const char *level, int i)
 
 static void one_event(struct buf *p, int i)
 {
-    static const char *const paths[] = {"/api/v1/orders", "/api/v1/cart/items", "/search?q=running+shoes&page=2",
+    static const char *const paths[] = {"/api/v1/orders/%u", "/api/v1/cart/items", "/search?q=running+shoes&page=%u",
                                         "/static/app.3f2a1c.js", "/"};
     static const char *const messages[] = {
-        "Connection from 10.4.2.17 port 51422 on 10.0.0.5 port 22 closed after 12 s",
-        "BLOCK* NameSystem.addStoredBlock: blockMap updated: 10.251.107.19:50010 is added, size 67108864",
-        "cache miss for key product:8841:price, loading it from the primary in 12 ms",
-        "retrying upload of invoice-2025-11-8841.pdf, attempt 2 of 5, the remote end closed the connection"};
+        "Connection from 10.4.2.%u port %u on 10.0.0.5 port 22 closed after %u s",
+        "BLOCK* NameSystem.addStoredBlock: blockMap updated: 10.251.%u.19:50010 is added to blk_%u, size %u",
+        "cache miss for key product:%u:price, loading it from the primary in %u.%u ms",
+        "retrying upload of invoice-2025-%u-%u.pdf, attempt %u of 5, the remote end closed the connection"};
     uint32_t kind = rnd(100);
+    char path[64];
     common(p, kind < 85 ? "info" : kind < 95 ? "warn" : "error", i);
-    if (kind < 35)
-        buf_printf(
-            p,
-            "\"message\":\"GET %s 200\",\"http\":{\"method\":\"GET\",\"path\":\"%s\",\"status\":%u,\"duration_ms\":%u.%u,\"bytes\":%u,\"user_agent\":"
-            "\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0 Safari/537.36\",\"ip\":\"203.0.113.%u\"}}",
-            paths[rnd(5)], paths[rnd(5)], rnd(10) ? 200 : 404, rnd(900), rnd(1000), rnd(90000), rnd(255));
-    else if (kind < 75)
-        buf_printf(
-            p,
-            "\"message\":\"%s\",\"logger\":\"com.example.shop.Worker\",\"thread\":\"pool-2-thread-%u\",\"pid\":%u,\"env\":\"prod\",\"release\":\"2025.11.%u\"}",
-            messages[rnd(4)], rnd(32), rnd(30000), rnd(30));
-    else if (kind < 85)
-        buf_printf(
-            p,
-            "\"message\":\"user signed in\",\"auth\":{\"action\":\"login\",\"outcome\":\"success\",\"user\":\"user%u@example.com\",\"method\":\"password\",\"ip\":"
-            "\"198.51.100.%u\",\"user_agent\":\"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/133.0\"}}",
-            rnd(5000), rnd(255));
-    else if (kind < 95)
-        buf_printf(
-            p,
-            "\"message\":\"job done\",\"job\":{\"id\":%u,\"name\":\"thumbnails\",\"queue\":{\"name\":\"images\",\"depth\":%u,\"wait_ms\":%u},\"tries\":1,\"ok\":true,"
-            "\"tags\":[\"images\",\"night\",\"eu\"]}}",
-            rnd(1000000), rnd(500), rnd(9000));
-    else
-        buf_lit(
-            p,
-            "\"message\":\"cannot read properties of undefined\",\"error\":{\"type\":\"TypeError\",\"message\":\"Cannot read properties of undefined (reading 'id')\","
-            "\"stack\":\"TypeError: Cannot read properties of undefined (reading 'id')\\n    at total (/srv/shop/cart.js:41:19)\\n    at Cart.checkout "
-            "(/srv/shop/cart.js:88:12)\\n    at async handler (/srv/shop/routes/checkout.js:17:5)\"}}");
+    if (kind < 35) {
+        snprintf(path, sizeof path, paths[rnd(5)], rnd(5000));
+        buf_printf(p, "\"message\":\"GET %s 200\",\"http\":{\"method\":\"GET\",\"path\":\"%s\",\"status\":%u,", path,
+                   path, rnd(10) ? 200 : 404);
+        buf_printf(p, "\"duration_ms\":%u.%u,\"bytes\":%u,\"ip\":\"203.0.113.%u\",", rnd(900), rnd(1000), rnd(90000),
+                   rnd(255));
+        buf_printf(p,
+                   "\"user_agent\":\"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+                   "Chrome/%u.0.0.0 Safari/537.36\"}}",
+                   100 + rnd(32));
+    } else if (kind < 75) {
+        buf_lit(p, "\"message\":\"");
+        buf_printf(p, messages[rnd(4)], rnd(255), rnd(60000), rnd(90000));
+        buf_printf(p, "\",\"logger\":\"com.example.shop.Worker\",\"thread\":\"pool-2-thread-%u\",", rnd(32));
+        buf_printf(p, "\"pid\":%u,\"env\":\"prod\",\"release\":\"2025.11.%u\"}", rnd(30000), rnd(3));
+    } else if (kind < 85) {
+        buf_printf(p,
+                   "\"message\":\"user signed in\",\"auth\":{\"action\":\"login\",\"outcome\":\"success\",\"user\":"
+                   "\"user%u@example.com\",\"method\":\"password\",\"ip\":\"198.51.100.%u\",",
+                   rnd(5000), rnd(255));
+        buf_lit(p, "\"user_agent\":\"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Firefox/133.0\"}}");
+    } else if (kind < 95) {
+        buf_printf(p,
+                   "\"message\":\"job done\",\"job\":{\"id\":%u,\"name\":\"thumbnails\",\"queue\":{\"name\":\"images\","
+                   "\"depth\":%u,\"wait_ms\":%u},\"tries\":1,\"ok\":true,",
+                   rnd(1000000), rnd(500), rnd(9000));
+        buf_lit(p, "\"tags\":[\"images\",\"night\",\"eu\"]}}");
+    } else {
+        buf_printf(p,
+                   "\"message\":\"order %u failed\",\"error\":{\"type\":\"TypeError\",\"message\":"
+                   "\"Cannot read properties of undefined (reading 'id')\",",
+                   rnd(100000));
+        buf_printf(p,
+                   "\"stack\":\"TypeError: Cannot read properties of undefined (reading 'id')\\n    at total "
+                   "(/srv/shop/cart.js:%u:19)\\n    at Cart.checkout (/srv/shop/cart.js:88:12)\\n    at async "
+                   "handler (/srv/shop/routes/checkout.js:17:5)\"}}",
+                   rnd(300));
+    }
     buf_byte(p, '\n');
 }
 

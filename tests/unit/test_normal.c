@@ -173,6 +173,7 @@ TEST(levels_are_settled)
         {"{\"severity_number\":18,\"level\":\"warn\"}", "warn", "13"},
         {"{\"severity_text\":\"WEIRD\",\"priority\":2}", "critical", "18"},
         {"{\"log.level\":\"debug\"}", "debug", "5"},
+        {"{\"levelname\":\"ERROR\"}", "error", "17"},
         {"{\"log\":{\"level\":\"debug\"}}", "debug", "5"},
         {"{\"error\":{\"type\":\"E\"}}", "error", "17"},
         {"{\"stack\":\"at x\"}", "error", "17"},
@@ -214,6 +215,8 @@ TEST(every_form_of_an_error_is_read)
         {"{\"error\":null,\"x\":1}", "\"x\":1"},
         {"{\"error\":false,\"err\":{\"type\":\"T\"}}", "\"error\":false,\"error.type\":\"T\""},
         {"{\"error\":{\"type\":5}}", "\"error.type\":\"5\""},
+        {"{\"exc_info\":\"Traceback\"}", "\"error.stack\":\"Traceback\""},
+        {"{\"exc_info\":true,\"stack\":7}", "\"exc_info\":true,\"stack\":7"},
         {"{\"errors\":3,\"erratic\":1}", "\"errors\":3,\"erratic\":1"},
     };
     check_rests(cases, LENGTH(cases));
