@@ -112,20 +112,6 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-static inline uint64_t load8(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-
-static inline uint64_t load4(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-
 /* The last step takes the last 8 bytes, some of them twice; what is shorter is put together from its ends. */
 uint64_t names_hash(const struct names *k, str s)
 {
@@ -172,16 +158,17 @@ static void learn(str text, struct name *ret)
 const struct name *names_look(struct names *k, str text)
 {
     uint64_t h = names_hash(k, text);
-    struct name *s = &k->slots[h % LENGTH(k->slots)];
-    if (LIKELY(s->hash == h && s->n == text.n && text.n > 0 && memcmp(s->text, text.p, text.n) == 0))
-        return s;
-    struct name *fresh = &k->other;
+    struct name *set = k->slots[h % LENGTH(k->slots)], *fresh = &k->other;
+    for (size_t i = 0; i < LENGTH(k->slots[0]); i++)
+        if (set[i].hash == h && set[i].n == text.n && text.n > 0 && same_bytes(set[i].text, text.p, text.n))
+            return &set[i];
     *fresh = (struct name){.hash = h};
     learn(text, fresh);
-    if (!fresh->clean || text.n == 0 || text.n > sizeof s->text)
+    if (!fresh->clean || text.n == 0 || text.n > sizeof fresh->text)
         return fresh;
     fresh->n = (uint8_t)text.n;
     memcpy(fresh->text, text.p, text.n);
-    *s = *fresh;
-    return s;
+    set += k->turn++ % LENGTH(k->slots[0]);
+    *set = *fresh;
+    return set;
 }

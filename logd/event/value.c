@@ -33,7 +33,7 @@ str value_scrubbed(struct event_writer *w, str s)
     if (s.n >= 8 && s.n <= sizeof seen->text) {
         uint64_t h = names_hash(&w->names, s);
         seen = &w->seen[h % LENGTH(w->seen)];
-        if (seen->hash == h && seen->n == s.n && memcmp(seen->text, s.p, s.n) == 0)
+        if (seen->hash == h && seen->n == s.n && same_bytes(seen->text, s.p, s.n))
             return s;
         seen->hash = h;
         seen->n = 0;
