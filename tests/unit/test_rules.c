@@ -1,0 +1,634 @@
+#include "base/hash.h"
+#include "rules/quiet.h"
+#include "rules/rules.h"
+#include "rules/trial.h"
+#include "unit.h"
+
+#define SECOND USEC_PER_SEC
+#define MINUTE (60 * SECOND)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define START (1767225600 * SECOND)
+
+static struct err e;
+
+/* ---- parsing ---- */
+
+static struct rules_set *parse(const char *text)
+{
+    struct rules_set *s = rules_set_new();
+    e = (struct err){0};
+    if (rules_parse(s, "r.yaml", str_of(text), &e) == 0)
+        return s;
+    rules_set_free(s);
+    return NULL;
+}
+
+/* The text is refused with exactly this sentence. */
+static void refused(const char *text, const char *sentence)
+{
+    struct rules_set *s = parse(text);
+    CHECK(!s);
+    CHECK_STR(str_of(e.text), str_of(sentence));
+    rules_set_free(s);
+}
+
+/* So is a rule with this line in it, at line 2; the column starts from the line's first character. */
+#define RULE_HEAD "rules:\n- {id: a, why: w, when: 'level>=error',\n   "
+static void line_refused(const char *line, const char *sentence)
+{
+    char text[500], expected[400];
+    snprintf(text, sizeof text, RULE_HEAD "%s}\n", line);
+    snprintf(expected, sizeof expected, "r.yaml:3:%s", sentence);
+    refused(text, expected);
+}
+
+TEST(a_rule_is_read_with_its_defaults)
+{
+    struct rules_set *s = parse(
+        "rules:\n"
+        "- id: a-1\n"
+        "  why: >\n    one\n    line\n"
+        "  when: level >= error\n"
+        "- {id: b, why: w, owner: o, when: 'level:fatal', rank: P1, run: r, wait: 30s, digest: 2h, enabled: false}\n");
+    CHECK(s);
+    if (!s) {
+        printf("%s\n", e.text);
+        return;
+    }
+    CHECK_INT(rules_count(s), 2);
+    const struct rule *a = rules_at(s, 0), *b = rules_at(s, 1);
+    CHECK_STR(str_of(a->id), S("a-1"));
+    CHECK_STR(str_of(a->why), S("one line"));
+    CHECK_STR(str_of(a->file), S("r.yaml"));
+    CHECK_INT(a->line, 2);
+    CHECK(!a->owner && !a->run && a->rank == 0 && a->wait == 0 && a->digest == HOUR && a->enabled);
+    CHECK_STR(str_of(b->owner), S("o"));
+    CHECK(b->rank == 1 && b->wait == 30 * SECOND && b->digest == 2 * HOUR && !b->enabled);
+    rules_set_free(s);
+}
+
+TEST(wrong_words_and_values_are_told_at_their_place)
+{
+    refused("rule: []\n", "r.yaml:1:1: unknown key \"rule\", did you mean \"rules\"?");
+    refused("silences: []\n", "r.yaml:1:1: \"silences\" is not supported yet");
+    refused("rules: {}\n", "r.yaml:1:8: rules: expected a list, got a map");
+    refused("rules:\n- id: a\n  why: w\n", "r.yaml:2:3: a: when is missing");
+    refused("rules:\n- id: a\n  when: x=1\n", "r.yaml:2:3: a: why is missing");
+    refused("rules:\n- why: w\n", "r.yaml:2:3: rule: id is missing");
+    refused("rules:\n- id: A b\n", "r.yaml:2:7: id: expected 1 to 64 of a-z, 0-9 and '-', got \"A b\"");
+    refused("rules:\n- {id: a, why: w, when: x=1}\n- {id: a, why: w, when: x=1}\n",
+            "r.yaml:3:8: id: \"a\" is there twice, first at r.yaml:2");
+    line_refused("cuont: {}", "4: unknown key \"cuont\" in rules, did you mean \"count\"?");
+    line_refused("chnge: {}", "4: unknown key \"chnge\" in rules, did you mean \"change\"?");
+    line_refused("change: {window: 5m}", "4: \"change\" in rules is not supported yet");
+    line_refused("rank: 2", "10: rank: expected P1, P2, P3, P4 or P5, got \"2\"");
+    line_refused("wait: 2h", "10: wait: expected a duration from 0s to 1h, like 90s, 5m, 2h or 3d, got \"2h\"");
+    line_refused("digest: 1s", "12: digest: expected a duration from 1m to 7d, like 90s, 5m, 2h or 3d, got \"1s\"");
+    line_refused("enabled: maybe", "13: enabled: expected true or false, got \"maybe\"");
+    line_refused("by: app", "8: by: expected a list, got \"app\"");
+    line_refused("by: [app, a b]", "14: by: expected the name of a field, got \"a b\"");
+    line_refused("by: [app, app]", "14: by: \"app\" is there twice");
+    line_refused("by: [ip_prefix]", "9: by: \"ip_prefix\" is not supported yet");
+    line_refused("by: [a,b,c,d,e,f,g,h,i]", "25: by: expected at most 8 fields");
+    line_refused("count: {window: 5m}", "11: count: \">=\" is missing");
+    line_refused("count: {'>=': 5}", "11: count: window is missing");
+    line_refused("count: {window: 5m, '>=': 0}", "30: count.\">=\": expected a number from 1 to 1000000, got \"0\"");
+    line_refused("count: {window: 5m, '>': 5}", "24: \">\" in count is not supported yet");
+    line_refused("new: {quiet: 5m}", "10: unknown key \"quiet\" in new");
+    line_refused("new: {quiet_after: 5m}",
+                 "23: new.quiet_after: expected a duration from 1h to 365d, like 90s, 5m, 2h or 3d, got \"5m\"");
+    line_refused("new: {}, count: {window: 5m, '>=': 5}",
+                 "9: a: count and new do not go together, make two rules of it");
+    line_refused("tests: [{send: []}]", "12: tests: expect is missing");
+    line_refused("tests: [{send: [{at: 5m}], expect: {mails: 1}}]",
+                 "25: at: expected a time since the test's start like +5m, got \"5m\"");
+    line_refused("tests: [{send: [{at: +5m}, {at: +4m}], expect: {mails: 1}}]",
+                 "36: at: \"+4m\" is before the event above it");
+    line_refused("tests: [{send: [{repeat: 0}], expect: {mails: 1}}]",
+                 "29: repeat: expected a number from 1 to 100000, got \"0\"");
+    line_refused("tests: [{send: [], expect: {mail: 1}}]",
+                 "32: unknown key \"mail\" in expect, did you mean \"mails\"?");
+    line_refused("tests: [{send: [], expect: {}}]", "31: expect: expected mails, digests or rank, got nothing");
+}
+
+TEST(an_error_in_a_filter_has_its_own_column)
+{
+    CHECK(!parse("rules:\n- {id: a, why: w, when: 'level >= '}\n"));
+    CHECK_INT(e.line, 2);
+    CHECK_INT(e.column, 35);
+    CHECK(str_starts(str_of(e.text), S("r.yaml:2:35: when: ")));
+    CHECK(!parse("rules:\n- id: a\n  why: w\n  when: |\n    level >= \n"));
+    CHECK_INT(e.line, 4);
+    CHECK_INT(e.column, 9);
+}
+
+/* ---- running ---- */
+
+struct world {
+    struct rules_set *set;
+    struct rules_memory *memory;
+    struct event_writer *writer;
+    struct event *event;
+    struct arena arena;
+    usec now;
+    bool fresh, regressed;
+    str fingerprint;
+    char fired[400]; /* "P3 a app=x; P2 b" */
+    size_t signals;
+};
+
+static int on_signal(const struct rules_signal *s, void *arg)
+{
+    struct world *w = arg;
+    size_t n = strlen(w->fired);
+    snprintf(w->fired + n, sizeof w->fired - n, "%sP%d %s%s%.*s", n ? "; " : "", s->rank, s->rule->id,
+             s->key.n ? " " : "", STR_ARG(s->key));
+    w->signals++;
+    return 0;
+}
+
+static struct world *world(const char *rules)
+{
+    struct world *w = xcalloc(1, sizeof *w);
+    w->set = parse(rules);
+    if (!w->set) {
+        printf("%s\n", e.text);
+        abort();
+    }
+    w->memory = rules_memory_new();
+    w->writer = event_writer_new();
+    w->event = xmalloc(sizeof *w->event);
+    w->now = START;
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    rules_set_free(w->set);
+    rules_memory_free(w->memory);
+    event_writer_free(w->writer);
+    free(w->event);
+    arena_done(&w->arena);
+    free(w);
+}
+
+/* What fires for the event, posted by app "shop" now. */
+static str fire(struct world *w, const char *json)
+{
+    struct batch *b = batch_new(RECORD_EVENTS, 1, w->now);
+    size_t used;
+    str body;
+    arena_reset(&w->arena);
+    w->fired[0] = '\0';
+    CHECK_INT(event_add(w->writer, &(struct event_source){.app = S("shop"), .now = w->now}, str_of(json), b, &used, &e),
+              0);
+    body = buf_view(&b->body);
+    CHECK_INT(event_read(str_cut(&body, '\n'), w->event, &w->arena, &e), 0);
+    struct rules_input in = {w->event, w->fingerprint, w->fresh, w->regressed, w->now};
+    CHECK_INT(rules_eval(w->set, w->memory, &in, on_signal, w, &w->arena), 0);
+    batch_free(b);
+    return str_of(w->fired);
+}
+
+TEST(a_plain_rule_fires_for_each_event_with_the_rank_of_its_level)
+{
+    struct world *w = world(
+        "rules:\n- {id: a, why: w, when: 'level>=info'}\n- {id: b, why: w, when: 'level>=error', rank: P1}\n"
+        "- {id: c, why: w, when: 'level>=info', enabled: false}\n");
+    CHECK_STR(fire(w, "{\"level\":\"info\"}"), S("P5 a"));
+    CHECK_STR(fire(w, "{\"level\":\"warn\"}"), S("P4 a"));
+    CHECK_STR(fire(w, "{\"level\":\"error\"}"), S("P3 a; P1 b"));
+    CHECK_STR(fire(w, "{\"level\":\"critical\"}"), S("P3 a; P1 b"));
+    CHECK_STR(fire(w, "{\"level\":\"fatal\"}"), S("P2 a; P1 b"));
+    CHECK_STR(fire(w, "{\"level\":\"debug\"}"), S(""));
+    world_free(w);
+}
+
+TEST(a_key_tells_values_apart_and_a_missing_one_is_empty)
+{
+    struct world *w = world("rules:\n- {id: a, why: w, when: 'level>=info', by: [app, k, fingerprint]}\n");
+    CHECK_STR(fire(w, "{\"level\":\"warn\"}"), S("P4 a app=shop k= fingerprint="));
+    w->fingerprint = S("f00");
+    CHECK_STR(fire(w, "{\"level\":\"warn\",\"k\":12.50}"), S("P4 a app=shop k=12.50 fingerprint=f00"));
+    CHECK_STR(fire(w, "{\"level\":\"warn\",\"k\":\"a b\"}"), S("P4 a app=shop k=\"a b\" fingerprint=f00"));
+    CHECK_STR(fire(w, "{\"level\":\"warn\",\"k\":\"x\\u00e9\\n\"}"), S("P4 a app=shop k=\"xé\\n\" fingerprint=f00"));
+    char one[600], json[700], first[200];
+    memset(one, 'x', 500);
+    memcpy(one + 500, "A", 2);
+    snprintf(json, sizeof json, "{\"level\":\"warn\",\"k\":\"%s\"}", one);
+    str key = fire(w, json), tail = str_skip(key, 180);
+    CHECK(key.n < 300);
+    snprintf(first, sizeof first, "%.*s", STR_ARG(tail));
+    one[500] = 'B';
+    snprintf(json, sizeof json, "{\"level\":\"warn\",\"k\":\"%s\"}", one);
+    CHECK(!str_eq(str_skip(fire(w, json), 180), str_of(first)));
+    world_free(w);
+}
+
+TEST(count_fires_with_the_event_that_makes_enough_within_the_window)
+{
+    struct world *w = world("rules:\n- {id: c, why: w, when: 'level>=error', by: [k], count: {window: 1m, '>=': 3}}\n");
+    const char *x = "{\"level\":\"error\",\"k\":\"x\"}";
+    CHECK_STR(fire(w, x), S(""));
+    w->now += 30 * SECOND;
+    CHECK_STR(fire(w, x), S(""));
+    CHECK_STR(fire(w, "{\"level\":\"error\",\"k\":\"y\"}"), S(""));
+    CHECK_STR(fire(w, "{\"level\":\"info\",\"k\":\"x\"}"), S(""));
+    w->now += 30 * SECOND; /* the first is a minute old now: outside */
+    CHECK_STR(fire(w, x), S(""));
+    w->now += 30 * SECOND - 1; /* the second is just inside */
+    CHECK_STR(fire(w, x), S("P3 c k=x"));
+    CHECK_STR(fire(w, x), S("")); /* counts again from none */
+    CHECK_STR(fire(w, x), S(""));
+    CHECK_STR(fire(w, x), S("P3 c k=x"));
+    world_free(w);
+}
+
+/* The event that makes `n` within the window, told by remembering all of them. */
+static size_t first_firing(struct world *w, usec step, size_t give_up)
+{
+    for (size_t i = 1; i <= give_up; i++, w->now += step)
+        if (fire(w, "{\"level\":\"error\"}").n)
+            return i;
+    return 0;
+}
+
+TEST(large_counts_fire_never_early_and_at_most_two_percent_late)
+{
+    static const size_t counts[] = {1, 2, 63, 64, 65, 66, 100, 127, 128, 1000, 9999};
+    for (size_t i = 0; i < LENGTH(counts); i++) {
+        char text[200];
+        size_t n = counts[i], exact = n <= 64;
+        snprintf(text, sizeof text, "rules:\n- {id: c, why: w, when: 'level>=error', count: {window: 1h, '>=': %zu}}\n",
+                 n);
+        struct world *w = world(text);
+        size_t at = first_firing(w, 1000, 2 * n + 2);
+        CHECK(at >= n && at <= (exact ? n : n + n / 50));
+        world_free(w);
+        w = world(text); /* one event too slow for the window: never */
+        if (n > 1)
+            CHECK_INT(first_firing(w, HOUR / (usec)(n - 1) + 1, n + 200), 0);
+        world_free(w);
+    }
+}
+
+TEST(count_agrees_with_remembering_everything)
+{
+    uint64_t seed;
+    random_bytes(&seed, sizeof seed);
+    printf("seed %llu\n", (unsigned long long)seed);
+    struct world *w = world("rules:\n- {id: c, why: w, when: 'level>=error', count: {window: 1m, '>=': 5}}\n");
+    usec seen[5000];
+    size_t n = 0, from = 0;
+    for (int i = 0; i < 5000; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        w->now += (usec)(seed >> 33) % (25 * SECOND);
+        seen[n++] = w->now;
+        size_t in = 0;
+        for (size_t k = from; k < n; k++)
+            in += seen[k] > w->now - MINUTE;
+        bool fired = fire(w, "{\"level\":\"error\"}").n > 0;
+        CHECK_INT(fired, in >= 5);
+        if (in >= 5)
+            from = n;
+    }
+    world_free(w);
+}
+
+TEST(new_fires_until_its_window_closes_and_then_not_until_it_was_quiet_or_regressed)
+{
+    struct world *w = world("rules:\n- {id: n, why: w, when: 'level>=error', new: {quiet_after: 2d}, digest: 10m}\n"
+                            "- {id: m, why: w, when: 'level>=error', by: [app], new: {by: [k], regressions: false}}\n");
+    const char *x = "{\"level\":\"error\",\"k\":\"x\"}";
+    w->fingerprint = S("f1");
+    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f1; P3 m app=shop"));
+    w->now += 10 * MINUTE - 1;
+    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f1; P3 m app=shop"));
+    w->now += 1;
+    CHECK_STR(fire(w, x), S("P3 m app=shop"));
+    w->now += HOUR;
+    CHECK_STR(fire(w, x), S(""));
+    w->fingerprint = S("f2");
+    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f2"));
+    w->now += HOUR;
+    CHECK_STR(fire(w, x), S(""));
+    w->regressed = true;
+    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f2"));
+    w->regressed = false;
+    w->now += HOUR;
+    for (int i = 0; i < 10; i++) { /* seen every day: not new */
+        w->now += DAY;
+        CHECK_STR(fire(w, x), S(""));
+    }
+    w->now += 2 * DAY;
+    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f2"));
+    world_free(w);
+}
+
+/* ---- what is remembered ---- */
+
+struct disk { /* what a caller keeps: keys and blobs */
+    struct {
+        char *key, *blob;
+        size_t key_n, blob_n;
+    } rows[300000];
+    size_t n;
+};
+
+static void keep(struct disk *d, struct rules_memory *m)
+{
+    str key, blob;
+    while (rules_memory_dirty_next(m, &key, &blob)) {
+        size_t i = 0;
+        while (i < d->n && !str_eq(str_n(d->rows[i].key, d->rows[i].key_n), key))
+            i++;
+        if (i == d->n) {
+            CHECK(blob.n > 0);
+            d->rows[d->n].key = str_dup(key);
+            d->rows[d->n++].key_n = key.n;
+        } else {
+            free(d->rows[i].blob);
+        }
+        d->rows[i].blob = str_dup(blob);
+        d->rows[i].blob_n = blob.n;
+    }
+}
+
+static struct rules_memory *restored(struct disk *d)
+{
+    struct rules_memory *m = rules_memory_new();
+    for (size_t i = 0; i < d->n; i++)
+        if (d->rows[i].blob_n)
+            CHECK(rules_memory_load(m, str_n(d->rows[i].key, d->rows[i].key_n),
+                                    str_n(d->rows[i].blob, d->rows[i].blob_n)));
+    return m;
+}
+
+static void disk_free(struct disk *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        free(d->rows[i].key), free(d->rows[i].blob);
+    free(d);
+}
+
+TEST(a_restart_after_any_event_changes_nothing)
+{
+    static const char rules[] =
+        "rules:\n- {id: c, why: w, when: 'level>=error', by: [k], count: {window: 1m, '>=': 3}}\n"
+        "- {id: d, why: w, when: 'level>=error', count: {window: 10m, '>=': 100}}\n"
+        "- {id: n, why: w, when: 'level>=error', new: {by: [k], quiet_after: 1h}, digest: 5m}\n";
+    struct world *plain = world(rules), *restarting = world(rules);
+    struct disk *d = xcalloc(1, sizeof *d);
+    uint64_t seed;
+    random_bytes(&seed, sizeof seed);
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (int i = 0; i < 2000; i++) {
+        char json[100], expected[400];
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        plain->now += (usec)(seed >> 33) % (i % 100 == 0 ? 2 * HOUR : 10 * SECOND);
+        restarting->now = plain->now;
+        snprintf(json, sizeof json, "{\"level\":\"error\",\"k\":%d}", (int)(seed >> 60));
+        str fired = fire(plain, json);
+        snprintf(expected, sizeof expected, "%.*s", STR_ARG(fired));
+        CHECK_STR(fire(restarting, json), str_of(expected));
+        keep(d, restarting->memory);
+        rules_memory_free(restarting->memory);
+        restarting->memory = restored(d);
+    }
+    CHECK(plain->signals > 50);
+    world_free(plain);
+    world_free(restarting);
+    disk_free(d);
+}
+
+TEST(only_what_changed_is_dirty_and_what_expired_is_forgotten)
+{
+    struct world *w = world("rules:\n- {id: c, why: w, when: 'level>=error', by: [k], count: {window: 1m, '>=': 3}}\n");
+    str key, blob;
+    char json[100];
+    fire(w, "{\"level\":\"error\",\"k\":1}");
+    CHECK(rules_memory_dirty_next(w->memory, &key, &blob) && blob.n > 0 && str_starts(key, S("c\x1f")));
+    CHECK(!rules_memory_dirty_next(w->memory, &key, &blob));
+    fire(w, "{\"level\":\"info\",\"k\":1}");
+    CHECK(!rules_memory_dirty_next(w->memory, &key, &blob));
+    w->now += 2 * MINUTE;
+    fire(w, "{\"level\":\"error\",\"k\":2}"); /* lets go of k=1 */
+    bool farewell = false;
+    while (rules_memory_dirty_next(w->memory, &key, &blob))
+        farewell |= blob.n == 0 && str_ends(key, S("k=1"));
+    CHECK(farewell);
+    for (int i = 0; i < 1000; i++) { /* many keys that end before anybody asked */
+        snprintf(json, sizeof json, "{\"level\":\"error\",\"k\":%d}", i);
+        w->now += 2 * MINUTE;
+        fire(w, json);
+    }
+    size_t n = 0;
+    while (rules_memory_dirty_next(w->memory, &key, &blob))
+        n++;
+    CHECK_INT(n, 2); /* the last one, and the farewell of k=2 */
+    world_free(w);
+}
+
+TEST(a_changed_condition_starts_with_an_empty_memory_and_another_why_does_not)
+{
+    struct world *w = world("rules:\n- {id: n, why: w, when: 'level>=error', new: {by: [k]}}\n");
+    const char *x = "{\"level\":\"error\",\"k\":1}";
+    CHECK_STR(fire(w, x), S("P3 n k=1"));
+    w->now += 2 * HOUR;
+    rules_set_free(w->set);
+    w->set = parse("rules:\n- {id: n, why: other, rank: P1, when: 'level>=error', new: {by: [k]}}\n");
+    CHECK_STR(fire(w, x), S(""));
+    rules_set_free(w->set);
+    w->set = parse("rules:\n- {id: n, why: other, rank: P1, when: 'level>=warn', new: {by: [k]}}\n");
+    CHECK_STR(fire(w, x), S("P1 n k=1"));
+    world_free(w);
+}
+
+TEST(a_flood_of_keys_is_bounded_and_does_not_make_old_issues_new)
+{
+    struct world *w = world("rules:\n- {id: n, why: w, when: 'level>=error', new: {by: [k, fingerprint]}}\n");
+    struct rules_memory *m = w->memory;
+    char json[100];
+    str key, blob;
+    w->fingerprint = S("f");
+    CHECK_STR(fire(w, "{\"level\":\"error\",\"k\":\"mine\"}"), S("P3 n k=mine fingerprint=f"));
+    for (unsigned i = 0; i < RULES_KEYS_MAX + 10; i++) {
+        snprintf(json, sizeof json, "{\"level\":\"error\",\"k\":%u}", i);
+        w->now += 1000;
+        fire(w, json);
+    }
+    size_t live = 0, gone = 0;
+    while (rules_memory_dirty_next(m, &key, &blob))
+        *(blob.n ? &live : &gone) += 1;
+    CHECK_INT(live, RULES_KEYS_MAX);
+    CHECK_INT(gone, 0);                                                /* was forgotten before anybody knew it */
+    CHECK_STR(fire(w, "{\"level\":\"error\",\"k\":\"mine\"}"), S("")); /* forgotten, but its issue is old */
+    w->fresh = true;
+    CHECK_STR(fire(w, "{\"level\":\"error\",\"k\":\"other\"}"), S("P3 n k=other fingerprint=f"));
+    world_free(w);
+}
+
+TEST(blobs_of_another_shape_are_ignored)
+{
+    struct rules_memory *m = rules_memory_new();
+    char blob[32] = {1, 1, 2};
+    CHECK(!rules_memory_load(m, S("k"), S("")));
+    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 31)));
+    CHECK(rules_memory_load(m, S("k"), str_n(blob, 32)));
+    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 32)));
+    blob[0] = 2;
+    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 32)));
+    blob[0] = 1, blob[1] = 2;
+    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 32)));
+    rules_memory_free(m);
+}
+
+/* ---- quiet ---- */
+
+TEST(a_storm_is_one_mail_and_digests_that_back_off)
+{
+    struct quiet *q = quiet_new(100);
+    struct quiet_due d;
+    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START), QUIET_SEND);
+    for (int i = 0; i < 499; i++)
+        CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + i), QUIET_HOLD);
+    CHECK_INT(quiet_offer(q, S("other"), 0, HOUR, START + 500), QUIET_SEND);
+    CHECK(!quiet_due(q, START + HOUR - 1, &d));
+    CHECK_INT(quiet_next(q), START + HOUR);
+    CHECK(quiet_due(q, START + HOUR, &d));
+    CHECK(str_eq(d.key, S("k")) && d.held == 499 && !d.first && d.at == START + HOUR);
+    CHECK(!quiet_due(q, START + HOUR, &d));
+    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + HOUR + 1), QUIET_HOLD);
+    CHECK(!quiet_due(q, START + 3 * HOUR - 1, &d)); /* twice as long now; the other closed in silence */
+    CHECK(!quiet_open(q, S("other")) && quiet_open(q, S("k")));
+    CHECK(quiet_due(q, START + 3 * HOUR, &d) && d.held == 1);
+    CHECK(!quiet_due(q, START + 7 * HOUR, &d)); /* a whole window of silence */
+    CHECK(!quiet_open(q, S("k")));
+    CHECK_INT(quiet_next(q), INT64_MAX);
+    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + 8 * HOUR), QUIET_SEND);
+    quiet_free(q);
+}
+
+TEST(a_wait_gathers_the_first_mail)
+{
+    struct quiet *q = quiet_new(100);
+    struct quiet_due d;
+    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START), QUIET_HOLD);
+    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START + 1), QUIET_HOLD);
+    CHECK(quiet_due(q, START + MINUTE, &d) && d.first && d.held == 2);
+    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START + 2 * MINUTE), QUIET_HOLD);
+    CHECK(quiet_due(q, START + MINUTE + HOUR, &d) && !d.first && d.held == 1);
+    quiet_free(q);
+}
+
+TEST(past_its_ceiling_new_keys_share_one_entry)
+{
+    struct quiet *q = quiet_new(2);
+    struct quiet_due d;
+    CHECK_INT(quiet_offer(q, S("a"), 0, HOUR, START), QUIET_SEND);
+    CHECK_INT(quiet_offer(q, S("b"), 0, HOUR, START), QUIET_SEND);
+    CHECK_INT(quiet_offer(q, S("c"), 0, HOUR, START), QUIET_SEND);
+    CHECK_INT(quiet_offer(q, S("d"), 0, HOUR, START), QUIET_HOLD);
+    CHECK_INT(quiet_offer(q, S("a"), 0, HOUR, START), QUIET_HOLD);
+    size_t held = 0;
+    while (quiet_due(q, START + HOUR, &d))
+        held += str_eq(d.key, QUIET_OTHERS) ? 10 * d.held : d.held;
+    CHECK_INT(held, 11);
+    quiet_free(q);
+}
+
+TEST(every_signal_is_handed_out_exactly_once_also_across_saves)
+{
+    uint64_t seed, sent = 0, held = 0, offered = 0;
+    random_bytes(&seed, sizeof seed);
+    printf("seed %llu\n", (unsigned long long)seed);
+    struct quiet *q = quiet_new(50);
+    struct quiet_due d;
+    usec now = START, last = 0;
+    for (int i = 0; i < 20000; i++) {
+        char key[8];
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        now += (usec)(seed >> 33) % MINUTE;
+        while (quiet_due(q, now, &d)) {
+            CHECK(d.at >= last && d.at <= now && d.held > 0); /* in order */
+            last = d.at;
+            held += d.held;
+        }
+        snprintf(key, sizeof key, "%d", (int)(seed >> 58));
+        offered++;
+        sent += quiet_offer(q, str_of(key), (seed >> 40) % 3 ? 0 : MINUTE, 5 * MINUTE, now) == QUIET_SEND;
+        if (i % 100 == 0) {
+            struct buf b = BUF_INIT(1 << 20);
+            quiet_save(q, &b);
+            quiet_free(q);
+            q = quiet_new(50);
+            CHECK_INT(quiet_load(q, buf_view(&b), &e), 0);
+            struct quiet *cut = quiet_new(50);
+            CHECK(quiet_load(cut, str_head(buf_view(&b), b.n - 1), &e) < 0);
+            quiet_free(cut);
+            buf_done(&b);
+        }
+    }
+    while (quiet_due(q, INT64_MAX / 2, &d))
+        held += d.held;
+    CHECK_INT(sent + held, offered);
+    CHECK(sent > 0 && held > sent);
+    quiet_free(q);
+}
+
+/* ---- tests in rule files ---- */
+
+TEST(tests_in_rule_files_run_through_the_same_code_and_say_what_came)
+{
+    struct rules_set *s = parse(
+        "rules:\n"
+        "- id: boom\n"
+        "  why: w\n"
+        "  when: level >= error\n"
+        "  new: {}\n"
+        "  enabled: false\n"
+        "  tests:\n"
+        "  - {send: [{level: error, env: prod, app: a, msg: \"boom 1\"}], expect: {P: P3, mails: 1}}\n"
+        "  - {send: [{repeat: 500, level: error, msg: \"boom 1\", n: 1, o: {x: [1, yes, true]}}], expect: {mails: 1, digests: 1}}\n"
+        "  - {send: [{level: warn, msg: boom}], expect: {mails: 1, rank: P4}}\n"
+        "  - {send: [{level: loud, msg: boom}], expect: {mails: 0}}\n"
+        "- id: every\n"
+        "  why: w\n"
+        "  when: level >= error\n"
+        "  wait: 30s\n"
+        "  tests:\n"
+        "  - {send: [{level: error, msg: x}, {at: +2m, level: fatal, msg: x, repeat: 3}, {at: +10h, level: error, msg: x}], expect: {mails: 2, digests: 1, rank: P3}}\n");
+    struct buf out = BUF_INIT(10000);
+    size_t n = 0;
+    CHECK(s);
+    if (!s) {
+        printf("%s\n", e.text);
+        return;
+    }
+    CHECK_INT(rules_selftest(s, NULL, &out, &n), 2);
+    CHECK_INT(n, 5);
+    str report = buf_view(&out);
+    CHECK_STR(str_cut(&report, '\n'), S("ok r.yaml:8:5: boom: test 1"));
+    CHECK_STR(str_cut(&report, '\n'), S("ok r.yaml:9:5: boom: test 2"));
+    CHECK_STR(str_cut(&report, '\n'), S("FAIL r.yaml:10:5: boom: test 3: expected mails 1 P4, got mails 0 digests 0"));
+    CHECK(str_starts(str_cut(&report, '\n'), S("FAIL r.yaml:11:5: boom: test 4: event 1 was refused: /level: ")));
+    CHECK_STR(str_cut(&report, '\n'), S("ok r.yaml:17:5: every: test 1"));
+    buf_done(&out);
+    rules_set_free(s);
+}
+
+TEST(the_set_describes_itself_as_json)
+{
+    struct rules_set *s = parse("rules:\n- {id: a, why: 'a \"b\"', when: 'level>=error', by: [app], rank: P2}\n");
+    struct buf out = BUF_INIT(10000);
+    rules_set_json(s, &out);
+    CHECK_STR(
+        buf_view(&out),
+        S("{\"rules\":[{\"id\":\"a\",\"why\":\"a \\\"b\\\"\",\"owner\":null,\"run\":null,\"file\":\"r.yaml\",\"line\":2,\"enabled\":true,"
+          "\"rank\":\"P2\",\"when\":\"level>=error\",\"by\":[\"app\"],\"wait_s\":0,\"digest_s\":3600,\"tests\":0}]}"));
+    buf_done(&out);
+    rules_set_free(s);
+}
+
+UNIT_MAIN
