@@ -17,7 +17,7 @@ struct parts {
     struct archive *archive; /* NULL: not configured */
     struct mailer *mailer;   /* NULL: not configured */
     struct http *http;
-    char *url;               /* as people reach it */
+    char *_Atomic url;       /* as people reach it; set once, when the port is known */
     _Atomic usec last_stamp; /* batch_stamp */
     uint8_t id_key[16];      /* of event_id hashes */
     usec started;            /* clock_now() */

@@ -510,25 +510,37 @@ static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigne
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
-static int start_tcp(struct http *h, const char *listen, char **ret_url, struct err *e)
+/* Sockets first: nothing is served before all of them are there. */
+static int open_sockets(struct http *h, const char *listen, const char *socket_path, char **ret_url, struct err *e)
 {
     const struct config *c = atomic_load(&h->parts->config);
     char *address;
-    if (c && c->tls_cert) {
-        if (http_reload_tls(h, c->tls_cert, c->tls_key, e) < 0)
+    if (socket_path) {
+        if (listen_unix(socket_path, &h->local_fd, e) < 0)
             return -1;
-        h->tls = true;
+        h->socket_path = xstrdup(socket_path);
     }
+    if (!listen)
+        return 0;
+    h->tls = c && c->tls_cert;
+    if (h->tls && http_reload_tls(h, c->tls_cert, c->tls_key, e) < 0)
+        return -1;
     if (listen_tcp(listen, &h->tcp_fd, &address, e) < 0)
         return -1;
-    h->tcp = start_daemon(h, h->tcp_fd, h->tls, EPOLL_THREADS);
-    if (!h->tcp) {
-        free(address);
-        return err_sys(e, "start the HTTP server on %s", listen);
-    }
     if (asprintf(ret_url, "http%s://%s", h->tls ? "s" : "", address) < 0)
         abort();
     free(address);
+    return 0;
+}
+
+static int start_daemons(struct http *h, struct err *e)
+{
+    if (h->local_fd >= 0)
+        h->local = start_daemon(h, h->local_fd, false, 1);
+    if (h->tcp_fd >= 0)
+        h->tcp = start_daemon(h, h->tcp_fd, h->tls, EPOLL_THREADS);
+    if ((h->local_fd >= 0 && !h->local) || (h->tcp_fd >= 0 && !h->tcp))
+        return err_sys(e, "start the HTTP server");
     return 0;
 }
 
@@ -543,27 +555,18 @@ int http_start(struct parts *parts, const char *listen, const char *socket_path,
     raise_descriptors();
     h->reaper = reaper_start();
     h->pool = pool_new((unsigned)(cores > 0 ? cores : 1) + 2, WAITING_MAX, run_in_pool);
-    if (socket_path) {
-        if (listen_unix(socket_path, &h->local_fd, e) < 0)
-            goto fail;
-        h->socket_path = xstrdup(socket_path);
-        h->local = start_daemon(h, h->local_fd, false, 1);
-        if (!h->local) {
-            err_sys(e, "start the HTTP server on '%s'", socket_path);
-            goto fail;
-        }
+    *ret = h; /* before the first request may come */
+    if (open_sockets(h, listen, socket_path, &url, e) < 0 || start_daemons(h, e) < 0) {
+        *ret = NULL;
+        http_stop(h);
+        free(url);
+        return -1;
     }
-    if (listen && start_tcp(h, listen, &url, e) < 0)
-        goto fail;
-    *ret = h;
     if (ret_url)
         *ret_url = url;
     else
         free(url);
     return 0;
-fail:
-    http_stop(h);
-    return -1;
 }
 
 int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e)
