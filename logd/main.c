@@ -1,6 +1,4 @@
-#include "base/base.h"
+/* main.c - everything is a command: see cli.h. */
+#include "cli.h"
 
-int main(void)
-{
-    return 0;
-}
+int main(int argc, char **argv) { return cli_main(argc, argv); }

@@ -70,6 +70,8 @@ struct event {
 };
 /* Reads a line that event_add wrote. -1 (ERR_CORRUPT) when it is not one. Names that needed unescaping live in `a`. */
 int event_read(str line, struct event *ev, struct arena *a, struct err *e) MUST_CHECK;
+/* The same for any flat JSON object, a row of a query's table: id, app, time and severity are left alone. */
+int event_read_fields(str line, struct event *ev, struct arena *a, struct err *e) MUST_CHECK;
 /* NULL: the event has no such field. */
 const struct field *event_field(const struct event *ev, str name);
 /* The value as text: strings unescaped (into `a` when needed), others as written. */

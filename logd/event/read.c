@@ -86,7 +86,7 @@ static int read_head(struct event *ev, struct err *e)
     return 0;
 }
 
-int event_read(str line, struct event *ev, struct arena *a, struct err *e)
+int event_read_fields(str line, struct event *ev, struct arena *a, struct err *e)
 {
     struct json j;
     struct json_token t;
@@ -113,7 +113,12 @@ int event_read(str line, struct event *ev, struct arena *a, struct err *e)
     }
     if (kind != J_CLOSE)
         return err_set(e, ERR_CORRUPT, "not a stored event: cut or damaged at byte %zu", (size_t)(j.p - line.p) + 1);
-    return read_head(ev, e);
+    return 0;
+}
+
+int event_read(str line, struct event *ev, struct arena *a, struct err *e)
+{
+    return event_read_fields(line, ev, a, e) < 0 || read_head(ev, e) < 0 ? -1 : 0;
 }
 
 const struct field *event_field(const struct event *ev, str name)

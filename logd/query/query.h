@@ -16,20 +16,21 @@ int query_parse(str text, struct query **ret, struct err *e) MUST_CHECK;
 void query_free(struct query *q);
 
 struct query_options {
-    nsec from, to;            /* from <= time < to */
-    uint32_t limit;           /* rows; a `limit` stage wins when smaller */
-    bool ascending;           /* order=asc; default newest first, ties by id */
-    str cursor;               /* from an earlier answer, or absent */
-    usec deadline;            /* clock_mono(); 0: none */
+    nsec from, to;  /* from <= time < to */
+    uint32_t limit; /* rows; 0: 100 events, or 10,000 rows of a table. A `limit` stage wins when smaller */
+    bool ascending; /* order=asc; default newest first, ties by id */
+    str cursor;     /* from an earlier answer, or absent */
+    usec deadline;  /* clock_mono(); 0: none */
     const _Atomic bool *cancel;
 };
 struct query_result {
-    struct buf rows;          /* NDJSON: events as stored, or rows of columns */
+    struct buf rows; /* NDJSON: events as stored, or rows of columns */
     size_t n;
-    char **columns; size_t columns_n; /* of count, stats, top; 0: rows are events (their columns: `fields` or all) */
-    char next[64];            /* cursor, "" at the end */
+    char **columns;
+    size_t columns_n; /* of count, stats, top; 0: rows are events (their columns: `fields` or all) */
+    char next[64];    /* cursor, "" at the end */
     uint64_t scanned_events, scanned_bytes, matched;
-    bool partial;             /* the deadline came, or damaged blocks were left out */
+    bool partial; /* the deadline came, or damaged blocks were left out */
 };
 void query_result_done(struct query_result *r);
 /* ERR_INPUT (with column) for a stage that is not there yet or does not fit. */

@@ -7,7 +7,7 @@
 #include "routes/resources.h"
 
 #define QUERY_TIME (30 * USEC_PER_SEC)
-enum { ROWS_DEFAULT = 100, ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000 };
+enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000 };
 
 /* from=, to=, limit=, order=, cursor=. */
 static int read_options(struct request *r, struct query_options *o, struct err *e)
@@ -15,7 +15,7 @@ static int read_options(struct request *r, struct query_options *o, struct err *
     usec now = clock_now();
     str from = http_param(r, "from"), to = http_param(r, "to"), limit = http_param(r, "limit"),
         order = http_param(r, "order");
-    uint64_t n = ROWS_DEFAULT;
+    uint64_t n = 0; /* query.h's default */
     *o = (struct query_options){.cursor = http_param(r, "cursor"), .deadline = clock_mono() + QUERY_TIME};
     if (query_time(from.n ? from : S("-1h"), now, &o->from, e) < 0)
         return err_wrap(e, "from");
