@@ -130,9 +130,13 @@ static bool mail_url_good(str s)
     return str_starts(s, S("sendmail:/")) || (str_starts(s, S("maildir:")) && s.n > 8);
 }
 
+/* What mail_address_check takes: no SMTPUTF8. */
 static bool email_good(str s)
 {
     ptrdiff_t at = str_chr(s, '@');
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x7f)
+            return false;
     return at > 0 && (size_t)at + 1 < s.n && s.n <= 254 && printable(s, "<>()[]\\,;:\"") &&
            str_chr(str_skip(s, (size_t)at + 1), '@') < 0;
 }

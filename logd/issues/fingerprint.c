@@ -20,11 +20,9 @@ static bool word_char(char c)
 /* A word that names values rather than says something: it holds a digit, or is a path, address or URL. */
 static bool is_value(str w)
 {
-    size_t digits = 0, letters = 0;
-    for (size_t i = 0; i < w.n; i++) {
+    size_t digits = 0;
+    for (size_t i = 0; i < w.n; i++)
         digits += w.p[i] >= '0' && w.p[i] <= '9';
-        letters += (w.p[i] >= 'a' && w.p[i] <= 'z') || (w.p[i] >= 'A' && w.p[i] <= 'Z');
-    }
     if (w.n > 1 && (w.p[0] == '/' || str_find(w, S("://")) >= 0 || str_chr(w, '@') > 0))
         return true;
     static const str names[] = {S("utf-8"),  S("utf8"),    S("utf-16"),  S("iso-8859-1"), S("sha1"),     S("sha256"),
