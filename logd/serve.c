@@ -202,8 +202,6 @@ static int open_followers(struct server *s, struct err *e)
         rc = mailer_start(db, c, &s->parts.mailer, e);
     if (rc == 0 && c->archive.url)
         rc = archive_start(&s->parts, s->data, &s->parts.archive, e);
-    if (rc == 0)
-        rc = fold_start(s->parts.fold, e);
     free(db);
     return rc;
 }
@@ -360,7 +358,7 @@ static int start(struct server *s, bool offline, struct err *e)
     if (http_start(&s->parts, listen, s->socket, &s->parts.http, &s->bound, e) < 0)
         return -1;
     s->parts.url = c->url || s->bound ? xstrdup(c->url ? c->url : s->bound) : NULL;
-    return 0;
+    return offline ? 0 : fold_start(s->parts.fold, e); /* last: its mails link to the URL */
 }
 
 int serve_main(int argc, char **argv)

@@ -92,7 +92,7 @@ static uint32_t app_id(struct restore *r, str line)
     struct event *ev = xmalloc(sizeof *ev);
     uint32_t id = 0;
     if (event_read(line, ev, &a, &e) == 0) {
-        sqlite3_stmt *st = db_stmt(r->db, "SELECT id FROM app WHERE name = ?");
+        sqlite3_stmt *st = db_stmt(r->db, "SELECT id FROM apps WHERE name = ?");
         db_bind_str(st, 1, ev->app);
         if (db_step(r->db, st, &e) > 0)
             id = (uint32_t)sqlite3_column_int64(st, 0);
