@@ -53,8 +53,10 @@ static const char *came(struct event_writer *w, const struct member *m, char out
 static int scrub_pointer(struct event_writer *w, struct err *e)
 {
     str pointer = str_of(e->pointer), clean = value_scrubbed(w, pointer);
-    if (clean.p != pointer.p)
+    if (clean.p != pointer.p) {
+        explicit_bzero(e->pointer, sizeof e->pointer);
         snprintf(e->pointer, sizeof e->pointer, "%.*s", STR_ARG(clean));
+    }
     return -1;
 }
 

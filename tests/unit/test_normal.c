@@ -3,6 +3,7 @@
 #include "event/event.h"
 #include "event/json.h"
 #include "event/scrub.h"
+#include "event/writer.h"
 #include "unit.h"
 
 #include <time.h>
@@ -404,6 +405,30 @@ TEST(secrets_die_by_shape_in_names_values_arrays_and_behind_escapes)
     }
     CHECK_STR(str_head(rest_of("{\"card\":4111111111111111}"), 18), S("\"card\":\"[redacted:"));
     CHECK_STR(rest_of("{\"ns\":1764063321123456789,\"n\":123}"), S("\"ns\":1764063321123456789,\"n\":123"));
+}
+
+static bool holds(const void *p, size_t n, str what) { return n > 0 && str_find((str){p, n}, what) >= 0; }
+
+TEST(no_secret_stays_behind_in_a_writer)
+{
+    static const char *const cases[] = {
+        "{\"message\":\"\\n AKIAIOSFODNN7EXAMPLE\"}",
+        "{\"a\":{\"AKIAIOSFODNN7EXAMPLE\":{\"b\":1}}}",
+        "{\"\\u0041KIAIOSFODNN7EXAMPLE\":1}",
+        "{\"a\":[{\"\\u0041KIAIOSFODNN7EXAMPLE\":\"\\u0041KIAIOSFODNN7EXAMPLE\"}]}",
+        "{\"password\":\"\\u0041KIAIOSFODNN7EXAMPLE\"}",
+        "{\"level\":\"\\u0041KIAIOSFODNN7EXAMPLE\"}",
+        "{\"event_id\":\"\\u0041KIAIOSFODNN7EXAMPLE\"}",
+        "{\"AKIAIOSFODNN7EXAMPLE\":{\"level\":tru}}",
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        memset(&e, 0, sizeof e);
+        line_of(cases[i]);
+        str secret = S("KIAIOSFODNN7EXAMPLE");
+        CHECK(!holds(w, sizeof *w, secret) && !holds(w->text.p, w->text.cap, secret));
+        CHECK(!holds(w->decoded.p, w->decoded.cap, secret) && !holds(w->scrubbed.p, w->scrubbed.cap, secret));
+        CHECK(!holds(b->body.p, b->body.cap, secret) && !holds(&e, sizeof e, secret));
+    }
 }
 
 TEST(a_stored_line_posted_back_is_the_same_event_again)
