@@ -20,6 +20,7 @@
 #define LIMIT_RESULT (64u << 20)        /* bytes one query may hold */
 #define LIMIT_IDEMPOTENCY_KEY 256u      /* bytes of an Idempotency-Key */
 #define LIMIT_INFLIGHT (192u << 20)     /* bytes of all requests between first byte and answer */
+#define LIMIT_ANSWERS (128u << 20)      /* bytes of answers that wait for slow readers, before queries are refused */
 #define LIMIT_UNSYNCED (64u << 20)      /* bytes that wait for the journal's sync */
 #define LIMIT_BEACON (64u << 10)        /* body of POST /b */
 #define LIMIT_API (1u << 20)            /* body of any other POST, PATCH, PUT */

@@ -79,7 +79,9 @@ struct http {
     struct reaper *reaper;
     struct pool *pool;
     _Atomic bool stopping;
+    unsigned connections_max;
     _Atomic size_t inflight;  /* bytes of bodies and decoders of all exchanges */
+    _Atomic size_t answers;   /* bytes of large answers that are being sent */
     _Atomic size_t active;    /* exchanges between request line and last byte */
     _Atomic size_t suspended; /* of them, those that wait for http_finish */
     struct {
@@ -87,7 +89,7 @@ struct http {
     } count;
     pthread_mutex_t lock; /* of the free list */
     struct exchange *spare;
-    size_t spare_n;
+    size_t spare_n, spare_bytes;
 };
 
 enum exchange_state { X_NEW, X_BODY, X_READY };
@@ -107,8 +109,18 @@ struct exchange {
     uint64_t body_max;
     struct decode decode;
     size_t charged;        /* bytes of this one in h->inflight */
+    size_t charged_answer; /* and in h->answers */
     struct exchange *next; /* in the free list */
 };
+
+/* exchange.c. From the free list, with empty buffers; put back when its last byte is sent. */
+struct exchange *exchange_get(struct http *h);
+void exchange_put(struct exchange *x);
+void exchange_free_spares(struct http *h);
+/* Accounts for what its body and decoder hold now; false: all requests together hold too much. */
+bool exchange_charge(struct exchange *x);
+void exchange_charge_answer(struct exchange *x);
+void exchange_end_body(struct exchange *x); /* nobody reads it any more */
 
 /* reply.c: `s` without its %XX, and with blanks for + if `plus`; into `a` when something changed. */
 str decode_percent(struct arena *a, str s, bool plus);

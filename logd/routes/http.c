@@ -11,71 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { KEEP_BYTES = 1 << 20, SPARES = 256, EPOLL_THREADS = 2, WAITING_MAX = 512 };
+enum { EPOLL_THREADS = 2, WAITING_MAX = 512 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-
-/* ---- exchanges ---- */
-
-static struct exchange *exchange_get(struct http *h)
-{
-    pthread_mutex_lock(&h->lock);
-    struct exchange *x = h->spare;
-    if (x) {
-        h->spare = x->next;
-        h->spare_n--;
-    }
-    pthread_mutex_unlock(&h->lock);
-    if (!x) {
-        x = xcalloc(1, sizeof *x);
-        buf_init(&x->r.out, LIMIT_RESULT + KEEP_BYTES);
-    }
-    struct arena arena = x->r.arena;
-    struct buf body = x->r.body, out = x->r.out;
-    memset(x, 0, sizeof *x);
-    x->r = (struct request){.parts = h->parts, .status = 200, .type = "application/json", .started = clock_mono()};
-    x->r.arena = arena, x->r.body = body, x->r.out = out;
-    x->r.http = x;
-    x->h = h;
-    atomic_fetch_add(&h->active, 1);
-    return x;
-}
-
-static void exchange_free(struct exchange *x)
-{
-    arena_done(&x->r.arena);
-    buf_done(&x->r.body);
-    buf_done(&x->r.out);
-    free(x);
-}
-
-static void trim(struct buf *b)
-{
-    buf_reset(b);
-    if (b->cap > KEEP_BYTES)
-        buf_done(b);
-}
-
-static void exchange_put(struct exchange *x)
-{
-    struct http *h = x->h;
-    atomic_fetch_sub(&h->inflight, x->charged);
-    decode_done(&x->decode);
-    arena_reset(&x->r.arena);
-    trim(&x->r.body);
-    trim(&x->r.out);
-    pthread_mutex_lock(&h->lock);
-    bool keep = h->spare_n < SPARES;
-    if (keep) {
-        x->next = h->spare;
-        h->spare = x;
-        h->spare_n++;
-    }
-    pthread_mutex_unlock(&h->lock);
-    if (!keep)
-        exchange_free(x);
-    atomic_fetch_sub(&h->active, 1);
-}
 
 /* ---- replies ---- */
 
@@ -116,6 +54,8 @@ static enum MHD_Result answer(struct exchange *x)
 {
     if (x->r.out.full && !x->r.fixed.p)
         reply_error(&x->r, 500, "the answer is larger than %u bytes", LIMIT_RESULT);
+    exchange_end_body(x);
+    exchange_charge_answer(x);
     struct MHD_Response *m = response(x);
     count_reply(x);
     conn_enter(x->c, CONN_ANSWER);
@@ -229,17 +169,6 @@ static void too_large(struct exchange *x, const char *got)
     reply_error(&x->r, 413, "request body: expected at most %llu bytes, got %s", (unsigned long long)x->body_max, got);
 }
 
-/* Accounts for what x holds now. */
-static bool charge(struct exchange *x)
-{
-    size_t holds = x->r.body.cap + decode_memory(&x->decode), was = x->charged;
-    if (holds == was)
-        return true;
-    size_t all = atomic_fetch_add(&x->h->inflight, holds - was) + holds - was; /* modulo 2^64 when it shrank */
-    x->charged = holds;
-    return holds < was || all <= LIMIT_INFLIGHT;
-}
-
 static bool take_body(struct exchange *x, str piece)
 {
     struct err e = {0};
@@ -253,7 +182,7 @@ static bool take_body(struct exchange *x, str piece)
         reply_text(&x->r, e.kind == ERR_FULL ? 413 : 400, e.text, NULL);
         return false;
     }
-    if (!charge(x)) {
+    if (!exchange_charge(x)) {
         reply_err(&x->r,
                   &(struct err){.kind = ERR_FULL, .text = "too many bytes of requests are under way: try again"});
         return false;
@@ -361,6 +290,11 @@ static bool expect_body(struct exchange *x)
     }
     if (atomic_load(&x->h->inflight) > LIMIT_INFLIGHT) {
         reply_err(r, &(struct err){.kind = ERR_FULL, .text = "too many bytes of requests are under way: try again"});
+        return false;
+    }
+    if (x->route->right == RIGHT_READ && atomic_load(&x->h->answers) > LIMIT_ANSWERS) {
+        reply_err(
+            r, &(struct err){.kind = ERR_FULL, .text = "too many bytes of answers wait for their readers: try again"});
         return false;
     }
     return true;
@@ -479,14 +413,18 @@ static void on_connection(void *arg, struct MHD_Connection *mhd, void **context,
 
 /* ---- start and stop ---- */
 
-/* Each connection is a descriptor: ask for as many as we may have. */
-static void raise_descriptors(void)
+/* Each connection is a descriptor: asks for as many as we may have, and says how many connections that allows. What is
+ * left is for segments, SQLite and the journal. */
+static unsigned connections_max(void)
 {
     struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
-        l.rlim_cur = l.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &l);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+        return 256;
+    l.rlim_cur = l.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &l);
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur < 1024)
+        return 256;
+    return l.rlim_cur - 512 < LIMIT_CONNECTIONS ? (unsigned)l.rlim_cur - 512 : LIMIT_CONNECTIONS;
 }
 
 static const char tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
@@ -504,10 +442,10 @@ static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigne
     more[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
-                            fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS,
-                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)LIMIT_CONNECTIONS_PER_IP,
-                            MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-                            MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
+                            fd, MHD_OPTION_CONNECTION_LIMIT, h->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+                            (unsigned)LIMIT_CONNECTIONS_PER_IP, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+                            h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
 /* Sockets first: nothing is served before all of them are there. */
@@ -552,7 +490,7 @@ int http_start(struct parts *parts, const char *listen, const char *socket_path,
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *h = (struct http){.parts = parts, .tcp_fd = -1, .local_fd = -1};
     pthread_mutex_init(&h->lock, NULL);
-    raise_descriptors();
+    h->connections_max = connections_max();
     h->reaper = reaper_start();
     h->pool = pool_new((unsigned)(cores > 0 ? cores : 1) + 2, WAITING_MAX, run_in_pool);
     *ret = h; /* before the first request may come */
@@ -614,10 +552,7 @@ void http_stop(struct http *h)
     if (h->socket_path)
         (void)unlink(h->socket_path);
     free(h->socket_path);
-    for (struct exchange *x = h->spare, *next; x; x = next) {
-        next = x->next;
-        exchange_free(x);
-    }
+    exchange_free_spares(h);
     if (h->tls)
         tls_use(NULL);
     pthread_mutex_destroy(&h->lock);
@@ -629,7 +564,8 @@ void http_get_stats(struct http *h, struct http_stats *ret)
     *ret = (struct http_stats){.refused_guard = atomic_load(&h->count.guard),
                                .over_quota = atomic_load(&h->count.over_quota),
                                .busy = atomic_load(&h->count.busy),
-                               .inflight_bytes = atomic_load(&h->inflight)};
+                               .inflight_bytes = atomic_load(&h->inflight),
+                               .answer_bytes = atomic_load(&h->answers)};
     for (size_t i = 0; i < HTTP_METHODS; i++)
         ret->requests[i] = atomic_load(&h->count.requests[i]);
     for (size_t i = 0; i < 6; i++)

@@ -85,7 +85,7 @@ void http_stop(struct http *h);
 struct http_stats {
     uint64_t requests[HTTP_METHODS], status[6]; /* by first digit */
     uint64_t refused_guard, reaped, over_quota, busy;
-    size_t connections, inflight_bytes;
+    size_t connections, inflight_bytes, answer_bytes;
 };
 void http_get_stats(struct http *h, struct http_stats *ret);
 

@@ -164,6 +164,8 @@ void post_commit(struct request *r, struct batch *b, void (*reply)(struct reques
         reply_error(r, 429, "this key has used up its quota: nothing was taken, try again in %u s", retry_s);
         return;
     }
+    if (r->body.cap > 1u << 20)
+        buf_done(&r->body); /* read; the batch waits for the disk without it */
     struct waiting *w = arena_alloc(&r->arena, sizeof *w);
     *w = (struct waiting){r, reply, b->events};
     b->done = on_done;

@@ -130,6 +130,7 @@ static void http_metrics(struct buf *b, const struct http_stats *h)
     one(b, "logd_http_connections", "gauge", "Open connections.", (double)h->connections);
     one(b, "logd_http_inflight_bytes", "gauge", "Bytes of requests between first byte and answer.",
         (double)h->inflight_bytes);
+    one(b, "logd_http_answer_bytes", "gauge", "Bytes of large answers that are being sent.", (double)h->answer_bytes);
 }
 
 static void storage_metrics(struct buf *b, const struct journal_stats *j, const struct store_stats *s)

@@ -204,7 +204,23 @@ static bool is_proxy(const struct config *c, str ip)
     return false;
 }
 
-/* X-Forwarded-For grows at its end: the last address that is not a listed proxy is who sent it. */
+struct lines {
+    struct arena *arena;
+    str all;
+};
+
+static enum MHD_Result add_line(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_n, const char *value,
+                                size_t value_n)
+{
+    struct lines *l = arg;
+    (void)kind;
+    if (str_eq_nocase(str_n(name, name_n), S("x-forwarded-for")))
+        l->all = str_of(
+            arena_printf(l->arena, "%.*s%s%.*s", STR_ARG(l->all), l->all.n ? "," : "", (int)value_n, value));
+    return MHD_YES;
+}
+
+/* X-Forwarded-For grows at its end, in a line of its own or not: the last address that is no listed proxy sent it. */
 static void forwarded(struct exchange *x)
 {
     struct request *r = &x->r;
@@ -212,8 +228,9 @@ static void forwarded(struct exchange *x)
     unsigned char ip[16];
     if (!c || c->proxies_n == 0 || !is_proxy(c, str_of(r->peer)))
         return;
-    str list = http_header(r, "X-Forwarded-For");
-    while (list.n) {
+    struct lines lines = {&r->arena, {0}};
+    MHD_get_connection_values_n(x->mhd, MHD_HEADER_KIND, add_line, &lines);
+    for (str list = lines.all; list.n;) {
         size_t at = list.n;
         while (at > 0 && list.p[at - 1] != ',')
             at--;

@@ -287,12 +287,17 @@ def test_one_connection_takes_a_thousand_requests():
 def test_the_sender_behind_a_listed_proxy_is_who_it_says():
     with Logd(config="proxies: [127.0.0.1, 10.0.0.0/8]\n") as logd:
         for forwarded, ip in [("203.0.113.7", "203.0.113.7"), ("6.6.6.6, 203.0.113.7", "203.0.113.7"),
-                              ("203.0.113.7, 10.1.2.3", "203.0.113.7"), ("2001:db8::1", "2001:db8::1"),
+                              ("203.0.113.7, 10.1.2.3", "203.0.113.7"), ("10.1.2.3", "10.1.2.3"), ("2001:db8::1", "2001:db8::1"),
                               ("nonsense", "127.0.0.1"), ("203.0.113.7, nonsense", "127.0.0.1")]:
             key = logd.key("browser", origins=("https://a.example",))
             reply = logd.post("/v1/events", {"message": "from " + forwarded}, key=key, headers={"Origin": "https://a.example", "X-Forwarded-For": forwarded})
             assert reply.status == 200, reply
             assert logd.query('message="from %s"' % forwarded)[0]["ip"] == ip, forwarded
+        # a proxy may add a line of its own behind the sender's
+        got, _ = logd.raw(b'POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Logd-Key: %s\r\nOrigin: https://a.example\r\nX-Forwarded-For: 6.6.6.6\r\n'
+                          b'X-Forwarded-For: 203.0.113.9\r\nContent-Length: 19\r\n\r\n{"message":"lines"}' % key.encode(), half_close=True)
+        assert got.startswith(b"HTTP/1.1 200 "), got
+        assert logd.query("message=lines")[0]["ip"] == "203.0.113.9"
     with Logd() as logd:
         key = logd.key("browser", origins=("https://a.example",))
         logd.post("/v1/events", {"message": "x"}, key=key, headers={"Origin": "https://a.example", "X-Forwarded-For": "203.0.113.7"})
