@@ -16,7 +16,7 @@ struct filter {
     size_t regexes_n, regexes_cap;
     _Atomic uint64_t *gave_up; /* behind a pointer: a filter is const to those who match */
 };
-enum { LEVELS_ALL = 0x1fffffe }; /* bits 1 to 24 */
+enum { LEVELS_ALL = 0x1fffffe, LEVEL_NONE = 1 }; /* bits 1 to 24; bit 0: there is no level */
 
 /* Makes the values of a COMPARE node mean something; fills subject, contains, levels. `starts`: the byte of the query
  * where each value stands. */

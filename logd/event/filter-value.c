@@ -168,7 +168,7 @@ static int ready_time(const struct filter_node *n, struct filter_value *v, struc
         return err_at(e, v->column, "field 'time': expected a time as 2026-01-02T03:04:05Z or epoch, got '%.*s'",
                       STR_ARG(str_head(v->text, 60)));
     v->form = FORM_TIME;
-    v->t_low = n->op == OP_LT || n->op == OP_LE ? INT64_MIN : n->op == OP_GT ? first + 1 : first;
+    v->t_low = n->op == OP_LT || n->op == OP_LE ? TIME_NONE + 1 : n->op == OP_GT ? first + 1 : first;
     v->t_high = n->op == OP_GT || n->op == OP_GE ? INT64_MAX
                 : n->op == OP_LT                 ? first - 1
                 : n->op == OP_MATCH              ? last
@@ -285,7 +285,7 @@ static int ready_levels(struct filter *f, struct filter_node *n, struct err *e)
         if (add_level_value(f, n, &n->values[i], e) < 0)
             return -1;
     if (n->op == OP_NE || n->op == OP_NRE)
-        n->levels ^= LEVELS_ALL;
+        n->levels ^= LEVELS_ALL | LEVEL_NONE;
     return 0;
 }
 

@@ -61,6 +61,7 @@ struct filter_node {
     size_t values_n;
 };
 struct filter;
+#define TIME_NONE INT64_MIN /* the time of what has none; severity 0 is that of what has no level: rows of a count */
 
 /* The whole of `text` is a filter; empty text matches all. ERR_INPUT with e->column. */
 int filter_parse(str text, struct filter **ret, struct err *e) MUST_CHECK;

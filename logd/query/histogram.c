@@ -1,110 +1,97 @@
-/* query/histogram.c - events over time by level, and the times that queries are asked with. */
+/* query/histogram.c - events per stretch of time and level. */
 #include "base/clock.h"
-#include "base/str.h"
 #include "query/scan.h"
 
-struct bars {
-    nsec start, step;
-    size_t n;
-    uint64_t (*levels)[25]; /* by severity */
+enum { LEVELS = 25 };
+struct histogram {
+    int64_t first, step; /* seconds */
+    uint64_t n;
+    uint64_t (*counts)[LEVELS];
 };
 
-static int on_line(void *arg, str line, nsec time, const struct event *ev, struct err *e)
+static int64_t floor_div(int64_t v, int64_t by) { return v / by - (v % by < 0); }
+
+/* The smallest step of a length that people like with which the stretches that touch from..to are no more than `most`:
+ * they start at multiples of the step. */
+static void choose_step(struct histogram *h, nsec from, nsec to, uint32_t most)
 {
-    struct bars *h = arg;
-    nsec t;
-    int severity = 0;
+    static const int64_t nice[] = {1,   2,   5,    10,   15,   30,    60,    120,   300,
+                                   600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400};
+    int64_t first = floor_div(from, NSEC_PER_SEC), last = floor_div(to - 1, NSEC_PER_SEC);
+    size_t i = 0;
+    for (h->step = nice[0];; h->step = i < LENGTH(nice) ? nice[i] : 2 * h->step) {
+        int64_t n = floor_div(last, h->step) - floor_div(first, h->step) + 1;
+        if (n <= (int64_t)most || h->step > INT64_MAX / 4) {
+            h->n = (uint64_t)n;
+            break;
+        }
+        i++;
+    }
+    h->first = floor_div(first, h->step) * h->step;
+}
+
+static int count(void *arg, struct scan *s, struct err *e)
+{
+    struct histogram *h = arg;
     (void)e;
-    if (ev)
-        severity = ev->severity;
-    else if (!event_peek(line, &t, &severity))
-        return 0;
-    size_t i = (size_t)((time - h->start) / h->step);
-    if (i < h->n)
-        h->levels[i][severity]++;
+    h->counts[(floor_div(s->time, NSEC_PER_SEC) - h->first) / h->step][s->severity]++;
     return 0;
 }
 
-/* The smallest step that people read easily and that covers the range with at most `buckets`. */
-static nsec nice_step(nsec range, uint32_t buckets)
+static void print_levels(const uint64_t counts[LEVELS], struct buf *out)
 {
-    static const int64_t steps[] = {1,    2,    5,    10,    15,    30,    60,    120,    300,    600,     900,
-                                    1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 1209600, 2592000};
-    for (size_t i = 0; i < LENGTH(steps); i++)
-        if (steps[i] * NSEC_PER_SEC * ((nsec)buckets - 1) >= range ||
-            (buckets == 1 && steps[i] * NSEC_PER_SEC >= range))
-            return steps[i] * NSEC_PER_SEC;
-    nsec day = 86400 * NSEC_PER_SEC;
-    return (range / (nsec)buckets / day + 2) * day;
+    bool first = true;
+    for (int s = 1; s < LEVELS;) { /* severities of one name are one level */
+        str name = level_name(s);
+        uint64_t n = 0;
+        for (; s < LEVELS && str_eq(level_name(s), name); s++)
+            n += counts[s];
+        if (n == 0)
+            continue;
+        buf_printf(out, "%s\"%.*s\":%llu", first ? "" : ",", STR_ARG(name), (unsigned long long)n);
+        first = false;
+    }
+}
+
+static void print_bucket(const struct histogram *h, uint64_t i, struct buf *out)
+{
+    char time[TIME_TEXT_MAX];
+    uint64_t total = 0;
+    int64_t start = h->first + (int64_t)i * h->step;
+    for (int s = 0; s < LEVELS; s++)
+        total += h->counts[i][s];
+    if (start < INT64_MIN / NSEC_PER_SEC) /* before nanoseconds can tell */
+        start = INT64_MIN / NSEC_PER_SEC;
+    size_t n = time_print(start * NSEC_PER_SEC, 0, time);
+    buf_printf(out, "%s{\"time\":\"%.*s\",\"total\":%llu,\"levels\":{", i ? "," : "", (int)n, time,
+               (unsigned long long)total);
+    print_levels(h->counts[i], out);
+    buf_lit(out, "}}");
 }
 
 int query_histogram(const struct query *q, struct store_view *v, const struct query_options *o, uint32_t buckets,
                     struct buf *out, struct err *e)
 {
-    const struct filter *filters[QUERY_STAGES + 1] = {q->filter};
-    struct bars h = {0};
-    struct scan s = {.filters = filters,
-                     .filters_n = 1,
-                     .from = o->from,
-                     .to = o->to,
-                     .deadline = o->deadline,
-                     .cancel = o->cancel,
-                     .on_line = on_line,
-                     .arg = &h};
-    for (size_t i = 0; i < q->n; i++) {
-        if (q->stages[i].kind != STAGE_WHERE)
-            return err_set(e, ERR_INPUT, "a histogram takes a filter, and no stage but where");
-        filters[s.filters_n++] = q->stages[i].filter;
-    }
-    if (o->to <= o->from)
+    struct histogram h = {.step = 1};
+    if (buckets < 1 || buckets > 10000)
+        return err_set(e, ERR_INPUT, "buckets: expected a number from 1 to 10000, got %u", buckets);
+    if (o->from >= o->to)
         return err_set(e, ERR_INPUT, "expected `from` before `to`");
-    h.step = nice_step(o->to - o->from, buckets);
-    nsec rest = o->from % h.step;
-    h.start = o->from - (rest < 0 ? rest + h.step : rest);
-    h.n = (size_t)((o->to - h.start + h.step - 1) / h.step);
-    h.levels = xcalloc(h.n, sizeof *h.levels);
-    int rc = scan_run(&s, v, e);
-    buf_printf(out, "{\"step_s\":%lld,\"buckets\":[", (long long)(h.step / NSEC_PER_SEC));
-    for (size_t i = 0; rc == 0 && i < h.n; i++) {
-        char t[TIME_TEXT_MAX];
-        uint64_t total = 0, by_name[25] = {0};
-        const char *comma = "";
-        time_print(h.start + (nsec)i * h.step, 0, t);
-        for (int level = 1; level < 25; level++) {
-            total += h.levels[i][level];
-            int first = level; /* levels with one name are one entry */
-            while (first > 1 && str_eq(level_name(first - 1), level_name(level)))
-                first--;
-            by_name[first] += h.levels[i][level];
-        }
-        buf_printf(out, "%s{\"time\":\"%s\",\"total\":%llu,\"levels\":{", i ? "," : "", t, (unsigned long long)total);
-        for (int level = 1; level < 25; level++)
-            if (by_name[level]) {
-                buf_printf(out, "%s\"%.*s\":%llu", comma, STR_ARG(level_name(level)),
-                           (unsigned long long)by_name[level]);
-                comma = ",";
-            }
-        buf_lit(out, "}}");
+    choose_step(&h, o->from, o->to, buckets);
+    h.counts = xcalloc(h.n, sizeof *h.counts);
+    struct scan *s = scan_new(q, v, o);
+    for (size_t i = 0; i < q->stages_n && q->stages[i].kind == STAGE_WHERE; i++)
+        scan_filter(s, q->stages[i].where);
+    s->arg = &h;
+    s->take = count;
+    int rc = scan_run(s, e);
+    if (rc == 0) {
+        buf_printf(out, "{\"step_s\":%lld,\"buckets\":[", (long long)h.step);
+        for (uint64_t i = 0; i < h.n; i++)
+            print_bucket(&h, i, out);
+        buf_str(out, s->partial ? S("],\"partial\":true}") : S("],\"partial\":false}"));
     }
-    buf_printf(out, "],\"partial\":%s}", s.partial ? "true" : "false");
-    free(h.levels);
+    scan_free(s);
+    free(h.counts);
     return rc;
-}
-
-int query_time(str text, usec now, nsec *ret, struct err *e)
-{
-    usec back;
-    int digits;
-    if (str_eq(text, S("now"))) {
-        *ret = now * NSEC_PER_USEC;
-        return 0;
-    }
-    if (text.n > 1 && text.p[0] == '-' && str_duration(str_skip(text, 1), &back)) {
-        *ret = back > now ? 0 : (now - back) * NSEC_PER_USEC;
-        return 0;
-    }
-    if (time_read(text, ret, &digits, e) == 0)
-        return 0;
-    return err_set(e, ERR_INPUT, "expected now, a time back like -15m, RFC 3339 or epoch, got \"%.*s\"",
-                   STR_ARG(str_head(text, 40)));
 }

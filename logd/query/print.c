@@ -1,179 +1,249 @@
-/* query/print.c - a result as NDJSON, JSON, CSV (RFC 4180) or text for a terminal. */
+/* query/print.c - an answer as NDJSON, JSON, CSV or text. */
+#include "base/limits.h"
 #include "base/map.h"
-#include "base/str.h"
 #include "query/plan.h"
+
+struct printer { /* a row at a time */
+    struct event ev;
+    struct arena a;
+};
+
+static void read_row(struct printer *p, str line)
+{
+    struct err ignored;
+    arena_reset(&p->a);
+    if (event_read_fields(line, &p->ev, &p->a, &ignored) < 0)
+        p->ev.n = 0; /* ours, so this does not happen */
+}
+
+/* ---- JSON ---- */
 
 static void print_json(const struct query_result *r, struct buf *out)
 {
-    str rest = buf_view(&r->rows);
-    bool first = true;
+    str rows = buf_view(&r->rows);
     buf_lit(out, "{\"rows\":[");
-    while (rest.n) {
-        if (!first)
+    for (size_t i = 0; rows.n; i++) {
+        if (i)
             buf_byte(out, ',');
-        first = false;
-        buf_str(out, str_cut(&rest, '\n'));
+        buf_str(out, str_cut(&rows, '\n'));
     }
-    buf_lit(out, "],\"next\":");
     if (r->next[0])
-        buf_json(out, str_of(r->next));
+        buf_printf(out, "],\"next\":\"%s\"", r->next);
     else
-        buf_lit(out, "null");
+        buf_lit(out, "],\"next\":null");
     buf_printf(out, ",\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"partial\":%s}\n",
                (unsigned long long)r->scanned_events, (unsigned long long)r->scanned_bytes,
                (unsigned long long)r->matched, r->partial ? "true" : "false");
 }
 
-/* A cell that a spreadsheet would take for a formula gets a ' in front. */
-static void cell(struct buf *out, str s, bool number)
+/* ---- CSV: RFC 4180 ---- */
+
+/* A text that starts like a formula gets a ' before it: a spreadsheet would run it. */
+static void print_csv_cell(str text, bool number, struct buf *out)
 {
-    bool formula = !number && s.n && strchr("=+-@\t\r", s.p[0]);
-    bool quote = formula;
-    for (size_t i = 0; i < s.n && !quote; i++)
-        quote = s.p[i] == ',' || s.p[i] == '"' || s.p[i] == '\n' || s.p[i] == '\r';
+    bool guard = !number && text.n && text.p[0] && strchr("=+-@\t\r", text.p[0]), quote = guard;
+    for (size_t i = 0; i < text.n && !quote; i++)
+        quote = text.p[i] && strchr(",\"\r\n", text.p[i]);
+    quote |= text.n && (text.p[0] == ' ' || text.p[text.n - 1] == ' ');
     if (!quote) {
-        buf_str(out, s);
+        buf_str(out, text);
         return;
     }
-    buf_str(out, formula ? S("\"'") : S("\""));
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"')
+    buf_str(out, guard ? S("\"'") : S("\""));
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '"')
             buf_byte(out, '"');
-        buf_byte(out, s.p[i]);
+        buf_byte(out, text.p[i]);
     }
     buf_byte(out, '"');
 }
 
-/* The columns of events: every field name, in the order they are first met. */
-static char **all_names(const struct query_result *r, struct event *ev, struct arena *a, size_t *ret_n)
+struct columns {
+    struct map places; /* name to its place + 1 */
+    str *names;
+    size_t n, cap;
+};
+
+static void add_column(struct columns *c, str name, struct arena *a)
 {
-    struct map seen = {0};
-    char **names = NULL;
-    size_t n = 0, cap = 0;
-    struct err e;
-    for (str rest = buf_view(&r->rows); rest.n;) {
-        arena_reset(a);
-        if (event_read_fields(str_cut(&rest, '\n'), ev, a, &e) < 0)
-            continue;
-        for (size_t i = 0; i < ev->n; i++) {
-            if (map_get(&seen, ev->f[i].name))
-                continue;
-            map_set(&seen, ev->f[i].name, &seen);
-            if (n == cap)
-                names = xrealloc(names, (cap = cap ? cap * 2 : 32) * sizeof *names);
-            names[n++] = str_dup(ev->f[i].name);
-        }
-    }
-    map_done(&seen);
-    *ret_n = n;
-    return names;
+    if (map_get(&c->places, name))
+        return;
+    if (c->n == c->cap)
+        c->names = xrealloc(c->names, (c->cap = c->cap ? 2 * c->cap : 32) * sizeof *c->names);
+    c->names[c->n++] = arena_str(a, name);
+    map_set(&c->places, name, (void *)(uintptr_t)c->n);
 }
 
-static void print_csv(const struct query_result *r, struct event *ev, struct arena *a, struct buf *out)
+/* Those of the result, or all that its rows have, in the order they come. */
+static void find_columns(const struct query_result *r, struct columns *c, struct printer *p, struct arena *a)
 {
-    size_t n = r->columns_n;
-    char **names = n ? r->columns : all_names(r, ev, a, &n);
-    struct err e;
-    for (size_t i = 0; i < n; i++) {
+    str rows = buf_view(&r->rows);
+    for (size_t i = 0; i < r->columns_n; i++)
+        add_column(c, str_of(r->columns[i]), a);
+    while (rows.n && !r->columns_n) {
+        read_row(p, str_cut(&rows, '\n'));
+        for (size_t i = 0; i < p->ev.n; i++)
+            add_column(c, p->ev.f[i].name, a);
+    }
+}
+
+static void print_csv_row(const struct columns *c, struct printer *p, const struct field **cells, struct buf *out)
+{
+    memset(cells, 0, (c->n + 1) * sizeof *cells);
+    for (size_t i = 0; i < p->ev.n; i++) {
+        size_t place = (uintptr_t)map_get(&c->places, p->ev.f[i].name);
+        if (place)
+            cells[place - 1] = &p->ev.f[i];
+    }
+    for (size_t i = 0; i < c->n; i++) {
+        const struct field *f = cells[i];
         if (i)
             buf_byte(out, ',');
-        cell(out, str_of(names[i]), false);
+        if (f && f->kind != VALUE_NULL)
+            print_csv_cell(field_text(f, &p->a), f->kind == VALUE_NUMBER, out);
     }
     buf_lit(out, "\r\n");
-    for (str rest = buf_view(&r->rows); rest.n;) {
-        arena_reset(a);
-        if (event_read_fields(str_cut(&rest, '\n'), ev, a, &e) < 0)
+}
+
+static void print_csv(const struct query_result *r, struct printer *p, struct buf *out)
+{
+    struct columns c = {0};
+    struct arena names = {0};
+    str rows = buf_view(&r->rows);
+    find_columns(r, &c, p, &names);
+    const struct field **cells = xcalloc(c.n + 1, sizeof *cells);
+    for (size_t i = 0; i < c.n; i++) {
+        if (i)
+            buf_byte(out, ',');
+        print_csv_cell(c.names[i], false, out);
+    }
+    buf_lit(out, "\r\n");
+    while (rows.n) {
+        read_row(p, str_cut(&rows, '\n'));
+        print_csv_row(&c, p, cells, out);
+    }
+    free(cells), free(c.names);
+    map_done(&c.places);
+    arena_done(&names);
+}
+
+/* ---- text for a terminal ---- */
+
+static uint32_t code_point(const char *z, size_t len)
+{
+    static const uint8_t first[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    const unsigned char *p = (const unsigned char *)z;
+    uint32_t c = p[0] & first[len];
+    for (size_t i = 1; i < len; i++)
+        c = c << 6 | (p[i] & 0x3fu);
+    return c;
+}
+
+/* What steers a terminal or turns text round: controls, marks and embeddings of direction. */
+static bool is_hidden(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) ||
+           (c >= 0x2066 && c <= 0x2069);
+}
+
+static void print_hidden(uint32_t c, struct buf *out)
+{
+    const char *letter = c == '\n' ? "\\n" : c == '\t' ? "\\t" : c == '\r' ? "\\r" : NULL;
+    if (letter)
+        buf_str(out, str_of(letter));
+    else
+        buf_printf(out, c < 0x100 ? "\\x%02x" : "\\u%04x", c);
+}
+
+static void print_visible(str s, bool quoted, struct buf *out)
+{
+    for (size_t i = 0, len; i < s.n; i += len) {
+        len = utf8_len(s.p + i, s.n - i);
+        uint32_t c = len ? code_point(s.p + i, len) : (unsigned char)s.p[i]; /* a byte that is none stands for itself */
+        if (len == 0 || is_hidden(c)) {
+            print_hidden(c, out);
+            len = len ? len : 1;
             continue;
-        for (size_t i = 0; i < n; i++) {
-            const struct field *f = event_field(ev, str_of(names[i]));
-            if (i)
-                buf_byte(out, ',');
-            if (f && f->kind != VALUE_NULL)
-                cell(out, field_text(f, a), f->kind == VALUE_NUMBER);
         }
-        buf_lit(out, "\r\n");
-    }
-    if (names != r->columns) {
-        for (size_t i = 0; i < n; i++)
-            free(names[i]);
-        free(names);
+        if (quoted && (c == '"' || c == '\\'))
+            buf_byte(out, '\\');
+        buf_add(out, s.p + i, len);
     }
 }
 
-/* Control characters and C1 shown, so that no log line speaks to the terminal. */
-static void visible(struct buf *out, str s)
+static bool needs_quotes(str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool c1 = c == 0xc2 && i + 1 < s.n && (unsigned char)s.p[i + 1] >= 0x80 && (unsigned char)s.p[i + 1] <= 0x9f;
-        if (c == '\n')
-            buf_lit(out, "\\n");
-        else if (c == '\t')
-            buf_byte(out, '\t');
-        else if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c);
-        else if (c1)
-            buf_printf(out, "\\x%02x", (unsigned char)s.p[++i]);
-        else
-            buf_byte(out, (char)c);
-    }
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ' || strchr("\"=\\", s.p[i]))
+            return true;
+    return s.n == 0;
 }
 
-static void text_line(const struct event *ev, struct arena *a, struct buf *out)
+static bool is_one_of(str s, const str *of, size_t n)
 {
-    static const str head[] = {S("time"), S("level"), S("app"), S("message")},
-                     hidden[] = {S("id"), S("severity_number")};
-    bool first = true;
-    for (size_t i = 0; i < LENGTH(head); i++) {
-        str s = event_text(ev, head[i], a);
-        if (!s.p)
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(s, of[i]))
+            return true;
+    return false;
+}
+
+static void print_pair(const struct field *f, struct arena *a, struct buf *out)
+{
+    str text = field_text(f, a);
+    bool quotes = f->kind == VALUE_STRING && needs_quotes(text);
+    print_visible(f->name, false, out);
+    buf_byte(out, '=');
+    if (quotes)
+        buf_byte(out, '"');
+    print_visible(text, quotes, out);
+    if (quotes)
+        buf_byte(out, '"');
+}
+
+/* "time level app message", then the others as key=value; without our id and the number of the level. */
+static void print_text_row(struct printer *p, struct buf *out)
+{
+    static const str first[] = {S("time"), S("level"), S("app"), S("message")};
+    static const str left_out[] = {S("id"), S("severity_number")};
+    bool begun = false;
+    for (size_t k = 0; k < LENGTH(first); k++) {
+        str text = event_text(&p->ev, first[k], &p->a);
+        if (!text.p)
             continue;
-        if (!first)
+        if (begun)
             buf_byte(out, ' ');
-        first = false;
-        visible(out, s);
+        begun = true;
+        print_visible(text, false, out);
     }
-    for (size_t i = 0; i < ev->n; i++) {
-        const struct field *f = &ev->f[i];
-        bool said = false;
-        for (size_t k = 0; k < LENGTH(head); k++)
-            said |= str_eq(f->name, head[k]);
-        for (size_t k = 0; k < LENGTH(hidden); k++)
-            said |= str_eq(f->name, hidden[k]);
-        if (said)
+    for (size_t i = 0; i < p->ev.n; i++) {
+        const struct field *f = &p->ev.f[i];
+        if (is_one_of(f->name, first, LENGTH(first)) || is_one_of(f->name, left_out, LENGTH(left_out)))
             continue;
-        if (!first)
+        if (begun)
             buf_byte(out, ' ');
-        first = false;
-        visible(out, f->name);
-        buf_byte(out, '=');
-        str s = field_text(f, a);
-        bool quote = f->kind == VALUE_STRING && (s.n == 0 || str_chr(s, ' ') >= 0 || str_chr(s, '"') >= 0);
-        if (quote)
-            buf_byte(out, '"');
-        visible(out, s);
-        if (quote)
-            buf_byte(out, '"');
+        begun = true;
+        print_pair(f, &p->a, out);
     }
     buf_byte(out, '\n');
 }
 
+static void print_text(const struct query_result *r, struct printer *p, struct buf *out)
+{
+    for (str rows = buf_view(&r->rows); rows.n;) {
+        read_row(p, str_cut(&rows, '\n'));
+        print_text_row(p, out);
+    }
+}
+
 void query_print(const struct query_result *r, enum query_format f, struct buf *out)
 {
-    struct event *ev = xmalloc(sizeof *ev);
-    struct arena a = {0};
-    struct err e;
+    struct printer *p = xcalloc(1, sizeof *p);
     switch (f) {
     case FORMAT_NDJSON: buf_str(out, buf_view(&r->rows)); break;
     case FORMAT_JSON: print_json(r, out); break;
-    case FORMAT_CSV: print_csv(r, ev, &a, out); break;
-    case FORMAT_TEXT:
-        for (str rest = buf_view(&r->rows); rest.n;) {
-            arena_reset(&a);
-            if (event_read_fields(str_cut(&rest, '\n'), ev, &a, &e) == 0)
-                text_line(ev, &a, out);
-        }
+    case FORMAT_CSV: print_csv(r, p, out); break;
+    case FORMAT_TEXT: print_text(r, p, out); break;
     }
-    free(ev);
-    arena_done(&a);
+    arena_done(&p->a);
+    free(p);
 }

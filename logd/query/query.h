@@ -17,34 +17,38 @@ void query_free(struct query *q);
 
 struct query_options {
     nsec from, to;  /* from <= time < to */
-    uint32_t limit; /* rows; 0: 100 events, or 10,000 rows of a table. A `limit` stage wins when smaller */
-    bool ascending; /* order=asc; default newest first, ties by id */
-    str cursor;     /* from an earlier answer, or absent */
+    uint32_t limit; /* rows of this page; 0: 100 events, or 10,000 rows of a table. A `limit` stage is for all pages */
+    bool ascending; /* order=asc; default newest first, ties by id. Not the order of `sort` and `count` */
+    str cursor;     /* from an earlier answer to the same query, from, to and order, or absent */
     usec deadline;  /* clock_mono(); 0: none */
-    const _Atomic bool *cancel;
+    const _Atomic bool *cancel; /* may be NULL */
 };
 struct query_result {
     struct buf rows; /* NDJSON: events as stored, or rows of columns */
     size_t n;
     char **columns;
-    size_t columns_n; /* of count, stats, top; 0: rows are events (their columns: `fields` or all) */
-    char next[64];    /* cursor, "" at the end */
+    size_t columns_n; /* of count and fields; 0: rows are events with all their fields */
+    char next[64];    /* cursor, "" at the end. A page may be shorter than asked for: LIMIT_RESULT */
+    /* Blocks and events that could not add to the page were not looked at: `matched` is what was seen, not all. */
     uint64_t scanned_events, scanned_bytes, matched;
-    bool partial; /* the deadline came, or damaged blocks were left out */
+    bool partial; /* the deadline came, damaged blocks were left out, or a regular expression was given up */
 };
 void query_result_done(struct query_result *r);
 /* ERR_INPUT (with column) for a stage that is not there yet or does not fit. */
 int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
               struct err *e) MUST_CHECK;
-/* contract 4: {"step_s":60,"buckets":[{"time":"…","total":7,"levels":{"error":2}}]} */
+/* Of the events that pass the filter and the `where` stages right behind it; other stages are not for it. Steps are
+ * whole seconds, stretches start at multiples of the step, and are at most `buckets` (1 to 10000).
+ * {"step_s":60,"buckets":[{"time":"…","total":7,"levels":{"error":2}}],"partial":false} */
 int query_histogram(const struct query *q, struct store_view *v, const struct query_options *o, uint32_t buckets,
                     struct buf *out, struct err *e) MUST_CHECK;
-/* The event with that id, as stored; ERR_GONE. */
+/* The event with that id, as stored, no newline; ERR_GONE, or ERR_CORRUPT when it may be in a damaged block. */
 int query_event(struct store_view *v, str id, struct buf *out, struct err *e) MUST_CHECK;
 
 enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
-/* JSON: {"rows":[…],"next":…,"scanned":…,"matched":…,"partial":…}; CSV: RFC 4180 with a header line, cells that start
- * with = + - @ TAB CR get a ' before them; TEXT: "time level app message key=value…", control characters shown. */
+/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"partial":…}; CSV: RFC 4180 with a header line, texts that start
+ * with = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…",
+ * control characters shown. */
 void query_print(const struct query_result *r, enum query_format f, struct buf *out);
 
 /* "now", "-15m", RFC 3339, epoch; for from= and to=. */

@@ -1,212 +1,349 @@
-/* query/rows.c - the stages over rows that are held in memory. A row is one flat JSON object, an event or a line of a
- * table, so each stage reads and writes the same thing. */
-#include "base/str.h"
-#include "query/plan.h"
+#include "query/rows.h"
 
-void row_done(struct row *r) { free(r->line); }
+#include "base/limits.h"
 
-void rows_done(struct rows *r)
+void rows_done(struct rows *t)
 {
-    for (size_t i = 0; i < r->n; i++)
-        row_done(&r->p[i]);
-    free(r->p);
-    *r = (struct rows){0};
+    for (size_t i = 0; i < t->n; i++)
+        free(t->p[i]);
+    free(t->p);
+    *t = (struct rows){0};
 }
 
-int rows_add(struct rows *r, str line, nsec time, struct err *e)
+/* ---- a row is one allocation ---- */
+
+static size_t keys_bytes(const struct key *keys, size_t n)
 {
-    if (r->bytes + line.n > LIMIT_RESULT)
-        return err_set(e, ERR_INPUT, "the query holds more than %u MiB: narrow it, or take fewer rows",
-                       LIMIT_RESULT >> 20);
-    if (r->n == r->cap)
-        r->p = xrealloc(r->p, (r->cap = r->cap ? r->cap * 2 : 64) * sizeof *r->p);
-    r->p[r->n++] = (struct row){.line = str_dup(line), .length = (uint32_t)line.n, .time = time};
-    r->bytes += line.n;
-    return 0;
+    size_t bytes = n * sizeof *keys;
+    for (size_t i = 0; i < n; i++)
+        bytes += keys[i].text.n;
+    return bytes;
 }
 
-static void keep(struct rows *r, size_t n)
+static str put(char **at, str s)
 {
-    while (r->n > n) {
-        r->n--;
-        r->bytes -= r->p[r->n].length;
-        row_done(&r->p[r->n]);
+    if (!s.p)
+        return s;
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    *at += s.n;
+    return str_n(*at - s.n, s.n);
+}
+
+static struct row *row_of_line(nsec time, str line, const struct key *keys, size_t keys_n)
+{
+    size_t bytes = sizeof(struct row) + keys_bytes(keys, keys_n) + line.n;
+    struct row *r = xcalloc(1, bytes);
+    r->keys = (struct key *)(r + 1);
+    char *at = (char *)(r->keys + keys_n);
+    r->time = time;
+    r->bytes = bytes;
+    for (size_t i = 0; i < keys_n; i++) {
+        r->keys[i] = keys[i];
+        r->keys[i].text = r->keys[i].number.text = put(&at, keys[i].text);
     }
+    r->line = put(&at, line);
+    r->id = str_n(r->line.p + (ptrdiff_t)sizeof "{\"id\":\"" - 1, EVENT_ID_LEN);
+    return r;
 }
 
-static int where(struct rows *r, const struct stage *s, struct event *ev, struct arena *a, struct err *e)
+static struct row *row_of_cells(nsec time, str id, const struct cell *cells, size_t n)
 {
-    size_t kept = 0;
-    for (size_t i = 0; i < r->n; i++) {
-        arena_reset(a);
-        if (event_read_fields(str_n(r->p[i].line, r->p[i].length), ev, a, e) < 0)
-            return -1;
-        const struct field *severity = event_field(ev, S("severity_number"));
-        int64_t level = 0;
-        ev->severity = severity && str_i64(severity->raw, &level) ? (int)level : 0;
-        ev->time = r->p[i].time;
-        if (filter_match(s->filter, ev, a)) {
-            struct row row = r->p[kept];
-            r->p[kept++] = r->p[i];
-            r->p[i] = row;
-        }
-    }
-    keep(r, kept);
-    return 0;
+    size_t bytes = sizeof(struct row) + n * sizeof *cells + id.n;
+    for (size_t i = 0; i < n; i++)
+        bytes += cells[i].text.n;
+    struct row *r = xcalloc(1, bytes);
+    r->cells = (struct cell *)(r + 1);
+    char *at = (char *)(r->cells + n);
+    r->time = time;
+    r->id = put(&at, id);
+    r->bytes = bytes;
+    for (size_t i = 0; i < n; i++)
+        r->cells[i] = (struct cell){cells[i].kind, put(&at, cells[i].text)};
+    return r;
 }
 
-/* ---- sort ---- */
-struct key {
-    str text;
-    double number;
-    enum { KEY_NONE, KEY_NUMBER, KEY_TEXT } kind; /* what is missing comes last, whatever the direction */
-};
-struct keyed {
-    struct row row;
-    size_t index; /* equal keys keep their order */
-    struct key keys[QUERY_FIELDS];
-};
-
-static struct key key_of(const struct event *ev, str name, struct arena *a)
+static void append(struct rows *t, struct row *r)
 {
-    const struct field *f = event_field(ev, name);
-    struct key k = {.kind = KEY_NONE};
+    if (t->n == t->cap)
+        t->p = xrealloc(t->p, (t->cap = t->cap ? 2 * t->cap : 128) * sizeof(struct row *));
+    t->p[t->n++] = r;
+    t->bytes += r->bytes + sizeof r;
+}
+
+void rows_add_cells(struct rows *t, nsec time, str id, const struct cell *cells)
+{
+    append(t, row_of_cells(time, id, cells, t->columns_n));
+}
+
+/* ---- order ---- */
+
+static struct key key_of(str field, const struct event *ev, struct arena *a)
+{
+    const struct field *f = event_field(ev, field);
+    struct key k = {.rank = KEY_MISSING};
     if (!f || f->kind == VALUE_NULL)
         return k;
-    if (str_eq(name, S("level")) && event_field(ev, S("severity_number")))
-        f = event_field(ev, S("severity_number"));
-    if (f->kind == VALUE_NUMBER && str_double(f->raw, &k.number)) {
-        k.kind = KEY_NUMBER;
-        return k;
-    }
-    k.kind = KEY_TEXT;
-    k.text = arena_str(a, field_text(f, a));
+    if (str_eq(field, S("level")))
+        k.text = str_of(arena_printf(a, "%d", ev->severity));
+    else if (str_eq(field, S("time")))
+        k.text = str_of(arena_printf(a, "%lld", (long long)ev->time));
+    else
+        k.text = field_text(f, a);
+    bool number = f->kind != VALUE_JSON && number_read(k.text, &k.number) && k.number.unit == UNIT_NONE;
+    k.rank = number ? KEY_NUMBER : KEY_TEXT;
     return k;
 }
 
-static int by_keys(const void *va, const void *vb, void *arg)
+static struct key *keys_of(const struct order *o, const struct event *ev, struct arena *a)
 {
-    const struct keyed *a = va, *b = vb;
-    const struct stage *sorted_by = arg;
-    for (size_t i = 0; i < sorted_by->n; i++) {
-        const struct key *x = &a->keys[i], *y = &b->keys[i];
-        if (x->kind != y->kind) {
-            if (x->kind == KEY_NONE || y->kind == KEY_NONE)
-                return x->kind == KEY_NONE ? 1 : -1;
-            return x->kind == KEY_NUMBER ? -1 : 1;
-        }
-        int c = x->kind == KEY_TEXT ? str_cmp(x->text, y->text) : (x->number > y->number) - (x->number < y->number);
+    if (!o->sort)
+        return NULL;
+    struct key *keys = arena_alloc(a, o->sort->fields_n * sizeof *keys);
+    for (size_t i = 0; i < o->sort->fields_n; i++)
+        keys[i] = key_of(o->sort->fields[i], ev, a);
+    return keys;
+}
+
+static size_t keys_count(const struct order *o) { return o->sort ? o->sort->fields_n : 0; }
+
+/* Numbers, then texts, then what has none: that is last in both directions. */
+static int key_cmp(const struct key *x, const struct key *y, bool descending)
+{
+    if (x->rank == KEY_MISSING || y->rank == KEY_MISSING)
+        return (x->rank == KEY_MISSING) - (y->rank == KEY_MISSING);
+    int c = x->rank != y->rank      ? (x->rank > y->rank) - (x->rank < y->rank)
+            : x->rank == KEY_NUMBER ? number_cmp(&x->number, &y->number)
+                                    : str_cmp(x->text, y->text);
+    return descending ? -c : c;
+}
+
+static int time_cmp(const struct order *o, nsec t1, str id1, nsec t2, str id2)
+{
+    int c = t1 != t2 ? (t1 > t2) - (t1 < t2) : str_cmp(id1, id2);
+    return o->ascending ? c : -c;
+}
+
+static int keys_cmp(const struct stage *sort, const struct row *x, const struct row *y)
+{
+    for (size_t i = 0; i < sort->fields_n; i++) {
+        int c = key_cmp(&x->keys[i], &y->keys[i], sort->descending[i]);
         if (c)
-            return sorted_by->descending[i] ? -c : c;
+            return c;
     }
-    return (a->index > b->index) - (a->index < b->index);
+    return 0;
 }
 
-static int sort(struct rows *r, const struct stage *s, struct event *ev, struct arena *a, struct err *e)
+/* <0: x comes first */
+static int row_cmp(const struct order *o, const struct row *x, const struct row *y)
 {
-    struct keyed *all = xcalloc(r->n, sizeof *all);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->n; i++) {
-        all[i] = (struct keyed){.row = r->p[i], .index = i};
-        rc = event_read_fields(str_n(r->p[i].line, r->p[i].length), ev, a, e);
-        for (size_t k = 0; rc == 0 && k < s->n; k++)
-            all[i].keys[k] = key_of(ev, s->fields[k], a);
-    }
-    if (rc == 0 && r->n) {
-        qsort_r(all, r->n, sizeof *all, by_keys, (void *)s);
-        for (size_t i = 0; i < r->n; i++)
-            r->p[i] = all[i].row;
-    }
-    free(all);
-    return rc;
+    int c = o->sort ? keys_cmp(o->sort, x, y) : 0;
+    return c ? c : time_cmp(o, x->time, x->id, y->time, y->id);
 }
 
-/* ---- fields ---- */
-static void value(struct buf *out, const struct field *f)
+/* ---- the heap: no row is worse than its parent ---- */
+
+static void sift_up(struct rows *t, size_t i)
 {
-    if (f->kind == VALUE_STRING)
-        buf_byte(out, '"');
-    buf_str(out, f->raw);
-    if (f->kind == VALUE_STRING)
-        buf_byte(out, '"');
+    while (i > 0 && row_cmp(&t->order, t->p[i], t->p[(i - 1) / 2]) > 0) {
+        struct row *r = t->p[i];
+        t->p[i] = t->p[(i - 1) / 2];
+        t->p[(i - 1) / 2] = r;
+        i = (i - 1) / 2;
+    }
 }
 
-static int project(struct rows *r, const struct stage *s, struct event *ev, struct arena *a, struct err *e)
+static void sift_down(struct rows *t, size_t i)
 {
-    struct buf line = BUF_INIT(LIMIT_EVENT * 4u);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->n; i++) {
+    for (size_t child; (child = 2 * i + 1) < t->n; i = child) {
+        if (child + 1 < t->n && row_cmp(&t->order, t->p[child + 1], t->p[child]) > 0)
+            child++;
+        if (row_cmp(&t->order, t->p[child], t->p[i]) <= 0)
+            return;
+        struct row *r = t->p[i];
+        t->p[i] = t->p[child];
+        t->p[child] = r;
+    }
+}
+
+static void drop_worst(struct rows *t)
+{
+    t->bytes -= t->p[0]->bytes + sizeof t->p[0];
+    free(t->p[0]);
+    t->p[0] = t->p[--t->n];
+    sift_down(t, 0);
+}
+
+bool rows_wants(const struct rows *t, nsec time, str id)
+{
+    if (t->n < t->keep)
+        return true;
+    return t->n > 0 && (t->order.sort || time_cmp(&t->order, time, id, t->p[0]->time, t->p[0]->id) < 0);
+}
+
+bool rows_wants_between(const struct rows *t, nsec oldest, nsec newest)
+{
+    if (t->n < t->keep || t->order.sort)
+        return t->keep > 0;
+    if (t->n == 0)
+        return false;
+    return t->order.ascending ? oldest <= t->p[0]->time : newest >= t->p[0]->time;
+}
+
+void rows_offer(struct rows *t, const struct event *ev, struct arena *a)
+{
+    if (t->keep == 0)
+        return;
+    struct row *r = row_of_line(ev->time, ev->line, keys_of(&t->order, ev, a), keys_count(&t->order));
+    append(t, r);
+    sift_up(t, t->n - 1);
+    if (t->n > t->keep)
+        drop_worst(t);
+    while (t->bytes > LIMIT_RESULT && t->n > 1) {
+        drop_worst(t);
+        t->keep = t->n;
+        t->cut = true;
+    }
+}
+
+static int sort_cmp(const void *a, const void *b, void *order)
+{
+    return row_cmp(order, *(struct row *const *)a, *(struct row *const *)b);
+}
+
+void rows_sort(struct rows *t)
+{
+    if (t->n)
+        qsort_r(t->p, t->n, sizeof *t->p, sort_cmp, &t->order);
+}
+
+/* ---- stages ---- */
+
+static void fill_fixed(struct event *ev, const struct field *f)
+{
+    struct err ignored;
+    int digits;
+    if (f->kind != VALUE_STRING)
+        return;
+    if (str_eq(f->name, S("level")))
+        ev->severity = level_read(f->raw);
+    else if (str_eq(f->name, S("time")) && time_read(f->raw, &ev->time, &digits, &ignored) < 0)
+        ev->time = TIME_NONE;
+}
+
+bool rows_event(const struct rows *t, size_t i, struct event *ev, struct arena *a)
+{
+    struct err ignored;
+    const struct row *r = t->p[i];
+    if (!r->cells)
+        return event_read(r->line, ev, a, &ignored) == 0;
+    ev->line = ev->id = ev->app = (str){NULL, 0};
+    ev->time = TIME_NONE;
+    ev->severity = 0;
+    ev->n = 0;
+    for (size_t k = 0; k < t->columns_n; k++) {
+        if (!r->cells[k].text.p)
+            continue;
+        struct field *f = &ev->f[ev->n++];
+        *f = (struct field){.name = t->columns[k], .raw = r->cells[k].text, .kind = r->cells[k].kind};
+        fill_fixed(ev, f);
+    }
+    return true;
+}
+
+void rows_where(struct rows *t, const struct filter *f, struct event *ev, struct arena *a)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->n; i++) {
         arena_reset(a);
-        buf_reset(&line);
-        rc = event_read_fields(str_n(r->p[i].line, r->p[i].length), ev, a, e);
-        buf_byte(&line, '{');
-        for (size_t k = 0; rc == 0 && k < s->n; k++) {
-            const struct field *f = event_field(ev, s->fields[k]);
-            if (!f)
-                continue;
-            if (line.n > 1)
-                buf_byte(&line, ',');
-            buf_json(&line, s->fields[k]);
-            buf_byte(&line, ':');
-            value(&line, f);
-        }
-        buf_byte(&line, '}');
-        r->bytes -= r->p[i].length;
-        row_done(&r->p[i]);
-        r->p[i].line = str_dup(buf_view(&line));
-        r->p[i].length = (uint32_t)line.n;
-        r->bytes += line.n;
+        if (rows_event(t, i, ev, a) && filter_match(f, ev, a))
+            t->p[kept++] = t->p[i];
+        else
+            free(t->p[i]);
     }
-    buf_done(&line);
-    return rc;
+    t->n = kept;
 }
 
-static int count(struct rows *r, const struct stage *s, struct event *ev, struct arena *a, struct err *e)
+/* Equal rows stay as they stand. */
+static int resort_cmp(const void *a, const void *b, void *sort)
 {
-    struct groups *g = groups_new(s);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < r->n; i++) {
-        arena_reset(a);
-        rc = event_read_fields(str_n(r->p[i].line, r->p[i].length), ev, a, e);
-        ev->time = r->p[i].time;
-        if (rc == 0)
-            rc = groups_add(g, ev, e);
-    }
-    rows_done(r);
-    if (rc == 0)
-        rc = groups_rows(g, r, e);
-    groups_free(g);
-    return rc;
+    const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+    int c = keys_cmp(sort, x, y);
+    return c ? c : (x->place > y->place) - (x->place < y->place);
 }
 
-int rows_stage(struct rows *r, const struct stage *s, struct err *e)
+void rows_resort(struct rows *t, const struct stage *sort, struct event *ev, struct arena *a)
 {
-    struct event *ev = xmalloc(sizeof *ev);
-    struct arena a = {0};
-    int rc = 0;
-    switch (s->kind) {
-    case STAGE_WHERE: rc = where(r, s, ev, &a, e); break;
-    case STAGE_COUNT: rc = count(r, s, ev, &a, e); break;
-    case STAGE_SORT: rc = sort(r, s, ev, &a, e); break;
-    case STAGE_LIMIT: keep(r, s->limit); break;
-    case STAGE_FIELDS: rc = project(r, s, ev, &a, e); break;
+    struct order o = {.sort = sort};
+    arena_reset(a);
+    for (size_t i = 0; i < t->n; i++) {
+        t->p[i]->place = i;
+        if (!rows_event(t, i, ev, a))
+            ev->n = 0; /* damaged: has nothing */
+        t->p[i]->keys = keys_of(&o, ev, a);
     }
-    free(ev);
-    arena_done(&a);
-    return rc;
+    if (t->n)
+        qsort_r(t->p, t->n, sizeof *t->p, resort_cmp, (void *)(uintptr_t)sort);
+    for (size_t i = 0; i < t->n; i++)
+        t->p[i]->keys = NULL;
 }
 
-void columns_set(struct query_result *r, const str *names, size_t n, bool every, bool count_too)
+void rows_limit(struct rows *t, uint64_t n)
 {
-    for (size_t i = 0; i < r->columns_n; i++)
-        free(r->columns[i]);
-    free(r->columns);
-    r->columns = xcalloc(n + 2, sizeof *r->columns);
-    r->columns_n = 0;
-    if (every)
-        r->columns[r->columns_n++] = xstrdup("time");
+    while (t->n > n)
+        free(t->p[--t->n]);
+}
+
+void rows_skip(struct rows *t, size_t n)
+{
+    n = n < t->n ? n : t->n;
     for (size_t i = 0; i < n; i++)
-        r->columns[r->columns_n++] = str_dup(names[i]);
-    if (count_too)
-        r->columns[r->columns_n++] = xstrdup("count");
+        free(t->p[i]);
+    t->n -= n;
+    if (t->n)
+        memmove(t->p, t->p + n, t->n * sizeof *t->p);
+}
+
+void rows_fields(struct rows *t, const struct stage *st, struct event *ev, struct arena *a)
+{
+    struct cell cells[QUERY_FIELDS_MAX];
+    struct rows out = {.columns = st->fields, .columns_n = st->fields_n};
+    for (size_t i = 0; i < t->n; i++) {
+        arena_reset(a);
+        bool good = rows_event(t, i, ev, a);
+        for (size_t k = 0; k < st->fields_n; k++) {
+            const struct field *f = good ? event_field(ev, st->fields[k]) : NULL;
+            cells[k] = f ? (struct cell){f->kind, field_text(f, a)} : (struct cell){VALUE_NULL, {NULL, 0}};
+        }
+        rows_add_cells(&out, t->p[i]->time, t->p[i]->id, cells);
+    }
+    rows_done(t);
+    *t = out;
+}
+
+void rows_print_row(const struct rows *t, size_t i, struct buf *out)
+{
+    const struct row *r = t->p[i];
+    bool first = true;
+    if (!r->cells) {
+        buf_str(out, r->line);
+        buf_byte(out, '\n');
+        return;
+    }
+    buf_byte(out, '{');
+    for (size_t k = 0; k < t->columns_n; k++) {
+        const struct cell *c = &r->cells[k];
+        if (!c->text.p)
+            continue;
+        if (!first)
+            buf_byte(out, ',');
+        first = false;
+        buf_json(out, t->columns[k]);
+        buf_byte(out, ':');
+        if (c->kind == VALUE_STRING)
+            buf_json(out, c->text);
+        else
+            buf_str(out, c->text);
+    }
+    buf_lit(out, "}\n");
 }

@@ -1,237 +1,327 @@
-/* query/run.c - a query over a view: newest rows, counts, a histogram, one event.
+/* query/run.c - the life of a query: which stages the scan itself does, which run over the rows it gave, and the page
+ * of the answer that is asked for.
  *
- * Leading `where` stages are part of the filter. Then, what comes first decides how the events are taken: `count` counts
- * them as they stream by; `sort` needs them all; else the newest (or oldest) are kept in a heap and the scan ends with the
- * first block that cannot hold a better one. Later stages run over the rows held. */
-#include "base/clock.h"
-#include "base/str.h"
+ * The scan takes the filter and every `where` and `sort` up to the first other stage, then fills groups (`count`) or
+ * keeps the best rows. Where all that follows is `limit` and `fields`, it keeps no more than the page needs, and stops
+ * at blocks that cannot add to it; a page then ends in the time and id of its last row, so the next one starts there
+ * whatever has arrived since. All other answers are worked out again for each page, which then starts at a row number. */
+#include "base/limits.h"
+#include "query/group.h"
 #include "query/scan.h"
+#include "query/rows.h"
 
 enum { EVENTS_DEFAULT = 100, ROWS_DEFAULT = 10000 };
 
-struct take {
+struct cursor {
+    bool given;
+    bool by_time, ascending;
+    nsec time;
+    char id[EVENT_ID_LEN];
+    uint64_t offset; /* not by_time: rows to leave out */
+    uint64_t left;   /* by_time: what the `limit` stage still allows */
+};
+struct run {
+    const struct query *q;
     const struct query_options *o;
-    size_t first;          /* stage after the leading where */
-    struct groups *groups; /* count first */
-    struct rows rows;
-    size_t want;     /* rows of the heap, one more than the page to see whether another follows; 0: all (sort first) */
-    bool more;       /* there is a next page */
-    nsec after_time; /* the cursor's row: only what comes after it */
-    str after_id;
-    char after_text[EVENT_ID_LEN + 1];
+    struct scan *scan;
+    struct rows table;
+    struct groups *groups;
+    struct err *e;
+    size_t at;      /* the first stage that the scan does not do */
+    bool paged;     /* rows are in order of time and only limited and cut: pages by time and id */
+    bool simple;    /* what follows the scan is limits and fields only */
+    uint64_t total; /* what `limit` stages allow; UINT64_MAX: all */
+    uint32_t page;  /* the most rows of the answer */
+    struct cursor cursor;
+    bool more; /* there are rows after this page */
 };
 
-/* ---- order: by time, then by id ---- */
-static str id_of(const struct row *r) { return str_n(r->line + 7, EVENT_ID_LEN); } /* {"id":"… */
+/* ---- cursors: "d<time>.<id>.<left>", "a…", "o<offset>" ---- */
 
-/* a comes before b in the answer */
-static bool before(const struct take *t, nsec ta, str ida, nsec tb, str idb)
+static bool read_time_cursor(str s, struct cursor *c)
 {
-    int c = ta != tb ? (ta > tb) - (ta < tb) : str_cmp(ida, idb);
-    return t->o->ascending ? c < 0 : c > 0;
-}
-static bool row_before(const struct take *t, const struct row *a, const struct row *b)
-{
-    return before(t, a->time, id_of(a), b->time, id_of(b));
-}
-
-/* The heap's top is the row that would be let go first: the last of the answer. */
-static void sift_up(struct take *t, size_t i)
-{
-    struct row *p = t->rows.p;
-    for (size_t up; i > 0 && row_before(t, &p[up = (i - 1) / 2], &p[i]); i = up) {
-        struct row r = p[i];
-        p[i] = p[up];
-        p[up] = r;
-    }
-}
-
-static void sift_down(struct take *t, size_t n)
-{
-    struct row *p = t->rows.p;
-    for (size_t i = 0, child; (child = 2 * i + 1) < n; i = child) {
-        if (child + 1 < n && row_before(t, &p[child], &p[child + 1]))
-            child++;
-        if (!row_before(t, &p[i], &p[child]))
-            return;
-        struct row r = p[i];
-        p[i] = p[child];
-        p[child] = r;
-    }
-}
-
-static void drop_last(struct take *t)
-{
-    struct rows *r = &t->rows;
-    r->bytes -= r->p[0].length;
-    row_done(&r->p[0]);
-    r->p[0] = r->p[--r->n];
-    sift_down(t, r->n);
-}
-
-static int keep_row(struct take *t, str line, nsec time, struct err *e)
-{
-    str id = str_head(str_skip(line, 7), EVENT_ID_LEN);
-    if (t->after_id.p && !before(t, t->after_time, t->after_id, time, id))
-        return 0;
-    if (t->want && t->rows.n == t->want) {
-        if (!before(t, time, id, t->rows.p[0].time, id_of(&t->rows.p[0])))
-            return 0;
-        drop_last(t);
-    }
-    while (t->want && t->rows.n > 1 && t->rows.bytes + line.n > LIMIT_RESULT) {
-        drop_last(t); /* fewer rows than asked for, and a cursor for the rest */
-        t->want = t->rows.n + 1;
-        t->more = true;
-    }
-    if (rows_add(&t->rows, line, time, e) < 0)
-        return -1;
-    if (t->want)
-        sift_up(t, t->rows.n - 1);
-    return 0;
-}
-
-static int on_line(void *arg, str line, nsec time, const struct event *ev, struct err *e)
-{
-    struct take *t = arg;
-    return t->groups ? groups_add(t->groups, ev, e) : keep_row(t, line, time, e);
-}
-
-static bool useless(void *arg, nsec time)
-{
-    struct take *t = arg;
-    if (!t->want || t->rows.n < t->want)
+    str rest = str_skip(s, 1), time = str_cut(&rest, '.'), id = str_cut(&rest, '.');
+    usec recv;
+    uint32_t row;
+    c->by_time = true;
+    c->ascending = s.p[0] == 'a';
+    if (!str_i64(time, &c->time) || !event_id_parse(id, &recv, &row) || !str_u64(rest, &c->left) || c->left == 0)
         return false;
-    nsec worst = t->rows.p[0].time;
-    return t->o->ascending ? time > worst : time < worst;
-}
-
-static bool whole(void *arg, const struct store_block *b)
-{
-    struct take *t = arg;
-    groups_add_many(t->groups, b->events);
+    memcpy(c->id, id.p, sizeof c->id);
     return true;
 }
 
-/* ---- cursor: "d<time>-<id>", time as 16 hex digits of an unsigned offset ---- */
-static void cursor_print(const struct take *t, const struct row *last, char out[64])
+static int read_cursor(struct run *r)
 {
-    snprintf(out, 64, "%c%016llx-%.*s", t->o->ascending ? 'a' : 'd', (unsigned long long)last->time ^ (1ull << 63),
-             EVENT_ID_LEN, id_of(last).p);
-}
-
-static int cursor_read(struct take *t, str cursor, struct err *e)
-{
-    char hex[17], *end;
-    usec recv;
-    uint32_t row;
-    if (!cursor.n)
+    str s = r->o->cursor;
+    struct cursor *c = &r->cursor;
+    *c = (struct cursor){.given = s.n > 0, .left = UINT64_MAX};
+    if (!c->given)
         return 0;
-    if (cursor.n == 18 + EVENT_ID_LEN && cursor.p[0] == (t->o->ascending ? 'a' : 'd') && cursor.p[17] == '-' &&
-        event_id_parse(str_skip(cursor, 18), &recv, &row)) {
-        memcpy(hex, cursor.p + 1, 16);
-        hex[16] = '\0';
-        unsigned long long v = strtoull(hex, &end, 16);
-        if (*end == '\0') {
-            t->after_time = (nsec)(v ^ (1ull << 63));
-            memcpy(t->after_text, cursor.p + 18, EVENT_ID_LEN);
-            t->after_id = str_n(t->after_text, EVENT_ID_LEN);
-            return 0;
-        }
-    }
-    return err_set(e, ERR_INPUT, "cursor: expected one of an earlier answer to the same query and order");
+    if (s.p[0] == 'o' ? !str_u64(str_skip(s, 1), &c->offset) || c->offset > UINT32_MAX
+                      : !strchr("ad", s.p[0]) || !read_time_cursor(s, c))
+        return err_set(r->e, ERR_INPUT, "cursor: expected one that an earlier page gave, got '%.*s'",
+                       STR_ARG(str_head(s, 60)));
+    if (c->by_time != r->paged || (c->by_time && c->ascending != r->o->ascending))
+        return err_set(r->e, ERR_INPUT, "cursor: it belongs to another query or order");
+    return 0;
 }
 
-/* ---- running ---- */
-static int fill(const struct query *q, struct store_view *v, struct take *t, struct query_result *ret, struct err *e)
+static void next_cursor(const struct run *r, struct query_result *ret)
 {
-    const struct filter *filters[QUERY_STAGES + 1] = {q->filter};
-    struct scan s = {.filters = filters,
-                     .filters_n = 1,
-                     .from = t->o->from,
-                     .to = t->o->to,
-                     .ascending = t->o->ascending,
-                     .deadline = t->o->deadline,
-                     .cancel = t->o->cancel,
-                     .on_line = on_line,
-                     .arg = t};
-    for (; t->first < q->n && q->stages[t->first].kind == STAGE_WHERE; t->first++)
-        filters[s.filters_n++] = q->stages[t->first].filter;
-    const struct stage *next = t->first < q->n ? &q->stages[t->first] : NULL;
-    if (next && next->kind == STAGE_COUNT) {
-        t->groups = groups_new(next);
-        s.need_event = true;
-        s.whole = next->n || next->every ? NULL : whole;
-    } else if (!next || next->kind != STAGE_SORT) {
-        size_t page = t->o->limit ? t->o->limit : EVENTS_DEFAULT;
-        bool limited = next && next->kind == STAGE_LIMIT && next->limit <= page;
-        t->want = limited ? next->limit : page + 1;
-        s.useless = useless;
-        if (t->after_id.p && t->o->ascending && t->after_time > s.from)
-            s.from = t->after_time;
-        if (t->after_id.p && !t->o->ascending && t->after_time < s.to)
-            s.to = t->after_time + 1;
+    const struct row *last = r->table.n ? r->table.p[r->table.n - 1] : NULL;
+    if (!r->more || !last)
+        return;
+    if (r->paged)
+        snprintf(ret->next, sizeof ret->next, "%c%lld.%.*s.%llu", r->o->ascending ? 'a' : 'd', (long long)last->time,
+                 STR_ARG(last->id), (unsigned long long)(r->total == UINT64_MAX ? r->total : r->total - r->table.n));
+    else
+        snprintf(ret->next, sizeof ret->next, "o%llu", (unsigned long long)(r->cursor.offset + r->table.n));
+}
+
+/* ---- the plan ---- */
+
+static int refuse_missing(const struct query *q, struct err *e)
+{
+    for (size_t i = 0; i < q->stages_n; i++)
+        if (q->stages[i].kind >= STAGE_STATS)
+            return err_at(e, q->stages[i].column, "stage '%s' is not there yet", q->stages[i].name);
+    return 0;
+}
+
+static void make_plan(struct run *r)
+{
+    const struct query *q = r->q;
+    const struct stage *sort = NULL;
+    size_t i = 0;
+    for (; i < q->stages_n && (q->stages[i].kind == STAGE_WHERE || q->stages[i].kind == STAGE_SORT); i++) {
+        if (q->stages[i].kind == STAGE_WHERE)
+            scan_filter(r->scan, q->stages[i].where);
+        else
+            sort = &q->stages[i];
     }
-    int rc = scan_run(&s, v, e);
-    if (rc == 0 && t->groups)
-        rc = groups_rows(t->groups, &t->rows, e);
-    ret->scanned_events = s.events;
-    ret->scanned_bytes = s.bytes;
-    ret->matched = s.matched;
-    ret->partial = s.partial;
+    if (i < q->stages_n && q->stages[i].kind == STAGE_COUNT)
+        r->groups = groups_new(&q->stages[i++]);
+    r->at = i;
+    r->total = UINT64_MAX;
+    r->simple = !r->groups;
+    bool counts = r->groups;
+    for (; i < q->stages_n; i++) {
+        const struct stage *st = &q->stages[i];
+        r->simple &= st->kind == STAGE_LIMIT || st->kind == STAGE_FIELDS;
+        counts |= st->kind == STAGE_COUNT;
+        if (st->kind == STAGE_LIMIT && st->limit < r->total)
+            r->total = st->limit;
+    }
+    r->page = r->o->limit ? r->o->limit : counts ? ROWS_DEFAULT : EVENTS_DEFAULT;
+    r->paged = r->simple && !sort;
+    r->table.order = (struct order){sort, r->o->ascending};
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* How many rows the scan has to keep, one more than the page to know whether more follow. */
+static void set_keep(struct run *r)
+{
+    const struct stage *next = r->at < r->q->stages_n ? &r->q->stages[r->at] : NULL;
+    uint64_t keep = UINT64_MAX;
+    r->total = r->paged ? min_u64(r->total, r->cursor.left) : r->total;
+    if (r->simple)
+        keep = min_u64(r->total, r->cursor.offset + r->page + 1);
+    else if (next && next->kind == STAGE_LIMIT)
+        keep = next->limit;
+    r->table.keep = (size_t)keep;
+}
+
+/* A page by time starts behind its cursor. */
+static void narrow(struct run *r)
+{
+    if (!r->cursor.by_time)
+        return;
+    if (r->o->ascending && r->cursor.time > r->scan->from)
+        r->scan->from = r->cursor.time;
+    if (!r->o->ascending && r->cursor.time < r->scan->to)
+        r->scan->to = r->cursor.time + 1;
+}
+
+/* ---- what the scan calls ---- */
+
+static bool row_wanted(void *arg, nsec time, str id)
+{
+    struct run *r = arg;
+    const struct cursor *c = &r->cursor;
+    if (UNLIKELY(c->by_time && time == c->time)) {
+        int cmp = str_cmp(id, str_n(c->id, sizeof c->id));
+        if (r->o->ascending ? cmp <= 0 : cmp >= 0)
+            return false;
+    }
+    return rows_wants(&r->table, time, id);
+}
+
+static bool more_rows(void *arg, const struct store_block *b)
+{
+    struct run *r = arg;
+    return rows_wants_between(&r->table, b->t_min, b->t_max);
+}
+
+static int take_row(void *arg, struct scan *s, struct err *e)
+{
+    struct run *r = arg;
+    if (!r->table.order.sort) {
+        s->ev.line = s->line;
+        s->ev.time = s->time;
+    } else if (!scan_event(s)) {
+        return 0;
+    }
+    rows_offer(&r->table, &s->ev, &s->a);
+    if (r->table.cut && !r->simple)
+        return err_at(e, r->q->stages[r->at].column,
+                      "stage '%s' would need more than %u bytes of events before it: narrow the filter",
+                      r->q->stages[r->at].name, LIMIT_RESULT);
+    return 0;
+}
+
+static int take_count(void *arg, struct scan *s, struct err *e)
+{
+    struct run *r = arg;
+    if (groups_need_event(r->groups) && !scan_event(s))
+        return 0;
+    if (!s->read)
+        s->ev.n = 0;
+    s->ev.time = s->time;
+    s->ev.severity = s->severity;
+    return groups_add(r->groups, &s->ev, &s->a, e);
+}
+
+/* A count of all needs no more of a block than its size. */
+static bool count_whole(void *arg, const struct store_block *b)
+{
+    groups_add_many(((struct run *)arg)->groups, b->events);
+    return true;
+}
+
+/* ---- the rest ---- */
+
+static int count_rows(struct run *r, const struct stage *st, struct arena *names)
+{
+    struct groups *g = groups_new(st);
+    struct scan *s = r->scan;
+    int rc = 0;
+    for (size_t i = 0; i < r->table.n && rc == 0; i++) {
+        arena_reset(&s->a);
+        if (rows_event(&r->table, i, &s->ev, &s->a))
+            rc = groups_add(g, &s->ev, &s->a, r->e);
+    }
+    rows_done(&r->table);
+    if (rc == 0)
+        groups_rows(g, &r->table, names);
+    groups_free(g);
     return rc;
 }
 
-static int by_answer(const void *a, const void *b, void *arg)
+static int run_stages(struct run *r, struct arena *names)
 {
-    return row_before(arg, a, b) ? -1 : row_before(arg, b, a) ? 1 : 0;
+    struct scan *s = r->scan;
+    for (size_t i = r->at; i < r->q->stages_n; i++) {
+        const struct stage *st = &r->q->stages[i];
+        switch (st->kind) {
+        case STAGE_WHERE: rows_where(&r->table, st->where, &s->ev, &s->a); break;
+        case STAGE_SORT: rows_resort(&r->table, st, &s->ev, &s->a); break;
+        case STAGE_FIELDS: rows_fields(&r->table, st, &s->ev, &s->a); break;
+        case STAGE_LIMIT:
+            if (!r->simple) /* else the page has seen to it */
+                rows_limit(&r->table, st->limit);
+            break;
+        default:
+            if (count_rows(r, st, names) < 0)
+                return -1;
+        }
+    }
+    return 0;
 }
 
-static int run_stages(const struct query *q, struct take *t, struct query_result *ret, struct err *e)
+/* Leaves the rows of this page in the table. When time ran out, rows that belong before its end may be missing, so
+ * there is no going on from there. */
+static int cut_page(struct run *r)
 {
-    bool table = false;
-    if (!t->groups && t->want && t->rows.n) {
-        qsort_r(t->rows.p, t->rows.n, sizeof *t->rows.p, by_answer, t);
-        size_t page = t->o->limit ? t->o->limit : EVENTS_DEFAULT;
-        t->more |= t->rows.n > page;
-        while (t->rows.n > page)
-            row_done(&t->rows.p[--t->rows.n]);
-        if (t->more && !ret->partial)
-            cursor_print(t, &t->rows.p[t->rows.n - 1], ret->next);
+    bool cut = r->table.cut;
+    rows_skip(&r->table, (size_t)r->cursor.offset);
+    if (cut && r->cursor.offset && r->table.n == 0)
+        return err_at(r->e, r->table.order.sort->column,
+                      "stage 'sort' holds no more than %u bytes of events: narrow the filter", LIMIT_RESULT);
+    r->more = !r->scan->stopped && (cut || r->table.n > r->page);
+    rows_limit(&r->table, r->page);
+    return 0;
+}
+
+static void name_columns(const struct rows *t, struct query_result *ret)
+{
+    if (!t->columns_n)
+        return;
+    ret->columns = xcalloc(t->columns_n, sizeof *ret->columns);
+    for (size_t i = 0; i < t->columns_n; i++)
+        ret->columns[ret->columns_n++] = str_dup(t->columns[i]);
+}
+
+static void print_rows(struct run *r, struct query_result *ret)
+{
+    buf_init(&ret->rows, LIMIT_RESULT);
+    for (size_t i = 0; i < r->table.n; i++) {
+        size_t before = ret->rows.n;
+        rows_print_row(&r->table, i, &ret->rows);
+        if (ret->rows.full && i > 0) { /* the page ends here */
+            ret->rows.n = before;
+            rows_limit(&r->table, i);
+            r->more = true;
+        }
     }
-    for (size_t i = t->first; i < q->n; i++) {
-        const struct stage *s = &q->stages[i];
-        if (!(t->groups && i == t->first) && rows_stage(&t->rows, s, e) < 0)
-            return -1;
-        if (s->kind == STAGE_COUNT || s->kind == STAGE_FIELDS)
-            columns_set(ret, s->fields, s->n, s->kind == STAGE_COUNT && s->every, s->kind == STAGE_COUNT);
-        table |= s->kind == STAGE_COUNT;
-        if (s->kind == STAGE_COUNT)
-            ret->next[0] = '\0';
+    ret->n = r->table.n;
+    name_columns(&r->table, ret);
+    next_cursor(r, ret);
+}
+
+static int run(struct run *r, struct query_result *ret, struct arena *names)
+{
+    struct scan *s = r->scan;
+    make_plan(r);
+    if (read_cursor(r) < 0)
+        return -1;
+    set_keep(r);
+    narrow(r);
+    s->arg = r;
+    s->take = r->groups ? take_count : take_row;
+    if (r->groups) {
+        s->whole = groups_only_count(r->groups) ? count_whole : NULL;
+    } else {
+        s->wanted = row_wanted;
+        s->more = more_rows;
     }
-    uint32_t limit = t->o->limit ? t->o->limit : table ? ROWS_DEFAULT : EVENTS_DEFAULT;
-    return rows_stage(&t->rows, &(struct stage){.kind = STAGE_LIMIT, .limit = limit}, e);
+    if (scan_run(s, r->e) < 0)
+        return -1;
+    if (r->groups)
+        groups_rows(r->groups, &r->table, names);
+    else
+        rows_sort(&r->table);
+    if ((r->paged && cut_page(r) < 0) || run_stages(r, names) < 0 || (!r->paged && cut_page(r) < 0))
+        return -1;
+    *ret = (struct query_result){
+        .scanned_events = s->events, .scanned_bytes = s->bytes, .matched = s->matched, .partial = s->partial};
+    print_rows(r, ret);
+    return 0;
 }
 
 int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
               struct err *e)
 {
-    struct take t = {.o = o};
-    *ret = (struct query_result){.rows = BUF_INIT(LIMIT_RESULT * 2u)};
-    int rc = cursor_read(&t, o->cursor, e);
-    if (rc == 0)
-        rc = fill(q, v, &t, ret, e);
-    if (rc == 0)
-        rc = run_stages(q, &t, ret, e);
-    for (size_t i = 0; rc == 0 && i < t.rows.n; i++) {
-        buf_add(&ret->rows, t.rows.p[i].line, t.rows.p[i].length);
-        buf_byte(&ret->rows, '\n');
-        ret->n++;
-    }
-    rows_done(&t.rows);
-    groups_free(t.groups);
-    if (rc < 0)
-        query_result_done(ret);
+    struct arena names = {0};
+    if (refuse_missing(q, e) < 0)
+        return -1;
+    struct run r = {.q = q, .o = o, .scan = scan_new(q, v, o), .e = e};
+    int rc = run(&r, ret, &names);
+    scan_free(r.scan);
+    groups_free(r.groups);
+    rows_done(&r.table);
+    arena_done(&names);
     return rc;
 }
 
@@ -242,31 +332,4 @@ void query_result_done(struct query_result *r)
         free(r->columns[i]);
     free(r->columns);
     *r = (struct query_result){0};
-}
-
-/* ---- one event, by the reception time that its id holds ---- */
-int query_event(struct store_view *v, str id, struct buf *out, struct err *e)
-{
-    usec recv;
-    uint32_t row;
-    struct buf scratch = BUF_INIT(SIZE_MAX / 2), key = BUF_INIT(64);
-    bool found = false;
-    if (!event_id_parse(id, &recv, &row))
-        return err_set(e, ERR_GONE, "no event has the id \"%.*s\"", STR_ARG(str_head(id, 40)));
-    buf_printf(&key, "{\"id\":\"%.*s\",", STR_ARG(id));
-    for (size_t i = store_view_count(v); i-- > 0 && !found;) {
-        const struct store_block *b = store_view_block(v, i);
-        str lines;
-        if (recv < b->recv_min || recv > b->recv_max || store_view_lines(v, i, &scratch, &lines, e) < 0)
-            continue;
-        ptrdiff_t at = str_find(lines, buf_view(&key));
-        found = at >= 0 && (at == 0 || lines.p[at - 1] == '\n');
-        if (found) {
-            lines = str_skip(lines, (size_t)at);
-            buf_str(out, str_cut(&lines, '\n'));
-        }
-    }
-    buf_done(&scratch);
-    buf_done(&key);
-    return found ? 0 : err_set(e, ERR_GONE, "no event has the id \"%.*s\"", STR_ARG(id));
 }

@@ -1,147 +1,270 @@
 #include "query/scan.h"
+
 #include "base/clock.h"
-#include "base/str.h"
 
-enum { LOOK_EVERY = 4096 }; /* lines between two looks at the clock */
-
-struct worker {
-    struct scan *s;
-    struct event *ev;
-    struct arena a;
-    struct buf scratch;
-    uint64_t lines;
-};
-
-static bool over(struct scan *s)
+struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o)
 {
-    bool stop = (s->deadline && clock_mono() > s->deadline) || (s->cancel && atomic_load(s->cancel));
-    s->partial |= stop;
-    return stop;
+    struct scan *s = xcalloc(1, sizeof *s);
+    s->view = v;
+    s->from = o->from;
+    s->to = o->to;
+    s->ascending = o->ascending;
+    s->deadline = o->deadline;
+    s->cancel = o->cancel;
+    buf_init(&s->scratch, SIZE_MAX);
+    scan_filter(s, q->filter);
+    return s;
 }
 
-/* What the filters together say of a block. */
-static enum outlook outlook(const struct scan *s, const struct store_block *b)
+void scan_free(struct scan *s)
+{
+    buf_done(&s->scratch);
+    arena_done(&s->a);
+    free(s);
+}
+
+void scan_filter(struct scan *s, const struct filter *f)
+{
+    assert(s->filters_n < LENGTH(s->filters));
+    s->filters[s->filters_n++] = f;
+}
+
+str line_id(str line)
+{
+    static const str start = S("{\"id\":\"");
+    return line.n > start.n + EVENT_ID_LEN && str_starts(line, start) ? str_n(line.p + start.n, EVENT_ID_LEN)
+                                                                      : (str){NULL, 0};
+}
+
+const struct event *scan_event(struct scan *s)
+{
+    struct err ignored;
+    if (!s->read && event_read(s->line, &s->ev, &s->a, &ignored) < 0) {
+        s->partial = true;
+        return NULL;
+    }
+    s->read = true;
+    return &s->ev;
+}
+
+/* True: stop. Asks the clock now and then only. */
+static bool out_of_time(struct scan *s)
+{
+    s->unchecked = 0;
+    if ((s->cancel && *s->cancel) || (s->deadline && clock_mono() >= s->deadline))
+        s->stopped = s->partial = true;
+    return s->stopped;
+}
+
+/* ---- lines ---- */
+
+static enum outlook outlook(const struct scan *s, uint32_t levels, nsec t_min, nsec t_max)
 {
     enum outlook all = OUTLOOK_YES;
-    if (b->t_max < s->from || b->t_min >= s->to)
-        return OUTLOOK_NO;
-    if (b->t_min < s->from || b->t_max >= s->to)
-        all = OUTLOOK_MAYBE;
     for (size_t i = 0; i < s->filters_n; i++) {
-        enum outlook one = filter_outlook(s->filters[i], b->levels, b->t_min, b->t_max);
-        if (one == OUTLOOK_NO)
-            return one;
-        if (one == OUTLOOK_MAYBE)
-            all = one;
+        enum outlook o = filter_outlook(s->filters[i], levels, t_min, t_max);
+        if (o == OUTLOOK_NO)
+            return o;
+        if (o == OUTLOOK_MAYBE)
+            all = o;
     }
     return all;
 }
 
-static int look_at(struct worker *w, str line, bool all_match, struct err *e)
+static bool line_matches(struct scan *s)
 {
-    struct scan *s = w->s;
-    nsec t;
-    int severity;
-    s->events++;
-    if (!event_peek(line, &t, &severity) || t < s->from || t >= s->to || (s->useless && s->useless(s->arg, t)))
-        return 0;
-    bool read = !all_match || s->need_event;
-    if (read) {
-        struct err damaged;
-        arena_reset(&w->a);
-        if (event_read(line, w->ev, &w->a, &damaged) < 0) {
-            s->partial = true; /* the block's checksum was right, so this was written wrong: left out, and told */
-            return 0;
-        }
-        for (size_t i = 0; !all_match && i < s->filters_n; i++)
-            if (!filter_match(s->filters[i], w->ev, &w->a))
-                return 0;
-    }
-    s->matched++;
-    return s->on_line(s->arg, line, t, read ? w->ev : NULL, e);
+    enum outlook o = outlook(s, 1u << s->severity, s->time, s->time);
+    if (o != OUTLOOK_MAYBE)
+        return o == OUTLOOK_YES;
+    const struct event *ev = scan_event(s);
+    if (!ev)
+        return false;
+    for (size_t i = 0; i < s->filters_n; i++)
+        if (!filter_match(s->filters[i], ev, &s->a))
+            return false;
+    return true;
 }
 
-/* The next line that can match: by the hint when there is one and no \u escape can hide it. */
-static str next_line(str *rest, const struct finder *hint)
+static int look_at(struct scan *s, str line, struct err *e)
 {
-    if (hint) {
-        ptrdiff_t at = find_nocase(hint, *rest);
-        if (at < 0) {
-            *rest = (str){0};
-            return (str){0};
-        }
-        size_t start = (size_t)at;
-        while (start > 0 && rest->p[start - 1] != '\n')
-            start--;
-        *rest = str_skip(*rest, start);
-    }
-    return str_cut(rest, '\n');
-}
-
-static int scan_block(struct worker *w, const struct store_view *v, size_t i, struct err *e)
-{
-    struct scan *s = w->s;
-    const struct store_block *b = store_view_block(v, i);
-    const struct finder *hint = NULL;
-    enum outlook out = outlook(s, b);
-    struct err damaged;
-    str rest;
-    if (out == OUTLOOK_NO)
-        return 0;
-    if (out == OUTLOOK_YES && s->whole && s->whole(s->arg, b)) {
-        s->matched += b->events;
-        return 0;
-    }
-    if (store_view_lines(v, i, &w->scratch, &rest, &damaged) < 0) {
+    str id = line_id(line);
+    s->line = line;
+    s->read = false;
+    if (s->a.used > 64 << 10)
+        arena_reset(&s->a);
+    if (!id.p || !event_peek(line, &s->time, &s->severity)) {
         s->partial = true;
         return 0;
     }
-    s->bytes += rest.n;
-    for (size_t k = 0; out != OUTLOOK_YES && !hint && k < s->filters_n; k++)
-        hint = filter_hint(s->filters[k]);
-    if (hint && str_find(rest, S("\\u")) >= 0)
-        hint = NULL;
-    while (rest.n) {
-        str line = next_line(&rest, hint);
-        if (line.n && look_at(w, line, out == OUTLOOK_YES, e) < 0)
-            return -1;
-        if (++w->lines % LOOK_EVERY == 0 && over(s))
+    if (s->time < s->from || s->time >= s->to || (s->wanted && !s->wanted(s->arg, s->time, id)) || !line_matches(s))
+        return 0;
+    s->matched++;
+    return s->take(s->arg, s, e);
+}
+
+/* What of a block is looked at: every line, or those that have the hint or a \u in them. */
+struct walk {
+    str lines;
+    size_t at; /* all before it (backwards: after it) was given */
+    bool backwards;
+    const struct finder *hint; /* NULL: every line */
+    struct finder escape;
+    size_t hint_at, escape_at; /* where it comes next, SIZE_MAX: no more */
+};
+
+static bool next_line(struct walk *w, str *ret)
+{
+    const char *p = w->lines.p;
+    if (w->backwards) {
+        if (w->at == 0)
+            return false;
+        size_t end = w->at - 1; /* its newline */
+        const char *before = memrchr(p, '\n', end);
+        w->at = before ? (size_t)(before + 1 - p) : 0;
+        *ret = str_n(p + w->at, end - w->at);
+        return true;
+    }
+    if (w->at >= w->lines.n)
+        return false;
+    const char *start = p + w->at, *end = memchr(start, '\n', w->lines.n - w->at);
+    size_t n = end ? (size_t)(end - start) : w->lines.n - w->at;
+    *ret = str_n(start, n);
+    w->at += n + 1;
+    return true;
+}
+
+static void seek(const struct finder *f, const struct walk *w, size_t *at)
+{
+    if (*at >= w->at)
+        return; /* still ahead, or no more */
+    ptrdiff_t found = find_nocase(f, str_skip(w->lines, w->at));
+    *at = found < 0 ? SIZE_MAX : w->at + (size_t)found;
+}
+
+static bool next_candidate(struct walk *w, str *ret)
+{
+    if (!w->hint)
+        return next_line(w, ret);
+    if (w->at >= w->lines.n)
+        return false;
+    seek(w->hint, w, &w->hint_at);
+    seek(&w->escape, w, &w->escape_at);
+    size_t hit = w->hint_at < w->escape_at ? w->hint_at : w->escape_at;
+    if (hit == SIZE_MAX)
+        return false;
+    const char *before = memrchr(w->lines.p + w->at, '\n', hit - w->at);
+    if (before)
+        w->at = (size_t)(before + 1 - w->lines.p);
+    return next_line(w, ret);
+}
+
+static const struct finder *best_hint(const struct scan *s)
+{
+    const struct finder *best = NULL;
+    for (size_t i = 0; i < s->filters_n; i++) {
+        const struct finder *hint = filter_hint(s->filters[i]);
+        if (hint && (!best || hint->needle.n > best->needle.n))
+            best = hint;
+    }
+    return best;
+}
+
+static int scan_lines(struct scan *s, str lines, struct err *e)
+{
+    struct walk w = {.lines = lines, .hint = best_hint(s)};
+    str line;
+    finder_init(&w.escape, S("\\u"));
+    w.backwards = !w.hint && !s->ascending;
+    w.at = w.backwards ? lines.n : 0;
+    if (w.hint && lines.n) { /* find both from the start on */
+        ptrdiff_t hint = find_nocase(w.hint, lines), escape = find_nocase(&w.escape, lines);
+        w.hint_at = hint < 0 ? SIZE_MAX : (size_t)hint;
+        w.escape_at = escape < 0 ? SIZE_MAX : (size_t)escape;
+    }
+    while (next_candidate(&w, &line)) {
+        if (++s->unchecked >= 4096 && out_of_time(s))
             return 0;
+        if (look_at(s, line, e) < 0)
+            return -1;
     }
     return 0;
 }
 
-struct order {
-    size_t index;
-    nsec key;
-};
-static int newest_first(const void *a, const void *b)
-{
-    nsec x = ((const struct order *)a)->key, y = ((const struct order *)b)->key;
-    return (x < y) - (x > y);
-}
-static int oldest_first(const void *a, const void *b) { return newest_first(b, a); }
+/* ---- blocks ---- */
 
-int scan_run(struct scan *s, const struct store_view *v, struct err *e)
+struct place {
+    size_t block;
+    nsec t; /* by which they are ordered */
+};
+
+static int by_time(const void *a, const void *b)
 {
-    size_t n = store_view_count(v);
-    struct order *order = xcalloc(n, sizeof *order);
-    struct worker w = {.s = s, .ev = xmalloc(sizeof *w.ev), .scratch = BUF_INIT(SIZE_MAX / 2)};
+    const struct place *x = a, *y = b;
+    return x->t != y->t ? (x->t > y->t) - (x->t < y->t) : (x->block > y->block) - (x->block < y->block);
+}
+
+/* The blocks that may have matching events, oldest first. */
+static struct place *choose_blocks(const struct scan *s, size_t *ret_n)
+{
+    size_t count = store_view_count(s->view), n = 0;
+    struct place *places = xcalloc(count + 1, sizeof *places);
+    for (size_t i = 0; i < count; i++) {
+        const struct store_block *b = store_view_block(s->view, i);
+        if (b->events && b->t_max >= s->from && b->t_min < s->to &&
+            outlook(s, b->levels, b->t_min, b->t_max) != OUTLOOK_NO)
+            places[n++] = (struct place){i, s->ascending ? b->t_min : b->t_max};
+    }
+    qsort(places, n, sizeof *places, by_time);
+    *ret_n = n;
+    return places;
+}
+
+static bool take_whole(struct scan *s, const struct store_block *b)
+{
+    if (!s->whole || b->t_min < s->from || b->t_max >= s->to ||
+        outlook(s, b->levels, b->t_min, b->t_max) != OUTLOOK_YES || !s->whole(s->arg, b))
+        return false;
+    s->matched += b->events;
+    return true;
+}
+
+static int scan_block(struct scan *s, size_t i, struct err *e)
+{
+    const struct store_block *b = store_view_block(s->view, i);
+    struct err damaged;
+    str lines;
+    s->events += b->events;
+    if (take_whole(s, b))
+        return 0;
+    if (store_view_lines(s->view, i, &s->scratch, &lines, &damaged) < 0) {
+        s->partial = true; /* the store has told of it */
+        return 0;
+    }
+    s->bytes += lines.n;
+    return scan_lines(s, lines, e);
+}
+
+static uint64_t gave_up(const struct scan *s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s->filters_n; i++)
+        n += filter_gave_up(s->filters[i]);
+    return n;
+}
+
+int scan_run(struct scan *s, struct err *e)
+{
+    size_t n;
+    struct place *places = choose_blocks(s, &n);
+    uint64_t before = gave_up(s);
     int rc = 0;
-    for (size_t i = 0; i < n; i++) {
-        const struct store_block *b = store_view_block(v, i);
-        order[i] = (struct order){i, s->ascending ? b->t_min : b->t_max};
+    for (size_t i = 0; i < n && rc == 0 && !out_of_time(s); i++) {
+        size_t block = places[s->ascending ? i : n - 1 - i].block;
+        if (s->more && !s->more(s->arg, store_view_block(s->view, block)))
+            break;
+        rc = scan_block(s, block, e);
     }
-    if (n)
-        qsort(order, n, sizeof *order, s->ascending ? oldest_first : newest_first);
-    for (size_t i = 0; rc == 0 && i < n && !over(s); i++) {
-        if (s->useless && s->useless(s->arg, order[i].key))
-            break; /* every block that follows lies further away still */
-        rc = scan_block(&w, v, order[i].index, e);
-    }
-    free(order);
-    free(w.ev);
-    arena_done(&w.a);
-    buf_done(&w.scratch);
+    free(places);
+    s->partial |= gave_up(s) != before;
     return rc;
 }

@@ -1,32 +1,47 @@
-/* query/scan.h - the events of a view that match, block by block.
+/* query/scan.h - which events of a view match: blocks are left out by what is known of them, lines by what a glance
+ * tells, and only what is left is read.
  *
- * Pruned by time and level before a block is decoded, by the filter's hint before a line is parsed. Looks at the deadline
- * and at *cancel before each block and every few thousand lines.
- * Owner   one thread; memory: one decoded block and one event. */
+ * Owner   one thread, one scan. Memory: one decoded block and one read event. */
 #ifndef QUERY_SCAN_H
 #define QUERY_SCAN_H
 
 #include "query/plan.h"
 
 struct scan {
-    const struct filter *const *filters; /* all must match */
+    struct store_view *view;
+    const struct filter *filters[1 + QUERY_STAGES_MAX]; /* all of them must match */
     size_t filters_n;
     nsec from, to;
-    bool ascending; /* order of the blocks */
+    bool ascending; /* blocks by their first event, oldest first; else by their last, newest first */
     usec deadline;
     const _Atomic bool *cancel;
-    bool need_event; /* on_line wants ev even when the filters did not need it */
-    /* A matching line; ev is NULL unless it was read. -1 stops with the error. */
-    int (*on_line)(void *arg, str line, nsec time, const struct event *ev, struct err *e);
-    /* NULL, or: a line of that time is of no use any more, so it need not be looked at; blocks beyond it end the scan. */
-    bool (*useless)(void *arg, nsec time);
-    /* NULL, or: every event of this block matches; true: taken as a whole. */
-    bool (*whole)(void *arg, const struct store_block *b);
     void *arg;
-    /* told */
+    bool (*more)(void *arg, const struct store_block *b); /* false: neither this nor later blocks; NULL: all */
+    bool (*whole)(void *arg,
+                  const struct store_block *b);   /* all its events match: true: taken as they are; NULL: never */
+    bool (*wanted)(void *arg, nsec time, str id); /* false: not this event, before it is read; NULL: all */
+    int (*take)(void *arg, struct scan *s, struct err *e); /* a matching event; <0 ends the scan */
+
+    str line; /* the event at hand */
+    nsec time;
+    int severity;
+
     uint64_t events, bytes, matched;
-    bool partial;
+    bool partial; /* the deadline came, a block or line is damaged, a regular expression was given up */
+
+    bool stopped;       /* by deadline or cancel */
+    bool read;          /* `ev` is the event at hand */
+    uint32_t unchecked; /* lines since the clock was asked */
+    struct arena a;
+    struct buf scratch;
+    struct event ev;
 };
-int scan_run(struct scan *s, const struct store_view *v, struct err *e) MUST_CHECK;
+struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o);
+void scan_free(struct scan *s);
+void scan_filter(struct scan *s, const struct filter *f); /* one more */
+int scan_run(struct scan *s, struct err *e) MUST_CHECK;
+/* The event at hand, read when it was not yet; NULL: damaged. */
+const struct event *scan_event(struct scan *s);
+str line_id(str line); /* of a stored line; absent: it is not one */
 
 #endif

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf once = BUF_INIT(1 << 20), twice = BUF_INIT(1 << 20);
     struct err e = {0};
     struct filter *f, *again;
-    if (event_read(S(line), &ev, &a, &e) < 0)
+    if (event_read(str_n(line, sizeof line - 1), &ev, &a, &e) < 0)
         abort();
     if (filter_parse(str_n((const char *)data, size), &f, &e) < 0) {
         assert(e.kind == ERR_INPUT && e.column >= 1 && e.column <= size + 1 && e.text[0]);

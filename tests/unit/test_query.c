@@ -175,25 +175,54 @@ TEST(a_stage_that_is_not_there_yet_says_so_with_its_column)
         size_t column;
         const char *says;
     } cases[] = {
+        {"a | stats count() if level:error, p95(http.duration_ms) as p by app every 5m | sort -p", 5,
+         "'stats' is not there yet"},
+        {"a | parse \"<ip> - <*>\" from message", 5, "'parse' is not there yet"},
+        {"a | limit 5 | context 3", 15, "'context' is not there yet"},
+        {"a | patterns", 5, "'patterns' is not there yet"},
+        {"a | issues", 5, "'issues' is not there yet"},
+        {"a | stats median(x)", 11, "expected count, uniq, sum"},
+        {"a | stats sum()", 15, "expected the name of a field, got ')'"},
+        {"a | stats sum(x) if", 20, "expected a filter"},
+        {"a | parse xml", 11, "expected json, logfmt or a pattern"},
+        {"a | top x", 9, "expected a number after 'top', got 'x'"},
+        {"a | where", 10, "expected a filter after 'where'"},
+        {"a | where (b", 13, "expected the ')' of the '(' at column 11"},
+        {"a | count by b,b", 16, "field 'b' stands twice in stage 'count'"},
+        {"a | count by count", 5, "two columns named 'count'"},
+        {"a | count by time every 1m", 5, "two columns named 'time'"},
+        {"a | count every 0s", 17, "expected a duration"},
+        {"a |", 4, "expected a stage after '|'"},
+        {"a | limit 5 5", 13, "expected '|' or the end of the query after stage 'limit', got '5'"},
+        {"a) | count", 2, "expected '|' or the end of the query, got ')'"},
         {"a | top 5 x", 5, "stage 'top' is not there yet"},
         {"a | stats count()", 5, "stage 'stats' is not there yet"},
         {"a | bogus", 5, "expected a stage"},
-        {"a | limit x", 11, "expected a number of rows"},
+        {"a | limit x", 11, "expected a number after 'limit', got 'x'"},
         {"a | count by", 13, "expected"},
         {"a | count every 90ms", 17, "expected a duration"},
         {"a | fields x y", 14, "expected '|' or the end"},
         {"a | sort", 9, "expected"},
     };
+    open_store();
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct query *q;
         struct err e = {0};
-        CHECK(query_parse(str_of(cases[i].text), &q, &e) < 0);
+        if (query_parse(str_of(cases[i].text), &q, &e) == 0) {
+            struct query_result r;
+            struct query_options o = all(1);
+            struct store_view *v = store_view_open(store);
+            CHECK(query_run(q, v, &o, &r, &e) < 0);
+            store_view_close(v);
+            query_free(q);
+        }
         CHECK_INT(e.column, cases[i].column);
         if (!strstr(e.text, cases[i].says)) {
             printf("%s: %s\n", cases[i].text, e.text);
             CHECK(false);
         }
     }
+    close_store();
 }
 
 TEST(a_histogram_counts_each_event_once_by_level)
