@@ -34,31 +34,38 @@ BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 CRASH  := $(patsubst tests/crash/%.c,$(B)/crash/%,$(wildcard tests/crash/*.c))
 PYTHON  = python3
 
+Q = $(if $(V),,@)  # V=1 shows the commands
+say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+
 all: $(if $(filter release,$(MODE)),build/logd,$(B)/logd.bin)  ## build build/logd
 
 build/logd: $(B)/logd.bin
 	@cp -f $< $@.new && mv -f $@.new $@
 $(B)/logd.bin: $(B)/logd/main.o $(LIB)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(LIB): $(filter-out $(B)/logd/main.o,$(OBJ)) $(B)/web_files.o
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(B)/web_files.o: $(B)/web_files.c
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 $(B)/web_files.c: build/embed $(WEB)
 	@mkdir -p $(@D)
-	build/embed $@ $(WEB)
+	$(call say,EMBED,web)
+	$(Q)build/embed $@ $(WEB)
 build/embed: web/embed.c
 	@mkdir -p $(@D)
-	$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< -lz
+	$(Q)$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< -lz
 # one rule a folder: a program is its one source file and the library
 define program
 $(B)/$(1)/%: tests/$(1)/%.c $(LIB)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $(2) -o $$@ $$< $(LIB) $$(LDLIBS)
+	$$(call say,CC,$$<)
+	$$(Q)$$(CC) $$(CPPFLAGS) $$(CFLAGS) -MMD -MP $$(LDFLAGS) $(2) -o $$@ $$< $(LIB) $$(LDLIBS)
 endef
 $(eval $(call program,unit))
 $(eval $(call program,bench))
@@ -115,7 +122,7 @@ clean:  ## remove what was built
 	rm -rf build
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
-	@echo "  MODE=asan|tsan|cover|fuzz  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
+	@echo "  MODE=asan|tsan|cover|fuzz  V=1 (show commands)  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
 .PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test install clean help
 .SECONDARY:

@@ -1,0 +1,63 @@
+"""POST and GET /v1/stats: counts by minute, hour and day; a bad record costs only itself; nothing that names a person is a label."""
+import os, sys, time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from logd import Logd, run
+
+
+def points(logd, name, by, more=""):
+    r = logd.get(f"/v1/stats/{name}?by={by}&from=2020-01-01T00:00:00Z&to=now{more}", key="read")
+    assert r.status == 200, r
+    return r.json()
+
+
+def test_counts_add_up_by_minute_hour_and_day_and_survive_kill9():
+    now = int(time.time()) // 86400 * 86400 - 86400 + 3600 * 5
+    with Logd() as logd:
+        batch = [{"name": "pic.upload", "value": 2, "labels": {"kind": kind}, "time": now + minute * 60} for minute in range(120) for kind in ("jpg", "png")]
+        assert logd.post("/v1/stats", batch).json()["accepted"] == 240
+        assert logd.post("/v1/stats", '{"name":"pic.upload","type":"flow"}\n{"name":"pic.upload","type":"count","value":3}\n').json()["accepted"] == 2
+        for _ in range(2):
+            assert points(logd, "pic.upload", "minute", "&label.kind=jpg")["total"] == 240
+            hours = [p["value"] for p in points(logd, "pic.upload", "hour", "&label.kind=png")["points"]]
+            assert hours == [120, 120], hours
+            assert points(logd, "pic.upload", "day")["total"] == 484
+            groups = {p["group"]: p["value"] for p in points(logd, "pic.upload", "day", "&group=kind&label.kind=jpg")["points"]}
+            assert groups == {"jpg": 240}, groups
+            names = logd.get("/v1/stats", key="read").json()["stats"]
+            assert len(names) == 3 and all(n["name"] == "pic.upload" and n["type"] == "count" for n in names), names
+            logd.kill9_and_restart()
+
+
+def test_a_bad_record_costs_itself_and_says_why():
+    bad = [({"name": ""}, "/name"), ({"name": "x", "value": -1}, "/value"), ({"name": "x", "value": "2"}, "/value"), ({"name": "x", "type": "unique"}, "/type"), ({"name": "x", "type": "sum"}, "/type"),
+           ({"name": "x", "labels": {"u": "ann@example.com"}}, "/labels/u"), ({"name": "x", "labels": {"ip": "192.0.2.1"}}, "/labels/ip"), ({"name": "x", "labels": []}, "/labels"),
+           ({"name": "x", "labels": {"id": "3f2b8c1e-0d4a-4f7e-9c55-8a1b2c3d4e5f"}}, "/labels/id"), ({"name": "x", "time": "noon"}, "/time"), ({"name": "x", "colour": 1}, "/colour"), (7, "")]
+    with Logd() as logd:
+        r = logd.post("/v1/stats", [b for b, _ in bad] + [{"name": "good"}])
+        assert r.status == 200 and r.json()["accepted"] == 1 and r.json()["rejected"] == len(bad), r
+        for i, (_, pointer) in enumerate(bad):
+            e = r.json()["errors"][i]
+            assert e["index"] == i and e["pointer"] == pointer and e["error"], e
+        assert logd.post("/v1/stats", {"name": ""}).status == 400
+        assert points(logd, "good", "day")["total"] == 1
+        assert "ann@example.com" not in open(os.path.join(logd.data, "fold.db"), errors="replace").read()
+
+
+def test_the_201st_label_set_goes_to_other():
+    with Logd() as logd:
+        logd.post("/v1/stats", [{"name": "x", "labels": {"page": f"p{i}"}} for i in range(250)])
+        names = logd.get("/v1/stats", key="read").json()["stats"]
+        assert len(names) == 201 and [n["total"] for n in names if "__other__" in n["labels"]] == [50], len(names)
+        assert points(logd, "x", "day")["total"] == 250
+
+
+def test_what_is_not_there_yet_says_so():
+    with Logd() as logd:
+        r = logd.get("/v1/stats/x?by=week", key="read")
+        assert r.status == 400 and "not there yet" in r.json()["error"], r
+        assert logd.post("/v1/stats", {"name": "x"}, key="read").status == 403
+
+
+if __name__ == "__main__":
+    run(globals())

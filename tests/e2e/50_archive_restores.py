@@ -1,0 +1,110 @@
+"""The archive in a folder: shipped, verified, damaged and told, restored; readable without logd; two servers are fenced."""
+import glob, json, os, shutil, subprocess, sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from logd import Logd, eventually, run
+
+
+def config(folder):
+    return f'archive: {{url: "file://{folder}", every: 1s}}\n'
+
+
+def shipped(logd):
+    p = logd.status()["positions"]
+    return p["archive"] >= p["journal"]
+
+
+def restore(logd, archive, data):
+    return subprocess.run([logd.binary, "restore", "--from", "file://" + archive, "--data", data], capture_output=True, text=True, timeout=60)
+
+
+def test_what_was_shipped_is_restored_with_ids_keys_and_issues():
+    with Logd() as logd:
+        archive = os.path.join(logd.folder, "archive")
+        logd.configure(config(archive))
+        logd.restart()
+        key = logd.key("ingest")
+        logd.post("/v1/events", [{"message": f"sealed {i}", "level": "error", "time": f"2026-0{1 + i % 3}-01T00:00:00Z"} for i in range(300)])
+        logd.post("/v1/events", {"message": "of another app"}, key=logd.key("ingest", "api"))
+        logd.seal()
+        logd.post("/v1/events", {"message": "tail", "event_id": "t1"}, headers={"Idempotency-Key": "k1"})
+        logd.post("/v1/stats", {"name": "pic.upload", "value": 5})
+        eventually(lambda: shipped(logd) and glob.glob(archive + "/events/app=api/*/*"), "all is shipped")
+        rows = sorted(logd.query(""), key=lambda r: r["id"])
+        issues = logd.get("/v1/issues").json()
+        listed = logd.command("archive", "list").stdout
+        assert "events/app=shop/date=2026-01-01" in listed, listed
+        verified = logd.command("archive", "verify")
+        assert verified.returncode == 0, verified
+        # readable without logd: zstd and JSON lines, one file an app and day
+        lines = subprocess.run("zstdcat " + " ".join(sorted(glob.glob(archive + "/events/*/*/*.zst"))), shell=True, capture_output=True, text=True).stdout.splitlines()
+        assert len(lines) == 301 and all(json.loads(line)["id"] for line in lines)
+        logd.command("archive", "ship")  # keys that were made since
+        logd.kill9()
+        shutil.rmtree(logd.data)
+        done = restore(logd, archive, logd.data)
+        assert done.returncode == 0 and "done:" in done.stdout, done
+        logd.start()
+        assert sorted(logd.query(""), key=lambda r: r["id"]) == rows
+        assert logd.get("/v1/issues").json() == issues
+        assert logd.get("/v1/stats/pic.upload?by=day&from=-1d", key="read").json()["total"] == 5
+        again = logd.post("/v1/events", {"message": "tail", "event_id": "t1"}, headers={"Idempotency-Key": "k1"}, key=key)
+        assert again.json().get("duplicate") is True, again
+        assert logd.post("/v1/events", {"message": "tail", "event_id": "t1"}, key=key).json()["duplicates"] == 1
+        assert restore(logd, archive, logd.data).returncode == 1, "a folder that is not empty is refused"
+
+
+def test_damage_is_found_and_told():
+    with Logd() as logd:
+        archive = os.path.join(logd.folder, "archive")
+        logd.configure(config(archive))
+        logd.restart()
+        logd.post("/v1/events", [{"message": f"m{i}"} for i in range(100)])
+        logd.seal()
+        eventually(lambda: shipped(logd) and glob.glob(archive + "/events/*/*/*"), "all is shipped")
+        path = glob.glob(archive + "/events/*/*/*")[0]
+        with open(path, "r+b") as f:
+            f.seek(20)
+            f.write(b"\xff\x00\xff")
+        done = logd.command("archive", "verify", check=False)
+        assert done.returncode == 1 and os.path.basename(path) in done.stdout + done.stderr, done
+        done = restore(logd, archive, os.path.join(logd.folder, "new"))
+        assert done.returncode == 1 and "damaged" in done.stderr and done.stderr.count("\n") == 1, done
+        assert restore(logd, os.path.join(logd.folder, "nothing"), os.path.join(logd.folder, "new2")).returncode == 1
+
+
+def test_two_servers_on_one_archive_are_fenced():
+    with Logd() as old:
+        archive = os.path.join(old.folder, "archive")
+        old.configure(config(archive))
+        old.restart()
+        old.post("/v1/events", {"message": "one"})
+        eventually(lambda: shipped(old), "the old one ships")
+        data = os.path.join(old.folder, "twin")
+        assert restore(old, archive, data).returncode == 0
+        with Logd(config=config(archive)) as stranger:
+            stranger.post("/v1/events", {"message": "not yours"})
+            eventually(lambda: "belongs to another logd" in stranger.log(), "another server's archive is not touched")
+        twin = Logd(config=config(archive))
+        shutil.rmtree(twin.data, ignore_errors=True)
+        shutil.copytree(data, twin.data)
+        with twin:
+            eventually(lambda: shipped_by(twin), "the restored one takes over")
+            old.post("/v1/events", {"message": "two"})
+            eventually(lambda: "taken over" in old.log(), "the old one stops shipping and says so")
+
+
+def shipped_by(logd):
+    r = logd.local("GET", "/v1/status").json()["positions"]
+    return r["archive"] >= r["journal"]
+
+
+def test_an_archive_that_cannot_be_reached_holds_nothing_up():
+    with Logd(config='archive: {url: "s3://x/y", endpoint: "http://127.0.0.1:9", access_key: a, secret_key: b, every: 1s}\n') as logd:
+        assert logd.post("/v1/events", {"message": "m"}).status == 200
+        eventually(lambda: "not shipped, will try again" in logd.log(), "the failure is said")
+        assert logd.count() == 1 and not shipped(logd)
+
+
+if __name__ == "__main__":
+    run(globals())
