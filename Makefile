@@ -81,7 +81,7 @@ run: deps-run all  ## build and start a demo logd with sample data and rules; pr
 test: deps-test all $(UNIT)  ## build and pass every fast test
 	@$(PYTHON) tests/lib/run.py
 
-check: deps-test  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
+check: deps-check  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
 	@$(PYTHON) tests/lib/check.py
 
 unit-build: $(UNIT)
@@ -91,13 +91,13 @@ asan:  ## unit tests under AddressSanitizer and UBSan
 	$(MAKE) -s MODE=asan unit
 tsan:  ## unit tests under ThreadSanitizer
 	$(MAKE) -s MODE=tsan unit
-fuzz:  ## 20 s of fuzzing a target (SECONDS=n)
+fuzz: deps-check  ## 20 s of fuzzing a target (SECONDS=n)
 	@$(PYTHON) tests/lib/check.py fuzz $(SECONDS)
 bench: deps-test all $(BENCH)  ## measure beside rivals and limits
 	@$(PYTHON) tests/bench/run.py
 torture: deps-test all  ## the release figures of the crash proofs
 	@$(PYTHON) tests/lib/check.py torture
-lint:  ## format, layers, words, sizes, hardening
+lint: deps-check all  ## format, layers, words, sizes, hardening, man pages
 	@$(PYTHON) tests/lint/lint.py
 format:  ## put the code into its format
 	clang-format-14 -i $$(git ls-files '*.c' '*.h')
@@ -108,8 +108,10 @@ deps:  ## install what building and running need
 	@tests/lib/deps.sh build
 deps-run:
 	@tests/lib/deps.sh run
-deps-test: deps
+deps-test:
 	@tests/lib/deps.sh test
+deps-check:
+	@tests/lib/deps.sh check
 
 install: all  ## install to $(DESTDIR)$(PREFIX)
 	install -Dm755 build/logd $(DESTDIR)$(PREFIX)/bin/logd
@@ -118,11 +120,13 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 logd/logd-query.7
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules $(wildcard rules/*.yaml)
 	install -Dm644 logd/logd.service $(DESTDIR)/lib/systemd/system/logd.service
-clean:  ## remove what was built
+clean:  ## remove what was built; build/deps stays
+	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
+distclean:  ## and build/deps
 	rm -rf build
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "  MODE=asan|tsan|cover|fuzz  V=1 (show commands)  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test install clean help
+.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
 .SECONDARY:

@@ -7,7 +7,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from logd import TREE, Logd, eventually, run, shared
 from outside import DEPS, Site, browse, node, shot
 from s3 import S3
-from smtp import Smtp
+from exim import Exim
 
 RULES = """
 rules:
@@ -129,7 +129,7 @@ def story():
     random.seed(seed)
     expected = {(system, n): text for system, n, text in real_lines()}
     assert len(expected) == 20000
-    with S3() as s3, Smtp() as smtp, Logd(config=smtp.config() + s3.config(), rules=RULES, ca=smtp.ca) as logd:
+    with S3() as s3, Exim() as smtp, Logd(config=smtp.config() + s3.config(), rules=RULES, ca=smtp.ca) as logd:
         key = logd.key("ingest")
         lines = [(system, n, text) for (system, n), text in expected.items()]
         for i in range(0, len(lines), 500):

@@ -1,80 +1,100 @@
 #!/bin/bash
-# deps.sh build|run|test - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
+# deps.sh build|run|test|check - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
 #
-# build: compiler and libraries, by apt-get (never removing anything). run: and python3, which posts the demo events.
-# test:  clang and tools by apt-get; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs;
+# build: a compiler and libraries, by apt-get, which may never remove anything here. run: and python3, which posts the demo's events.
+# test:  and tools; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs without rights;
 #        npm packages at the versions of tests/lib/node/package-lock.json; a recent Node where the system's is older than 20.
+# check: and the second compiler, the fuzzer and the formatter.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 BUILD="gcc libc6-dev pkg-config zlib1g-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev libcurl4-openssl-dev libjansson-dev libssl-dev libzstd-dev
   libpcre2-dev libyaml-dev libgnutls28-dev ca-certificates"
-TEST="python3 clang-14 clang-format-14 libclang-rt-14-dev chromium openssl curl binutils man-db zstd"
-SERVERS="swift-proxy swift-account swift-container swift-object memcached python3-swift python3-aiosmtpd prometheus"
+TEST="python3 chromium openssl curl binutils zstd"
+CHECK="clang-14 clang-format-14 libclang-rt-14-dev llvm-14 man-db"
+SERVERS="swift-proxy swift-account swift-container swift-object memcached exim4-daemon-heavy libnss-wrapper python3-aiosmtpd prometheus"
+NODE=22.23.3
+export DEBIAN_FRONTEND=noninteractive
 
-sudo=""
-[ "$(id -u)" = 0 ] || sudo="sudo"
+say() { echo "deps: $*"; }
 
-missing() { for p in "$@"; do dpkg-query -W -f='${db:Status-Status}\n' "$p" 2>/dev/null | grep -qx installed || echo "$p"; done; }
+missing() { # of these packages
+  comm -23 <(printf '%s\n' "$@" | sort) <(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u)
+}
 
-# Lists of packages are fetched once, and again when they turn out to be old.
-update() { [ -e build/deps/updated ] || { echo "deps: apt-get update"; $sudo apt-get update -qq; mkdir -p build/deps; touch build/deps/updated; }; }
+# A list of packages that is a day old names files that are gone.
+update() { # [again]
+  local stamp=build/deps/updated
+  [ -z "${1:-}" ] && [ -n "$(find $stamp -mmin -600 2>/dev/null)" ] && return 0
+  say "apt-get update"
+  apt-get update -qq
+  mkdir -p build/deps && touch $stamp
+}
+
+apt_install() { apt-get install -y -qq --no-remove --no-install-recommends "$@" </dev/null >/dev/null; }
 
 install_packages() {
-  local want
-  want=$(missing "$@" | tr '\n' ' ')
-  [ -n "${want// /}" ] || return 0
-  echo "deps: installing $want"
+  local want policy=/usr/sbin/policy-rc.d
+  mapfile -t want < <(missing "$@")
+  [ ${#want[@]} -gt 0 ] || return 0
+  if [ "$(id -u)" != 0 ]; then
+    say "these packages are missing, and only root may install them:
+  sudo apt-get update && sudo apt-get install --no-remove --no-install-recommends ${want[*]}" >&2
+    exit 1
+  fi
+  say "installing ${want[*]}"
   update
-  # No daemon that a package brings may start by itself.
-  local policy=/usr/sbin/policy-rc.d
-  [ -e $policy ] || { printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null; $sudo chmod 755 $policy; trap "$sudo rm -f $policy" EXIT; }
-  # shellcheck disable=SC2086
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-remove --no-install-recommends $want >/dev/null ||
-    { rm -f build/deps/updated; update; DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-remove --no-install-recommends $want >/dev/null; }
+  if [ ! -e $policy ]; then # no daemon that a package brings starts by itself
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+  fi
+  apt_install "${want[@]}" || { update again && apt_install "${want[@]}"; }
+}
+
+# The servers themselves, installed or not, and the libraries that this system lacks for them.
+download_servers() {
+  { tr ' ' '\n' <<<"$SERVERS"; apt-get -s -qq install --no-install-recommends $SERVERS | awk '/^Inst/ {print $2}'; } | sort -u >wanted
+  xargs apt-get -qq -o APT::Sandbox::User=root download <wanted
 }
 
 unpack_servers() {
-  local stamp="build/deps/servers: $SERVERS"
-  stamp="build/deps/servers.$(printf %s "$stamp" | sha256sum | cut -c1-12)"
+  local stamp=build/deps/servers.$(sha256sum <<<"$SERVERS" | cut -c1-12)
   [ ! -e "$stamp" ] || return 0
-  echo "deps: unpacking servers for tests into build/deps/root: $SERVERS"
-  update
-  mkdir -p build/deps/debs build/deps/root
-  # shellcheck disable=SC2086
-  apt-get -s -qq install --no-install-recommends $SERVERS | awk '/^Inst/{print $2}' >build/deps/wanted
-  (cd build/deps/debs && xargs -r apt-get -qq download <../wanted 2>/dev/null)
-  for d in build/deps/debs/*.deb; do dpkg -x "$d" build/deps/root; done
-  rm -rf build/deps/debs
-  touch "$stamp"
+  say "unpacking servers for tests into build/deps/root: $SERVERS"
+  [ "$(id -u)" != 0 ] || update
+  rm -rf build/deps/debs build/deps/root build/deps/servers.* && mkdir -p build/deps/debs build/deps/root
+  (cd build/deps/debs && { download_servers || { cd ../../.. && update again && cd build/deps/debs && download_servers; }; })
+  for d in build/deps/debs/*.deb; do dpkg-deb --fsys-tarfile "$d" | tar -x -C build/deps/root --no-same-owner --no-same-permissions; done
+  chmod -R u-s,g-s build/deps/root
+  rm -rf build/deps/debs && touch "$stamp"
 }
 
 node_packages() {
   local lock=tests/lib/node/package-lock.json stamp
-  stamp="build/deps/node.$(sha256sum $lock | cut -c1-12)"
+  stamp=build/deps/node.$(cat $lock <(echo $NODE) | sha256sum | cut -c1-12)
   [ ! -e "$stamp" ] || return 0
-  echo "deps: npm ci of tests/lib/node (into build/deps/node)"
-  rm -rf build/deps/node && mkdir -p build/deps/node
+  say "npm ci of tests/lib/node, into build/deps/node"
+  rm -rf build/deps/node build/deps/node.* build/deps/nodejs && mkdir -p build/deps/node build/deps/nodejs
   cp tests/lib/node/package.json $lock build/deps/node/
-  (cd build/deps/node && npm ci --ignore-scripts --no-audit --no-fund --silent)
+  (cd build/deps/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
   if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
-    echo "deps: the system's Node is $(node --version): a recent one from npm's node package"
-    (cd build/deps/node && npm install --no-save --no-audit --no-fund --silent node@22)
-    ln -sfn ../deps/node/node_modules/node/bin/node build/deps/node-bin
+    local kind=node-linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+    say "the system's Node is $(node --version): $NODE from npm, into build/deps/nodejs"
+    (cd build/deps/nodejs && npm install --ignore-scripts --no-audit --no-fund --loglevel=error "$kind@$NODE")
+    ln -sfn "nodejs/node_modules/$kind/bin/node" build/deps/node-bin
   else
-    ln -sfn "$(command -v node)" build/deps/node-bin
+    ln -sfn "$(node -p process.execPath)" build/deps/node-bin
   fi
   touch "$stamp"
 }
 
+npm_itself() { for p in node npm; do command -v $p >/dev/null || echo $p | sed s/node/nodejs/; done; }
+
+# shellcheck disable=SC2086,SC2046
 case "${1:-}" in
-run) # shellcheck disable=SC2086
-  install_packages $BUILD python3 ;;
-build) # shellcheck disable=SC2086
-  install_packages $BUILD ;;
-test) # shellcheck disable=SC2086
-  install_packages $BUILD $TEST $(command -v node >/dev/null || echo nodejs) $(command -v npm >/dev/null || echo npm)
-  unpack_servers
-  node_packages ;;
-*) echo "usage: deps.sh build|run|test" >&2; exit 2 ;;
+build) install_packages $BUILD ;;
+run) install_packages $BUILD python3 ;;
+test) install_packages $BUILD $TEST $(npm_itself) && unpack_servers && node_packages ;;
+check) install_packages $BUILD $TEST $CHECK $(npm_itself) && unpack_servers && node_packages ;;
+*) echo "usage: deps.sh build|run|test|check" >&2; exit 2 ;;
 esac
