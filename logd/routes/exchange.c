@@ -89,7 +89,7 @@ bool exchange_charge(struct exchange *x)
 
 void exchange_charge_answer(struct exchange *x)
 {
-    if (x->r.out.cap <= KEEP_ONE)
+    if (x->r.out.cap <= KEEP_ONE || x->charged_answer)
         return;
     x->charged_answer = x->r.out.cap;
     atomic_fetch_add(&x->h->answers, x->charged_answer);

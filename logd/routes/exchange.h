@@ -30,6 +30,7 @@ struct conn {
     _Atomic int phase;
     _Atomic usec since;     /* clock_mono() when the phase began */
     _Atomic uint64_t bytes; /* of the body so far, in BODY */
+    bool cut;               /* reaper's: shut down already */
     uint64_t mark;          /* reaper's: bytes received or acknowledged when it first saw this phase */
     usec marked;            /* reaper's: `since` of the phase that mark belongs to */
     char peer[64];
@@ -119,8 +120,8 @@ void exchange_put(struct exchange *x);
 void exchange_free_spares(struct http *h);
 /* Accounts for what its body and decoder hold now; false: all requests together hold too much. */
 bool exchange_charge(struct exchange *x);
-void exchange_charge_answer(struct exchange *x);
-void exchange_end_body(struct exchange *x); /* nobody reads it any more */
+void exchange_charge_answer(struct exchange *x); /* once it is whole */
+void exchange_end_body(struct exchange *x);      /* nobody reads it any more */
 
 /* reply.c: `s` without its %XX, and with blanks for + if `plus`; into `a` when something changed. */
 str decode_percent(struct arena *a, str s, bool plus);

@@ -110,6 +110,7 @@ void http_finish(struct request *r)
 {
     struct exchange *x = r->http;
     struct http *h = x->h;
+    exchange_charge_answer(x);
     x->state = X_READY;
     MHD_resume_connection(x->mhd); /* from here on x belongs to the epoll thread */
     atomic_fetch_sub(&h->suspended, 1);
@@ -119,7 +120,10 @@ static void run_in_pool(void *item)
 {
     struct exchange *x = item;
     deferred = false;
-    x->route->run(&x->r);
+    if (x->route->right == RIGHT_READ && atomic_load(&x->h->answers) > LIMIT_ANSWERS)
+        reply_err(&x->r, &(struct err){.kind = ERR_FULL, .text = "too many bytes of answers wait for their readers"});
+    else
+        x->route->run(&x->r);
     if (!deferred)
         http_finish(&x->r);
 }

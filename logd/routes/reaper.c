@@ -120,9 +120,12 @@ static void reap(struct reaper *r)
     usec now = clock_mono();
     pthread_mutex_lock(&r->lock);
     for (struct conn *c = r->first; c; c = c->next) {
-        enum verdict v = judge(r, c, now);
-        if (v != KEEP && shutdown(c->fd, SHUT_RDWR) == 0)
-            r->reaped += v == LATE;
+        enum verdict v = c->cut ? KEEP : judge(r, c, now);
+        if (v == KEEP)
+            continue;
+        c->cut = true;
+        (void)shutdown(c->fd, SHUT_RDWR);
+        r->reaped += v == LATE;
     }
     pthread_mutex_unlock(&r->lock);
 }

@@ -174,5 +174,29 @@ def test_too_many_bytes_under_way_are_503_with_retry_after_and_good_ones_go_on()
         eventually(lambda: int(inflight()) < 1 << 20, "nothing is under way any more")
 
 
+def test_slow_readers_of_large_answers_are_cut_off_and_bounded():
+    """128 MiB of answers wait at most; then queries are refused, nothing else is."""
+    with Logd(env=HURRY) as logd:
+        for _ in range(2):
+            assert logd.post("/v1/events", '{"message":"%s"}\n' % ("a" * 1000) * 2000).status == 200
+        key, sockets = logd.key("read"), []
+        request = "GET /v1/query?from=-1h&limit=4000 HTTP/1.1\r\nHost: x\r\nX-Logd-Key: %s\r\n\r\n" % key
+        before = memory(logd)
+        for _ in range(120):  # 4.5 MB each
+            s = socket.socket()
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            s.connect((logd.host, logd.port))
+            s.sendall(request.encode())
+            sockets.append(s)
+        refused = lambda: 'reason="busy"} 0' not in logd.get("/metrics").text
+        eventually(refused, "further queries are refused")
+        assert memory(logd) - before < (300 << 20) * SLOW, (memory(logd) - before) >> 20
+        assert logd.post("/v1/events", '{"message":"x"}').status == 200
+        eventually(lambda: "logd_http_answer_bytes 0\n" in logd.get("/metrics").text, "slow readers are cut off", timeout=30)
+        for s in sockets:
+            s.close()
+        assert logd.get("/v1/query?from=-1h&limit=10").status == 200
+
+
 if __name__ == "__main__":
     run(globals())
