@@ -59,7 +59,8 @@ static int on_signal(const struct rules_signal *s, void *arg)
 {
     struct firing *x = arg;
     struct arena *a = &x->f->arena;
-    str title = x->fp ? str_of(x->fp->title) : event_text(x->ev, S("message"), a);
+    /* An issue has its own title; what is no issue is told by the rule: who and how many, not one of the many lines. */
+    str title = x->fp ? str_of(x->fp->title) : str_of(arena_printf(a, "%s (%.*s)", s->rule->why, STR_ARG(s->key)));
     struct signal out = {.rule = str_of(s->rule->id),
                          .why = str_of(s->rule->why),
                          .run = str_of(s->rule->run ? s->rule->run : ""),
@@ -69,7 +70,7 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .wait = s->rule->wait,
                          .app = x->ev->app,
                          .env = event_text(x->ev, S("env"), a),
-                         .title = title.n ? title : str_of(s->rule->why),
+                         .title = title,
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
                          .event = x->ev};
     x->f->stats.signals++;
