@@ -219,20 +219,38 @@ static void title_of(str type, str message, struct fingerprint *ret)
     buf_done(&t);
 }
 
-static void by_stack(str app, str type, const struct stack *s, struct fingerprint *ret)
+/* Frames without any function name say where, not what: then the message speaks too. */
+static bool no_names(str frames)
 {
-    struct buf frames = BUF_INIT(4096), why = BUF_INIT(4096);
+    while (frames.n) {
+        str one = str_cut(&frames, ',');
+        if (one.p[one.n - 1] != '?')
+            return false;
+    }
+    return true;
+}
+
+static void by_stack(str app, str type, str message, const struct stack *s, struct fingerprint *ret)
+{
+    struct buf frames = BUF_INIT(4096), why = BUF_INIT(4096), t = BUF_INIT(TEMPLATE_MAX + 300);
     size_t n = top_frames(s, &frames);
-    make_id(app, S("stack"), type, buf_view(&frames), ret->id);
-    buf_printf(&why, "type %.*s and %s %zu frame%s of the app: ", STR_ARG(type.n ? type : S("(none)")),
-               n == 1 ? "the top" : "the top", n, n == 1 ? "" : "s");
-    buf_str(&why, buf_view(&frames));
-    copy_text(ret->why, sizeof ret->why, buf_view(&why));
     str top = buf_view(&frames);
+    buf_printf(&why, "type %.*s and the top %zu frame%s of the app: %.*s", STR_ARG(type.n ? type : S("(none)")), n,
+               n == 1 ? "" : "s", STR_ARG(top));
+    if (no_names(top)) {
+        message_template(message, &t);
+        buf_lit(&why, ", which name no function, so the message too: ");
+        buf_str(&why, buf_view(&t));
+    }
     ptrdiff_t comma = str_find(top, S(", "));
     copy_text(ret->culprit, sizeof ret->culprit, comma > 0 ? str_head(top, (size_t)comma) : top);
+    copy_text(ret->why, sizeof ret->why, buf_view(&why));
+    buf_byte(&frames, '\0');
+    buf_str(&frames, buf_view(&t));
+    make_id(app, S("stack"), type, buf_view(&frames), ret->id);
     buf_done(&frames);
     buf_done(&why);
+    buf_done(&t);
 }
 
 static void by_message(str app, str type, str message, struct fingerprint *ret)
@@ -276,7 +294,7 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
         copy_text(ret->why, sizeof ret->why, S("the sender's own field `fingerprint`"));
         ret->culprit[0] = '\0';
     } else if (s->n) {
-        by_stack(ev->app, type, s, ret);
+        by_stack(ev->app, type, message, s, ret);
     } else {
         by_message(ev->app, type, message, ret);
     }
@@ -296,7 +314,7 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
     stack_read(trace, s);
     title_of(s->type, s->n ? s->message : trace, ret);
     if (s->n)
-        by_stack(app, s->type, s, ret);
+        by_stack(app, s->type, s->message, s, ret);
     else
         by_message(app, (str){0}, trace, ret);
 }
