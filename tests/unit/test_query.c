@@ -1,5 +1,7 @@
 #include "unit.h"
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/limits.h"
 #include "event/event.h"
 #include "query/query.h"
 
@@ -292,6 +294,457 @@ TEST(csv_guards_formulas_and_quotes_and_text_shows_control_characters)
     close_store();
 }
 
+/* ---- many events against a slow way: every line read, matched, sorted ---- */
+
+static uint64_t seed;
+static uint32_t random_below(uint32_t n)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(seed >> 33) % n;
+}
+
+static void start_random(void)
+{
+    seed = (uint64_t)clock_now();
+    printf("seed %llu\n", (unsigned long long)seed);
+}
+
+static void post_random(void)
+{
+    static const char *const levels[] = {"debug", "info", "info", "warn", "error", "fatal"};
+    static const char *const words[] = {"refused", "Refused", "ok", "gr\\u00fcn", "a\\/b", "x\\ny", "\\u0072efused"};
+    char json[400];
+    snprintf(json, sizeof json,
+             "{\"time\":%u,\"level\":\"%s\",\"message\":\"it was %s, %u\",\"status\":%u,\"user\":\"u%u\"%s}",
+             1700000000 + random_below(600), levels[random_below(6)], words[random_below(7)], random_below(100),
+             200 + random_below(4) * 100, random_below(5), random_below(3) ? "" : ",\"tags\":[\"a\",\"b\"]");
+    post(random_below(2) ? "shop" : "api", json);
+}
+
+/* A store of a few segments and a head. */
+static void open_random(unsigned events)
+{
+    struct err e;
+    open_store();
+    for (unsigned i = 0; i < events; i++) {
+        post_random();
+        if (random_below(events / 3) == 0)
+            CHECK(store_seal(store, &e) == 0);
+    }
+}
+
+struct found {
+    nsec time;
+    char id[EVENT_ID_LEN];
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    return x->time != y->time ? (x->time < y->time ? 1 : -1) : -memcmp(x->id, y->id, EVENT_ID_LEN);
+}
+
+static size_t slow_matches(const char *text, nsec from, nsec to, struct found *out)
+{
+    static struct event ev;
+    struct filter *f;
+    struct err e;
+    struct arena a = {0};
+    struct buf scratch = BUF_INIT(64u << 20);
+    struct store_view *v = store_view_open(store);
+    size_t n = 0;
+    CHECK(filter_parse(str_of(text), &f, &e) == 0);
+    for (size_t i = 0; i < store_view_count(v); i++) {
+        str lines;
+        CHECK(store_view_lines(v, i, &scratch, &lines, &e) == 0);
+        while (lines.n) {
+            CHECK(event_read(str_cut(&lines, '\n'), &ev, &a, &e) == 0);
+            if (ev.time < from || ev.time >= to || !filter_match(f, &ev, &a))
+                continue;
+            out[n].time = ev.time;
+            memcpy(out[n++].id, ev.id.p, EVENT_ID_LEN);
+        }
+    }
+    qsort(out, n, sizeof *out, newest_first);
+    filter_free(f);
+    store_view_close(v);
+    arena_done(&a);
+    buf_done(&scratch);
+    return n;
+}
+
+/* All pages of the query; the ids, one after another. */
+static size_t all_pages(const char *text, struct query_options o, char (*ids)[EVENT_ID_LEN], size_t max)
+{
+    char cursor[64] = "";
+    size_t n = 0;
+    do {
+        o.cursor = str_of(cursor);
+        struct query_result r = run(text, o);
+        CHECK(r.n <= o.limit && !r.partial);
+        for (str rest = buf_view(&r.rows); rest.n && n < max; n++)
+            memcpy(ids[n], str_cut(&rest, '\n').p + 7, EVENT_ID_LEN);
+        memcpy(cursor, r.next, sizeof cursor);
+        query_result_done(&r);
+    } while (cursor[0] && n < max);
+    return n;
+}
+
+static int64_t counted(const char *text, struct query_options o)
+{
+    char query[200];
+    int64_t n = -1;
+    snprintf(query, sizeof query, "%s | count", text);
+    struct query_result r = run(query, o);
+    str s = str_skip(buf_view(&r.rows), sizeof "{\"count\":" - 1);
+    CHECK(str_i64(str_cut(&s, '}'), &n));
+    query_result_done(&r);
+    return n;
+}
+
+TEST(random_queries_find_what_a_slow_search_finds)
+{
+    static const char *const filters[] = {
+        "",
+        "refused",
+        "level>=error",
+        "level:warn or level:debug",
+        "-level>=warn",
+        "refused level>=error",
+        "grün",
+        "\"a/b\"",
+        "user:u3",
+        "user=u3 status>=400",
+        "status:500",
+        "tags:*",
+        "tags:b or user:u1",
+        "~\"was [a-z]+, 7\"",
+        "message:\"x\ny\"",
+        "time>=2023-11-14T22:15:00Z",
+        "time:2023-11-14T22:16 level:info",
+        "not (refused or ok)",
+        "nothing-has-this",
+        "app:api ok",
+        "user:u* -user:u1",
+        "\", 42\"",
+    };
+    enum { EVENTS = 2000 };
+    static struct found want[EVENTS];
+    static char ids[EVENTS + 1][EVENT_ID_LEN];
+    start_random();
+    open_random(EVENTS);
+    for (size_t i = 0; i < 4 * LENGTH(filters) && !unit_failed; i++) {
+        const char *text = filters[i % LENGTH(filters)];
+        struct query_options o = all(1 + random_below(300));
+        o.ascending = random_below(2);
+        if (random_below(2)) {
+            o.from = (1700000000 + (nsec)random_below(300)) * NSEC_PER_SEC;
+            o.to = o.from + (nsec)random_below(300) * NSEC_PER_SEC;
+        }
+        size_t n = slow_matches(text, o.from, o.to, want), got = all_pages(text, o, ids, EVENTS + 1);
+        CHECK_INT(got, n);
+        CHECK_INT(counted(text, o), n);
+        for (size_t k = 0; k < n && !unit_failed; k++)
+            CHECK(memcmp(ids[k], want[o.ascending ? n - 1 - k : k].id, EVENT_ID_LEN) == 0);
+        if (unit_failed)
+            printf("... in: %s, limit %u, %s\n", text, o.limit, o.ascending ? "asc" : "desc");
+    }
+    close_store();
+}
+
+TEST(sorted_limited_and_counted_answers_have_pages_too)
+{
+    enum { EVENTS = 500 };
+    static char ids[EVENTS + 1][EVENT_ID_LEN], paged[EVENTS + 1][EVENT_ID_LEN];
+    start_random();
+    open_random(EVENTS);
+    size_t n = all_pages("| sort -status,user", all(EVENTS), ids, EVENTS + 1);
+    CHECK_INT(n, EVENTS);
+    CHECK_INT(all_pages("| sort -status,user", all(7), paged, EVENTS + 1), EVENTS);
+    CHECK(memcmp(ids, paged, sizeof ids) == 0);
+    CHECK_INT(all_pages("| limit 123", all(10), ids, EVENTS + 1), 123); /* of all pages together */
+    CHECK_INT(all_pages("| limit 7", all(10), ids, EVENTS + 1), 7);
+    CHECK_INT(all_pages("| sort user | limit 33", all(10), ids, EVENTS + 1), 33);
+    CHECK_INT(all_pages("| limit 300 | limit 40", all(15), ids, EVENTS + 1), 40);
+    struct query_options o = all(3);
+    struct query_result whole = run("| count by user,status", all(1000)), r = {0};
+    struct buf pages = BUF_INIT(1 << 20);
+    char cursor[64] = "";
+    do {
+        o.cursor = str_of(cursor);
+        query_result_done(&r);
+        r = run("| count by user,status", o);
+        buf_str(&pages, buf_view(&r.rows));
+        memcpy(cursor, r.next, sizeof cursor);
+    } while (cursor[0]);
+    CHECK_STR(buf_view(&pages), buf_view(&whole.rows));
+    CHECK(whole.n > 10);
+    query_result_done(&r), query_result_done(&whole);
+    buf_done(&pages);
+    close_store();
+}
+
+static void refused_cursor(const char *text, const char *cursor, bool ascending, const char *says)
+{
+    struct query *q;
+    struct query_result r;
+    struct err e = {0};
+    struct query_options o = all(5);
+    struct store_view *v = store_view_open(store);
+    o.cursor = str_of(cursor);
+    o.ascending = ascending;
+    CHECK(query_parse(str_of(text), &q, &e) == 0 && query_run(q, v, &o, &r, &e) < 0 && e.kind == ERR_INPUT);
+    if (!strstr(e.text, says))
+        printf("%s: %s\n", cursor, e.text), unit_failed = true;
+    query_free(q);
+    store_view_close(v);
+}
+
+TEST(a_cursor_of_another_query_or_none_of_ours_is_refused)
+{
+    sample();
+    refused_cursor("", "x", false, "expected one that an earlier page gave, got 'x'");
+    refused_cursor("", "d", false, "expected one that");
+    refused_cursor("", "d17.zzz.5", false, "expected one that");
+    refused_cursor("", "d17.000000000000000.0", false, "expected one that");
+    refused_cursor("", "d99999999999999999999.000000000000000.5", false, "expected one that");
+    refused_cursor("| count by app", "o99999999999999999999", false, "expected one that");
+    refused_cursor("", "d17.000000000000000.5", true, "another query or order");
+    refused_cursor("", "o5", false, "another query or order");
+    refused_cursor("| count by app", "d17.000000000000000.5", false, "another query or order");
+    close_store();
+}
+
+TEST(stages_after_a_count_work_on_its_columns)
+{
+    sample();
+    expect("| count by level | where level>=error", "{\"level\":\"error\",\"count\":2}\n");
+    expect("| count by who | where -who:*", "{\"who\":null,\"count\":1}\n");
+    expect("| count by who | where who!=ann | fields count,who",
+           "{\"count\":1,\"who\":\"bob\"}\n{\"count\":1,\"who\":null}\n");
+    expect("| count by app every 5m | where time>=2026-01-01T10:05:00Z | fields app", "{\"app\":\"api\"}\n");
+    expect("| count by who,level | count by who | sort who",
+           "{\"who\":\"ann\",\"count\":2}\n{\"who\":\"bob\",\"count\":1}\n{\"who\":null,\"count\":1}\n");
+    expect("| fields n,who | where who=ann | sort -n", "{\"n\":10,\"who\":\"ann\"}\n{\"n\":2.5,\"who\":\"ann\"}\n");
+    expect("| sort level | limit 1 | fields level,n", "{\"level\":\"info\",\"n\":10}\n"); /* by severity, not by name */
+    expect("| sort -time | limit 1 | fields n", "{\"n\":2.5}\n");
+    expect("| sort nothing | limit 1 | fields n", "{\"n\":2.5}\n"); /* equal: newest first */
+    expect("| limit 0", "");
+    expect("| count every 1d", "{\"time\":\"2026-01-01T00:00:00Z\",\"count\":4}\n");
+    expect("| count by `odd name`", "{\"odd name\":null,\"count\":4}\n");
+    close_store();
+}
+
+TEST(a_result_is_bounded_and_its_pages_go_on)
+{
+    static char ids[101][EVENT_ID_LEN];
+    enum { BIG = 1000000 };
+    char *json = xmalloc(BIG + 100);
+    struct err e = {0};
+    struct query *q;
+    struct query_result r;
+    struct query_options o = all(100);
+    int n = snprintf(json, 100, "{\"message\":\"");
+    memset(json + n, 'x', BIG);
+    snprintf(json + n + BIG, 50, "\"}");
+    open_store();
+    for (int i = 0; i < 100; i++)
+        post("a", json);
+    r = run("", o);
+    CHECK(r.n > 50 && r.n < 70 && r.rows.n <= LIMIT_RESULT && r.next[0]);
+    query_result_done(&r);
+    CHECK_INT(all_pages("", all(100), ids, 101), 100);
+    struct store_view *v = store_view_open(store);
+    CHECK(query_parse(S("| fields message | count by message"), &q, &e) == 0);
+    CHECK(query_run(q, v, &o, &r, &e) < 0 && e.kind == ERR_INPUT && e.column == 3);
+    CHECK(strstr(e.text, "stage 'fields' would need more than") != NULL);
+    query_free(q);
+    store_view_close(v);
+    close_store();
+    free(json);
+}
+
+/* One batch of many lines: quicker than posting each. */
+static void post_groups(unsigned from, unsigned n)
+{
+    struct batch *b = batch_new(RECORD_EVENTS, 1, 1800000000000000 + (usec)seq * 1000);
+    for (unsigned i = from; i < from + n; i++)
+        buf_printf(
+            &b->body,
+            "{\"id\":\"%015u\",\"time\":\"2026-01-01T10:00:00Z\",\"app\":\"a\",\"level\":\"info\",\"severity_number\":9,\"g\":%u}\n",
+            i, i);
+    b->events = n;
+    b->seq = ++seq;
+    store_append(store, b);
+    batch_free(b);
+}
+
+TEST(more_groups_than_the_limit_is_an_exact_error_and_the_limit_is_not)
+{
+    struct err e = {0};
+    struct query *q;
+    struct query_result r;
+    struct query_options o = all(10);
+    open_store();
+    for (unsigned i = 0; i < LIMIT_GROUPS; i += 10000)
+        post_groups(i, 10000);
+    r = run("| count by g | count", all(10));
+    CHECK_STR(buf_view(&r.rows), S("{\"count\":100000}\n"));
+    query_result_done(&r);
+    post_groups(LIMIT_GROUPS, 1);
+    struct store_view *v = store_view_open(store);
+    CHECK(query_parse(S("* | count by g"), &q, &e) == 0 && query_run(q, v, &o, &r, &e) < 0);
+    CHECK(e.kind == ERR_INPUT && e.column == 5 && strstr(e.text, "more than 100000 groups"));
+    query_free(q);
+    o.deadline = clock_mono() - 1;
+    CHECK(query_parse(S("a"), &q, &e) == 0 && query_run(q, v, &o, &r, &e) == 0);
+    CHECK(r.partial && r.scanned_events == 0 && !r.next[0]);
+    query_result_done(&r);
+    _Atomic bool cancel = true;
+    o.deadline = 0;
+    o.cancel = &cancel;
+    CHECK(query_run(q, v, &o, &r, &e) == 0 && r.partial && r.scanned_events == 0);
+    query_result_done(&r);
+    query_free(q);
+    store_view_close(v);
+    close_store();
+}
+
+static void flip_a_byte_of_each_segment(void)
+{
+    char path[300];
+    char **names;
+    size_t n;
+    struct err e;
+    CHECK(dir_list(dir, &names, &n, &e) == 0);
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        FILE *f = strstr(names[i], ".seg") ? fopen(path, "r+b") : NULL;
+        if (!f)
+            continue;
+        fseek(f, 60, SEEK_SET);
+        int c = fgetc(f);
+        fseek(f, 60, SEEK_SET);
+        fputc(c ^ 0x55, f);
+        fclose(f);
+    }
+    dir_list_free(names, n);
+}
+
+TEST(a_damaged_block_makes_the_answer_partial_and_its_ids_are_not_said_to_be_absent)
+{
+    struct err e = {0};
+    struct buf out = BUF_INIT(1 << 20);
+    sample();
+    struct query_result r = run("message=c", all(1));
+    CHECK(!r.partial);
+    CHECK(store_seal(store, &e) == 0);
+    post("a", "{\"message\":\"whole\"}");
+    flip_a_byte_of_each_segment();
+    struct store_view *v = store_view_open(store);
+    CHECK(query_event(v, str_n(r.rows.p + 7, EVENT_ID_LEN), &out, &e) < 0 && e.kind == ERR_CORRUPT);
+    store_view_close(v);
+    query_result_done(&r);
+    r = run("", all(10));
+    CHECK(r.partial && r.n == 1);
+    query_result_done(&r);
+    buf_done(&out);
+    close_store();
+}
+
+static int64_t histogram_step(nsec from, nsec to, uint32_t buckets, size_t *ret_n)
+{
+    struct buf out = BUF_INIT(1 << 20);
+    struct query *q;
+    struct err e;
+    struct query_options o = {.from = from, .to = to};
+    struct store_view *v = store_view_open(store);
+    CHECK(query_parse(S("a | where b | count by c"), &q, &e) == 0);
+    CHECK(query_histogram(q, v, &o, buckets, &out, &e) == 0);
+    str s = str_skip(buf_view(&out), sizeof "{\"step_s\":" - 1);
+    int64_t step;
+    CHECK(str_i64(str_head(s, (size_t)str_chr(s, ',')), &step));
+    *ret_n = 0;
+    for (ptrdiff_t at; (at = str_find(s, S("{\"time\""))) >= 0; s = str_skip(s, (size_t)at + 1))
+        ++*ret_n;
+    query_free(q);
+    store_view_close(v);
+    buf_done(&out);
+    return step;
+}
+
+TEST(a_histogram_covers_its_range_with_no_more_bars_than_asked_for)
+{
+    static const struct {
+        nsec from_ms, to_ms;
+        uint32_t buckets;
+        int64_t step;
+        size_t n;
+    } rows[] = {{0, 3600000, 60, 60, 60},
+                {30000, 3630000, 60, 120, 31},
+                {0, 1, 60, 1, 1},
+                {999, 1001, 60, 1, 2},
+                {0, 60000, 60, 1, 60},
+                {500, 60500, 60, 2, 31},
+                {0, 86400000, 60, 1800, 48},
+                {-1000, 1000, 2, 1, 2},
+                {0, 86400000LL * 30, 60, 43200, 60},
+                {0, 86400000LL * 3650, 10, 86400 * 512, 8}};
+    size_t n;
+    struct query *q;
+    struct err e = {0};
+    struct buf out = BUF_INIT(1 << 20);
+    open_store();
+    for (size_t i = 0; i < LENGTH(rows); i++) {
+        CHECK_INT(histogram_step(rows[i].from_ms * 1000000, rows[i].to_ms * 1000000, rows[i].buckets, &n),
+                  rows[i].step);
+        CHECK_INT(n, rows[i].n);
+    }
+    start_random();
+    for (int i = 0; i < 300; i++) {
+        nsec from = (nsec)random_below(UINT32_MAX) * 1000003,
+             length = 1 + (nsec)random_below(UINT32_MAX) * (1 + random_below(100000));
+        uint32_t buckets = 2 + random_below(100);
+        int64_t step = histogram_step(from, from + length, buckets, &n);
+        CHECK(n <= buckets && (nsec)n * step * NSEC_PER_SEC >= length);
+    }
+    struct store_view *v = store_view_open(store);
+    struct query_options o = {.from = 5, .to = 5};
+    CHECK(query_parse(S(""), &q, &e) == 0);
+    CHECK(query_histogram(q, v, &o, 60, &out, &e) < 0 && e.kind == ERR_INPUT);
+    o.to = 6;
+    CHECK(query_histogram(q, v, &o, 0, &out, &e) < 0 && e.kind == ERR_INPUT);
+    query_free(q);
+    store_view_close(v);
+    buf_done(&out);
+    close_store();
+}
+
+TEST(csv_has_the_columns_of_all_rows_and_text_quotes_what_needs_it)
+{
+    open_store();
+    post("a", "{\"time\":1,\"x\":\" a\",\"k\":null}");
+    post("a",
+         "{\"time\":2,\"message\":\"m\",\"b c\":\"d e\",\"q\":\"say \\\"x\\\"\",\"r\":\"\\u202eabc\",\"empty\":\"\"}");
+    struct query_result r = run("| fields x,k,b,message | sort x", all(0));
+    CHECK_STR(buf_view(&r.rows), S("{\"x\":\" a\",\"k\":null}\n{\"message\":\"m\"}\n"));
+    struct buf out = BUF_INIT(1 << 20);
+    query_print(&r, FORMAT_CSV, &out);
+    CHECK_STR(buf_view(&out), S("x,k,b,message\r\n\" a\",,,\r\n,,,m\r\n"));
+    query_result_done(&r);
+    r = run("", all(0));
+    buf_reset(&out);
+    query_print(&r, FORMAT_CSV, &out);
+    CHECK(str_starts(buf_view(&out), S("id,time,app,level,severity_number,message,b c,q,r,empty,x,k\r\n")));
+    buf_reset(&out);
+    query_print(&r, FORMAT_TEXT, &out);
+    CHECK(str_starts(buf_view(&out),
+                     S("1970-01-01T00:00:02Z info a m b c=\"d e\" q=\"say \\\"x\\\"\" r=\\u202eabc empty=\"\"\n")));
+    query_result_done(&r);
+    buf_done(&out);
+    close_store();
+}
+
 TEST(times_of_a_request_are_read_and_refused)
 {
     nsec t;
@@ -300,7 +753,14 @@ TEST(times_of_a_request_are_read_and_refused)
     CHECK(query_time(S("now"), now, &t, &e) == 0 && t == now * 1000);
     CHECK(query_time(S("-15m"), now, &t, &e) == 0 && t == (now - 900000000) * 1000);
     CHECK(query_time(S("2026-01-01T10:00:00Z"), now, &t, &e) == 0 && t == 1767261600000000000);
+    CHECK(query_time(S("now-15m"), now, &t, &e) == 0 && t == (now - 900000000) * 1000);
+    CHECK(query_time(S("+1h"), now, &t, &e) == 0 && t == (now + 3600000000) * 1000);
+    CHECK(query_time(S("1700000000"), now, &t, &e) == 0 && t == 1700000000000000000);
+    CHECK(query_time(S("2026-01-01"), now, &t, &e) == 0 && t == 1767225600000000000);
     CHECK(query_time(S("yesterday"), now, &t, &e) < 0 && e.kind == ERR_INPUT);
+    CHECK(query_time(S(""), now, &t, &e) < 0 && query_time(S("nowish"), now, &t, &e) < 0 &&
+          query_time(S("-"), now, &t, &e) < 0);
+    CHECK(query_time(S("-15 minutes"), now, &t, &e) < 0 && query_time(S("now2026-01-01"), now, &t, &e) < 0);
 }
 
 UNIT_MAIN
