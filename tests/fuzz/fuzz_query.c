@@ -1,13 +1,16 @@
-/* Any bytes are a query or are refused with a column; a parsed one is matched, printed and parsed again. */
+/* Any bytes are a query or are refused with a column; a filter is matched, printed and parsed again; a query runs over a
+ * small store and its answer is printed in every format. */
 #include "base/str.h"
 #include "event/filter.h"
+#include "query/query.h"
+
+#include <unistd.h>
 
 static const char line[] =
     "{\"id\":\"0c2k0000000000v\",\"time\":\"2026-11-25T09:35:21.123Z\",\"app\":\"shop\",\"level\":\"error\",\"severity_number\":17,"
     "\"message\":\"connection \\\"refused\\\" by 10.0.0.1\",\"user\":\"bob\",\"status\":503,\"tags\":[\"a\",1],\"d\":\"1.5s\",\"x\":null}";
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+static void try_filter(str text)
 {
     static struct event ev;
     struct arena a = {0};
@@ -16,9 +19,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct filter *f, *again;
     if (event_read(str_n(line, sizeof line - 1), &ev, &a, &e) < 0)
         abort();
-    if (filter_parse(str_n((const char *)data, size), &f, &e) < 0) {
-        assert(e.kind == ERR_INPUT && e.column >= 1 && e.column <= size + 1 && e.text[0]);
-        return 0;
+    if (filter_parse(text, &f, &e) < 0) {
+        assert(e.kind == ERR_INPUT && e.column >= 1 && e.column <= text.n + 1 && e.text[0]);
+        arena_done(&a);
+        return;
     }
     bool is = filter_match(f, &ev, &a);
     enum outlook o = filter_outlook(f, 1u << ev.severity, ev.time, ev.time);
@@ -36,5 +40,62 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     filter_free(f);
     buf_done(&once), buf_done(&twice);
     arena_done(&a);
+}
+
+static struct store *small_store(void)
+{
+    char dir[] = "/tmp/logd-fuzz-XXXXXX";
+    struct store *s;
+    struct err e;
+    if (!mkdtemp(dir) || store_open(&(struct store_config){.dir = dir}, &s, &e) < 0)
+        abort();
+    (void)rmdir(dir); /* the head is all we use */
+    for (int i = 1; i <= 3; i++) {
+        struct batch *b = batch_new(RECORD_EVENTS, 1, i);
+        buf_add(&b->body, line, sizeof line - 1);
+        b->body.p[20] = (char)('0' + i); /* three ids */
+        buf_byte(&b->body, '\n');
+        b->events = 1;
+        b->seq = (uint64_t)i;
+        store_append(s, b);
+        batch_free(b);
+    }
+    return s;
+}
+
+static void try_query(str text)
+{
+    static struct store *store;
+    struct query *q;
+    struct query_result r;
+    struct err e = {0};
+    struct query_options o = {.from = 0, .to = INT64_MAX, .limit = 2};
+    if (!store)
+        store = small_store();
+    if (query_parse(text, &q, &e) < 0) {
+        assert(e.kind == ERR_INPUT && e.column >= 1 && e.column <= text.n + 1 && e.text[0]);
+        return;
+    }
+    struct store_view *v = store_view_open(store);
+    if (query_run(q, v, &o, &r, &e) < 0) {
+        assert(e.kind == ERR_INPUT && e.column >= 1);
+    } else {
+        struct buf out = BUF_INIT(1 << 20);
+        assert(r.n <= 2);
+        for (enum query_format f = FORMAT_NDJSON; f <= FORMAT_TEXT; f++)
+            query_print(&r, f, &out);
+        buf_done(&out);
+        query_result_done(&r);
+    }
+    store_view_close(v);
+    query_free(q);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    str text = str_n((const char *)data, size);
+    try_filter(text);
+    try_query(text);
     return 0;
 }

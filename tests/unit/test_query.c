@@ -745,6 +745,43 @@ TEST(csv_has_the_columns_of_all_rows_and_text_quotes_what_needs_it)
     close_store();
 }
 
+/* The examples of the manual: lines between ".Bd -literal -offset indent" and ".Ed", a backslash written \e. */
+TEST(the_examples_of_the_manual_are_queries)
+{
+    struct buf page = BUF_INIT(1 << 20), example = BUF_INIT(1000);
+    struct err e = {0};
+    bool in = false;
+    unsigned n = 0;
+    CHECK(file_read("logd/logd-query.7", 1 << 20, &page, &e) == 0);
+    for (str rest = buf_view(&page); rest.n;) {
+        struct query *q;
+        str line = str_cut(&rest, '\n');
+        if (line.n && line.p[0] == '.') {
+            in = str_eq(line, S(".Bd -literal -offset indent"));
+            continue;
+        }
+        if (!in)
+            continue;
+        buf_reset(&example);
+        for (str part = line, piece; part.p;) {
+            piece = str_cut(&part, '\\');
+            buf_str(&example, piece);
+            if (part.p) {
+                CHECK(part.n && part.p[0] == 'e');
+                buf_byte(&example, '\\');
+                part = str_skip(part, 1);
+            }
+        }
+        if (query_parse(buf_view(&example), &q, &e) < 0)
+            printf("%.*s: %s\n", STR_ARG(line), e.text), unit_failed = true;
+        else
+            query_free(q);
+        n++;
+    }
+    CHECK(n > 40);
+    buf_done(&page), buf_done(&example);
+}
+
 TEST(times_of_a_request_are_read_and_refused)
 {
     nsec t;
