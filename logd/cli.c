@@ -115,7 +115,7 @@ static const struct cli_command commands[] = {
      "echo '{\"level\":\"warn\",\"msg\":\"hi\"}' | logd debug parse", NULL, 0, 0, .run = cli_debug_parse},
     {"debug detect", "FILE.csv", "Scores a series of (timestamp,value).", "logd debug detect cpu.csv", .args_max = 1},
     {"debug sketch", "[-p 13] < HASHES", "Counts 64-bit hashes.", "logd debug sketch < hashes", .args_max = 2},
-    {"debug journal", "FILE", "Prints what is in a journal file or folder, and whether it is whole.",
+    {"debug journal", "FILE", "Prints what is in a journal file, and whether it is whole.",
      "logd debug journal logd-data/journal/00000001.j", NULL, 1, 1, .run = cli_debug_journal},
     {"debug segment", "FILE", "Prints what is in a segment file, and whether it is whole.",
      "logd debug segment logd-data/segments/1.seg", NULL, 1, 1, .run = cli_debug_segment},

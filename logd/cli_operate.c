@@ -55,6 +55,8 @@ static int mail_from_here(struct cli *c)
         code = cli_fail(c, "no mail is configured: set mail.url in the config, such as smtp://127.0.0.1:25");
     else if (mailer_test(config, str_of(c->args[0]), &e) < 0)
         code = cli_err(c, &e);
+    else
+        printf("{\"sent\":true}\n");
     config_free(config);
     return code;
 }
