@@ -75,34 +75,44 @@ build/libfault.so: tests/lib/fault.c
 	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o $@ $< -ldl -pthread
 -include $(OBJ:.o=.d) $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/bench/*.d $(B)/crash/*.d)
 
-run: deps-run all  ## build and start a demo logd with sample data and rules; prints its address
+# Built by a make of its own: after what it needs is installed, on every core.
+EVERY_CORE = $(MAKE) -s $(if $(findstring j,$(filter -j% --job%,$(MAKEFLAGS))),,-j$(shell nproc))
+
+run: deps-run  ## build and start a demo logd with sample data and rules; prints its address
+	@$(EVERY_CORE) all
 	@tests/lib/demo.sh $(if $(PORT),--port $(PORT))
 
-test: deps-test all $(UNIT)  ## build and pass every fast test
+test: deps-test  ## build and pass every fast test
+	@$(EVERY_CORE) all unit-build
 	@$(PYTHON) tests/lib/run.py
 
 check: deps-check  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
 	@$(PYTHON) tests/lib/check.py
 
 unit-build: $(UNIT)
+bench-build: $(BENCH)
 unit: $(UNIT)  ## unit tests alone
 	@for t in $(UNIT); do $$t || exit 1; done
-asan:  ## unit tests under AddressSanitizer and UBSan
-	$(MAKE) -s MODE=asan unit
-tsan:  ## unit tests under ThreadSanitizer
-	$(MAKE) -s MODE=tsan unit
+asan: deps-test  ## unit tests and stories under AddressSanitizer and UBSan
+	@$(PYTHON) tests/lib/check.py asan
+tsan: deps-test  ## threads under ThreadSanitizer
+	@$(PYTHON) tests/lib/check.py tsan
 fuzz: deps-check  ## 20 s of fuzzing a target (SECONDS=n)
 	@$(PYTHON) tests/lib/check.py fuzz $(SECONDS)
-bench: deps-test all $(BENCH)  ## measure beside rivals and limits
+bench: deps-test  ## measure beside rivals and limits
+	@$(EVERY_CORE) all bench-build
 	@$(PYTHON) tests/bench/run.py
-torture: deps-test all  ## the release figures of the crash proofs
+torture: deps-test  ## the release figures of the crash proofs
+	@$(EVERY_CORE) all
 	@$(PYTHON) tests/lib/check.py torture
-lint: deps-check all  ## format, layers, words, sizes, hardening, man pages
+lint: deps-check  ## format, layers, words, sizes, hardening, man pages
+	@$(EVERY_CORE) all
 	@$(PYTHON) tests/lint/lint.py
 format:  ## put the code into its format
 	clang-format-14 -i $$(git ls-files '*.c' '*.h')
-cover:  ## line coverage of the unit tests (gcovr)
-	$(MAKE) -s MODE=cover unit && gcovr -r . build/gcc-cover --exclude tests
+cover:  ## line coverage of the unit tests
+	@tests/lib/deps.sh cover
+	$(EVERY_CORE) MODE=cover unit && gcovr -r . build/gcc-cover --exclude tests
 
 deps:  ## install what building and running need
 	@tests/lib/deps.sh build
@@ -118,15 +128,16 @@ install: all  ## install to $(DESTDIR)$(PREFIX)
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 logd/logd.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 logd/logd.conf.5 rules/rules.5
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 logd/logd-query.7
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules $(wildcard rules/*.yaml)
-	install -Dm644 logd/logd.service $(DESTDIR)/lib/systemd/system/logd.service
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules rules/default.yaml
+	install -d $(DESTDIR)/lib/systemd/system
+	sed 's#/usr/local/#$(PREFIX)/#' logd/logd.service >$(DESTDIR)/lib/systemd/system/logd.service
 clean:  ## remove what was built; build/deps stays
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
 distclean:  ## and build/deps
 	rm -rf build
 help:  ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "  MODE=asan|tsan|cover|fuzz  V=1 (show commands)  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit unit-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
+.PHONY: all run test check unit unit-build bench-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
 .SECONDARY:

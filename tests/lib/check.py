@@ -1,93 +1,83 @@
 #!/usr/bin/env python3
-"""`make check`: what is too long for `make test`. Both compilers with -Werror, lint, unit tests and chosen stories under ASan+UBSan,
-threads under TSan, a while of fuzzing each target, the crash proofs with bigger counts. Last line: N passed, N failed.
+"""`make check`: what is too long for `make test`. Both compilers with -Werror, lint, unit tests and stories under ASan+UBSan, threads
+under TSan, a while of fuzzing each target, the crash proofs with bigger counts. Last line: N passed, N failed.
 
-usage: check.py            all of it
-       check.py fuzz [S]   S seconds (20) of each fuzz target
-       check.py torture    the release figures of the crash proofs"""
-import glob, os, re, subprocess, sys, time
+usage: check.py                 all of it
+       check.py fuzz [SECONDS]  of each fuzz target (20)
+       check.py asan | tsan     that part
+       check.py torture         the release figures of the crash proofs"""
+import glob, os, sys
+from run import HERE, TOP, crash_proofs, name_of, stories, units
+from tally import CORES, Tally
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.abspath(os.path.join(HERE, "../.."))
 os.chdir(TOP)
-passed, failed = 0, []
-SANITIZED = dict(os.environ, ASAN_OPTIONS="detect_leaks=1:abort_on_error=0", UBSAN_OPTIONS="print_stacktrace=1", TSAN_OPTIONS="halt_on_error=0:second_deadlock_stack=1",
-                 LSAN_OPTIONS="suppressions=" + os.path.join(HERE, "lsan.supp"), LOGD_SLOW="6")
-STORIES = ["00_", "10_", "12_", "30_", "50_"]
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
+             "LSAN_OPTIONS": "suppressions=" + os.path.join(HERE, "lsan.supp"), "LOGD_SLOW": "6", "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1"}
+NOT_SANITIZED = ("15_guard_slow_clients", "70_login_sessions_and_back_off")  # these measure time and memory
+THREADS = ("base", "journal", "store", "query", "auth", "http_client")
+RACES = ("00_", "10_ingest_events", "30_", "50_")  # stories in which every thread works
 
 
-def step(name, command, timeout=900, env=None, quiet=True):
-    """One program: its own ok/FAIL lines are counted when it has any, else its exit code."""
-    global passed
-    begun = time.monotonic()
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, env=env)
-        out, code = done.stdout + done.stderr, done.returncode
-    except subprocess.TimeoutExpired as e:
-        out, code = f"not done within {timeout} s\n" + ((e.stdout or b"").decode(errors="replace")), -1
-    good, bad = len(re.findall(r"^ok ", out, re.M)), re.findall(r"^FAIL (.*)", out, re.M)
-    passed += good if good or bad else code == 0
-    failed.extend(f"{name}: {b}" for b in bad)
-    if code and not bad:
-        failed.append(f"{name}: exit {code}")
-    if code or bad or not quiet:
-        print(out[-6000:])
-    print(f"{'FAIL' if code or bad else 'ok'} {name} ({time.monotonic() - begun:.0f} s)", flush=True)
-    return code == 0
+def make(tally, *args, timeout=1200):
+    return tally.step("make " + " ".join(args), ["make", "-s", f"-j{CORES}", *args], timeout)
 
 
-def make(*args, timeout=1200):
-    return step("make " + " ".join(args), ["make", "-s", "-j2", *args], timeout)
+def story_step(path, binary):
+    return name_of(path), [sys.executable, path], 900, dict(SANITIZED, LOGD_BIN=os.path.join(TOP, binary))
 
 
-def fuzz(seconds):
-    targets = sorted(os.path.basename(f)[5:-2] for f in glob.glob("tests/fuzz/fuzz_*.c"))
-    make("CC=clang-14", "MODE=fuzz", *[f"build/clang-14-fuzz/fuzz/fuzz_{t}" for t in targets])
-    os.makedirs("build/fuzz", exist_ok=True)
+def asan(tally):
+    make(tally, "MODE=asan", "all", "unit-build")
+    tally.run([("asan " + name_of(t), [t], 900, SANITIZED) for t in units("build/gcc-asan")], CORES)
+    tally.run([story_step(s, "build/gcc-asan/logd.bin") for s in stories() if name_of(s) not in NOT_SANITIZED], CORES)
+
+
+def tsan(tally):
+    tests = [t for t in (f"build/gcc-tsan/unit/test_{t}" for t in THREADS) if os.path.exists("tests/" + t.split("/", 2)[2] + ".c")]
+    make(tally, "MODE=tsan", "all", *tests)
+    tally.run([("tsan " + name_of(t), [t], 900, SANITIZED) for t in tests], CORES)
+    tally.run([story_step(s, "build/gcc-tsan/logd.bin") for s in stories() if name_of(s).startswith(RACES)], CORES)
+
+
+def fuzz(tally, seconds):
+    targets = [name_of(f)[5:-2] for f in sorted(glob.glob("tests/fuzz/fuzz_*.c"))]
+    make(tally, "CC=clang-14", "MODE=fuzz", *[f"build/clang-14-fuzz/fuzz/fuzz_{t}" for t in targets])
+    steps = []
     for t in targets:
         work, corpus = f"build/fuzz/{t}", f"tests/fuzz/corpus/{t}"
         os.makedirs(work, exist_ok=True)
-        step(f"fuzz {t}", [f"build/clang-14-fuzz/fuzz/fuzz_{t}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0",
-                           f"-artifact_prefix=build/fuzz/{t}-", work] + ([corpus] if os.path.isdir(corpus) else []), seconds + 120)
+        command = [f"build/clang-14-fuzz/fuzz/fuzz_{t}", f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-verbosity=0", "-print_final_stats=1",
+                   f"-artifact_prefix=build/fuzz/{t}-", work] + [corpus] * os.path.isdir(corpus)
+        steps.append(("fuzz " + t, command, seconds + 120, None))
+    tally.run(steps, CORES)
 
 
-def crash(scale):
+def crash(tally, scale):
     """Power loss, injected faults, kill -9: see tests/README.md."""
-    if os.path.exists("tests/crash/run.sh"):
-        step(f"crash proofs ({scale})", ["tests/crash/run.sh", scale], 3600, quiet=False)
+    for proof in crash_proofs():
+        tally.step(f"crash proofs, {scale}", [proof, scale], 3600)
 
 
-def sanitized():
-    make("MODE=asan", "all", "unit-build")
-    for t in sorted(glob.glob("build/gcc-asan/unit/test_*")):
-        if "." not in os.path.basename(t):
-            step("asan " + os.path.basename(t), [t], 600, SANITIZED)
-    env = dict(SANITIZED, LOGD_BIN=os.path.join(TOP, "build/gcc-asan/logd.bin"), PYTHONPATH=HERE)
-    for s in sorted(f for p in STORIES for f in glob.glob(f"tests/e2e/{p}*.py")):
-        step("asan " + os.path.basename(s), [sys.executable, s], 900, env)
-    tests = [f"build/gcc-tsan/unit/test_{t}" for t in ("journal", "store", "base", "query") if os.path.exists(f"tests/unit/test_{t}.c")]
-    make("MODE=tsan", *tests)
-    for t in tests:
-        step("tsan " + os.path.basename(t), [t], 900, SANITIZED)
+def everything(tally):
+    make(tally, "DEV=1", "all", "unit-build")
+    make(tally, "DEV=1", "CC=clang-14", "all", "unit-build")
+    tally.step("lint", [sys.executable, "tests/lint/lint.py"])
+    asan(tally)
+    tsan(tally)
+    fuzz(tally, 20)
+    crash(tally, "check")
 
 
 def main():
     what = sys.argv[1] if len(sys.argv) > 1 else "all"
+    tally = Tally()
     if what == "fuzz":
-        fuzz(int(sys.argv[2]) if len(sys.argv) > 2 else 20)
+        fuzz(tally, int(sys.argv[2]) if len(sys.argv) > 2 else 20)
     elif what == "torture":
-        crash("torture")
+        crash(tally, "torture")
     else:
-        make("DEV=1", "all")
-        make("DEV=1", "CC=clang-14", "all", "unit-build")
-        step("lint", [sys.executable, "tests/lint/lint.py"])
-        sanitized()
-        fuzz(20)
-        crash("check")
-    for f in failed:
-        print("FAILED:", f)
-    print(f"{passed} passed, {len(failed)} failed")
-    return 1 if failed else 0
+        {"all": everything, "asan": asan, "tsan": tsan}[what](tally)
+    return tally.end()
 
 
 sys.exit(main())

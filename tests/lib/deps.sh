@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|run|test|check - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
+# deps.sh build|run|test|check|cover - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
 #
 # build: a compiler and libraries, by apt-get, which may never remove anything here. run: and python3, which posts the demo's events.
 # test:  and tools; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs without rights;
@@ -95,6 +95,7 @@ case "${1:-}" in
 build) install_packages $BUILD ;;
 run) install_packages $BUILD python3 ;;
 test) install_packages $BUILD $TEST $(npm_itself) && unpack_servers && node_packages ;;
+cover) install_packages $BUILD gcovr ;;
 check) install_packages $BUILD $TEST $CHECK $(npm_itself) && unpack_servers && node_packages ;;
-*) echo "usage: deps.sh build|run|test|check" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|run|test|check|cover" >&2; exit 2 ;;
 esac

@@ -79,7 +79,11 @@ class Logd:
         return self
 
     def __exit__(self, kind, value, trace):
-        self.stop()
+        code = self.stop()
+        if not kind:
+            assert code in (0, None), "exit code %r: %s" % (code, self.log()[-2000:])
+            found = re.search(r"(AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error|Assertion).*", self.log())
+            assert not found, self.log()[found.start():][:6000]
         if kind and os.path.exists(self.log_path):
             with open(self.log_path, errors="replace") as f:
                 sys.stdout.write("".join("  log: " + line for line in f.readlines()[-30:]))

@@ -1,68 +1,52 @@
 #!/usr/bin/env python3
-"""Runs the tests and counts them: unit programs, then stories (tests/e2e/NN_*.py), in order, each a program of its own that
-prints "ok NAME", "FAIL NAME" or "skip NAME: why".
+"""`make test`: unit programs, then stories (tests/e2e/NN_*.py), then short crash proofs; as many at once as there are cores.
 
-usage: run.py [--no-unit] [--match TEXT] [FILES...]     last line: N passed, N failed, N skipped"""
-import argparse, os, re, subprocess, sys, time
+usage: run.py [-v] [--match TEXT] [FILES...]     last line: N passed, N failed (, N skipped)"""
+import argparse, glob, os, re, sys
+from tally import CORES, Tally
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.abspath(os.path.join(HERE, "../.."))
+ALONE = ("15_guard_slow_clients",)  # measures how long good requests take beside bad ones
 
-passed, failed, skipped = 0, [], []
+
+def name_of(path):
+    return os.path.basename(path).removesuffix(".py")
 
 
-def program(command, timeout=300, env=None):
-    """A program that prints "ok NAME", "FAIL NAME" or "skip NAME: why" lines."""
-    global passed
-    begun = time.monotonic()
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=timeout, cwd=TOP,
-                              env=dict(os.environ, **(env or {})))
-        out, code, err = done.stdout, done.returncode, done.stderr
-    except subprocess.TimeoutExpired as e:
-        out, code, err = (e.stdout or b"").decode(errors="replace"), -1, f"not done within {timeout} s"
-    name = os.path.basename(command[-1]).removesuffix(".py")
-    said_fail = False
-    for line in out.splitlines():
-        if line.startswith("ok "):
-            passed += 1
-        elif line.startswith("FAIL "):
-            failed.append(f"{name} {line[5:]}")
-            said_fail = True
-            print(f"FAIL {name} {line[5:]}")
-        elif line.startswith("skip "):
-            skipped.append(f"{name} {line[5:]}")
-            print(f"skip {name} {line[5:]}")
-        elif not re.match(r"time=", line):
-            print("    " + line)
-    if code != 0 and not said_fail:
-        failed.append(f"{name}: exit {code}")
-        print(f"FAIL {name}: exit {code}\n{err[-3000:]}")
-    print(f"{'ok' if code == 0 else 'FAIL'} {name} ({time.monotonic() - begun:.1f} s)", flush=True)
+def step(path):
+    """(name, command, timeout, environment) of a test file."""
+    if path.endswith(".py"):
+        return name_of(path), [sys.executable, path], 300, {"PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1"}
+    return name_of(path), [path], 300, None
+
+
+def stories():
+    return sorted(f for f in glob.glob("tests/e2e/*.py") if re.match(r"\d\d_", os.path.basename(f)))
+
+
+def units(build):
+    return sorted(f for f in glob.glob(f"{build}/unit/test_*") if "." not in os.path.basename(f))
+
+
+def crash_proofs():
+    return ["tests/crash/run.sh"] if os.path.exists("tests/crash/run.sh") else []
 
 
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
     p.add_argument("files", nargs="*")
-    p.add_argument("--no-unit", action="store_true")
-    p.add_argument("--match")
+    p.add_argument("-v", action="store_true")
+    p.add_argument("--match", default="")
     p.add_argument("--build", default="build/gcc-release")
     a = p.parse_args()
-    begun = time.monotonic()
-    stories = a.files or sorted(os.path.join(TOP, "tests/e2e", f) for f in os.listdir(os.path.join(TOP, "tests/e2e")) if re.match(r"\d\d_.*\.py$", f))
-    if not a.no_unit and not a.files:
-        units = os.path.join(TOP, a.build, "unit")
-        for f in sorted(os.listdir(units)):
-            if f.startswith("test_") and "." not in f:
-                program([os.path.join(units, f)])
-    for path in stories:
-        if not a.match or a.match in path:
-            program([sys.executable, path], env={"PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1"})
-    print(f"{time.monotonic() - begun:.0f} s")
-    for f in failed:
-        print("FAILED:", f)
-    print(f"{passed} passed, {len(failed)} failed" + (f", {len(skipped)} skipped" if skipped else ""))
-    return 1 if failed else 0
+    files = [os.path.relpath(f, TOP) for f in a.files]
+    os.chdir(TOP)
+    files = [f for f in files or units(a.build) + stories() + crash_proofs() if a.match in f]
+    tally = Tally(a.v, all_are_tests=True)
+    tally.run([step(f) for f in files if name_of(f) not in ALONE], CORES)
+    tally.run([step(f) for f in files if name_of(f) in ALONE])
+    return tally.end()
 
 
 if __name__ == "__main__":
