@@ -32,7 +32,7 @@ struct db *fold_reader(struct fold *f, struct err *e);
 /* "FILE:LINE", id, why, last fired … of the loaded rules: contract 6. */
 void fold_rules_json(struct fold *f, struct buf *out);
 struct fold_stats {
-    uint64_t position, events, signals;      /* since start */
+    uint64_t position, events, signals;             /* since start */
     uint64_t mailed, digested, suppressed, pending; /* where signals ended, of all times */
 };
 void fold_get_stats(struct fold *f, struct fold_stats *ret);

@@ -22,8 +22,8 @@ struct parts {
     uint8_t id_key[16];      /* of event_id hashes */
     usec started;            /* clock_now() */
     _Atomic bool stopping;
-    bool test_clock;         /* --test-clock: POST /debug/clock moves time */
-    char fatal[400];         /* why the server stops, "" while it does not */
+    bool test_clock; /* --test-clock: POST /debug/clock moves time */
+    char fatal[400]; /* why the server stops, "" while it does not */
 };
 
 #endif

@@ -90,8 +90,8 @@ int main(int argc, char **argv)
         const char *path = argv[i] + strlen("web");
         if (strncmp(path, "/beacon", 7) == 0)
             path += 7;
-        fprintf(out, "{\"%s\", \"%s\", \"\\\"%zx-%08lx\\\"\", plain%d, gz%d, %zu, %zu},\n", path, type_of(path), sizes[2 * i], sums[i], i, i,
-                sizes[2 * i], sizes[2 * i + 1]);
+        fprintf(out, "{\"%s\", \"%s\", \"\\\"%zx-%08lx\\\"\", plain%d, gz%d, %zu, %zu},\n", path, type_of(path),
+                sizes[2 * i], sums[i], i, i, sizes[2 * i], sizes[2 * i + 1]);
     }
     fprintf(out, "};\nconst size_t web_files_n = %d;\n", argc - 2);
     return fclose(out) == 0 ? 0 : 1;

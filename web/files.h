@@ -5,9 +5,9 @@
 #include <stddef.h>
 
 struct web_file {
-    const char *path;  /* "/app/app.js", "/b.js" */
-    const char *type;  /* content type */
-    const char *etag;  /* with its quotes */
+    const char *path; /* "/app/app.js", "/b.js" */
+    const char *type; /* content type */
+    const char *etag; /* with its quotes */
     const unsigned char *bytes, *gz;
     size_t n, gz_n;
 };

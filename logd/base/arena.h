@@ -16,7 +16,7 @@ void arena_done(struct arena *a);
 void arena_reset(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n); /* 16-byte aligned, not cleared */
 void *arena_zero(struct arena *a, size_t n);
-str arena_str(struct arena *a, str s);        /* a copy; NUL follows it */
+str arena_str(struct arena *a, str s); /* a copy; NUL follows it */
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

@@ -138,7 +138,8 @@ void buf_url(struct buf *b, str s, bool slash)
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c && strchr("-._~", c));
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     (c && strchr("-._~", c));
         if (plain || (slash && c == '/'))
             buf_byte(b, (char)c);
         else
@@ -164,6 +165,9 @@ void buf_base64(struct buf *b, str s)
             v |= (uint32_t)(unsigned char)s.p[i + 1] << 8;
         if (left > 2)
             v |= (unsigned char)s.p[i + 2];
-        buf_add(b, (char[]){set[v >> 18], set[(v >> 12) & 63], left > 1 ? set[(v >> 6) & 63] : '=', left > 2 ? set[v & 63] : '='}, 4);
+        buf_add(b,
+                (char[]){set[v >> 18], set[(v >> 12) & 63], left > 1 ? set[(v >> 6) & 63] : '=',
+                         left > 2 ? set[v & 63] : '='},
+                4);
     }
 }

@@ -14,7 +14,10 @@ struct buf {
     bool full; /* something did not fit under `max` */
 };
 
-#define BUF_INIT(limit) {NULL, 0, 0, (limit), false}
+#define BUF_INIT(limit)                                                                                                \
+    {                                                                                                                  \
+        NULL, 0, 0, (limit), false                                                                                     \
+    }
 
 void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);

@@ -6,9 +6,9 @@
 
 #include "base/base.h"
 
-usec clock_now(void);         /* wall clock, with the test offset */
-usec clock_mono(void);        /* for waiting and measuring */
-void clock_advance(usec by);  /* tests only; adds to the offset */
+usec clock_now(void);        /* wall clock, with the test offset */
+usec clock_mono(void);       /* for waiting and measuring */
+void clock_advance(usec by); /* tests only; adds to the offset */
 #define TIME_TEXT_MAX 40
 /* RFC 3339, UTC, with exactly `digits` (0-9) of fraction: "2026-01-02T03:04:05.123456Z". Returns the length. */
 size_t time_print(nsec t, int digits, char out[TIME_TEXT_MAX]);

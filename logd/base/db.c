@@ -46,7 +46,8 @@ static int migrate(struct db *db, const char *const *steps, size_t nsteps, struc
     return 0;
 }
 
-int db_open(const char *path, enum db_sync sync, const char *const *steps, size_t nsteps, struct db **ret, struct err *e)
+int db_open(const char *path, enum db_sync sync, const char *const *steps, size_t nsteps, struct db **ret,
+            struct err *e)
 {
     struct db *db = xcalloc(1, sizeof *db);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;

@@ -13,9 +13,10 @@ struct db;
 
 enum db_sync { DB_NORMAL, DB_FULL };
 /* Opens or creates in WAL mode, busy timeout 5 s, foreign keys on. `steps` NULL: no schema. */
-int db_open(const char *path, enum db_sync sync, const char *const *steps, size_t nsteps, struct db **ret, struct err *e) MUST_CHECK;
+int db_open(const char *path, enum db_sync sync, const char *const *steps, size_t nsteps, struct db **ret,
+            struct err *e) MUST_CHECK;
 int db_open_read(const char *path, struct db **ret, struct err *e) MUST_CHECK; /* read only */
-void db_close(struct db *db); /* NULL is fine */
+void db_close(struct db *db);                                                  /* NULL is fine */
 int db_exec(struct db *db, const char *sql, struct err *e) MUST_CHECK;
 /* A reset, unbound statement for `sql`. Never NULL after schema: an SQL mistake is ours and asserts. */
 sqlite3_stmt *db_stmt(struct db *db, const char *sql);

@@ -20,15 +20,15 @@ enum err_kind {
 
 struct err {
     enum err_kind kind;
-    int sys;          /* errno behind ERR_SYS, else 0 */
-    size_t column;    /* 1-based place in a query or line, 0: none */
-    size_t line;      /* 1-based line of a file, 0: none */
+    int sys;           /* errno behind ERR_SYS, else 0 */
+    size_t column;     /* 1-based place in a query or line, 0: none */
+    size_t line;       /* 1-based line of a file, 0: none */
     char pointer[128]; /* JSON pointer of the offending field, "" : none */
-    char text[400];   /* one exact sentence, no newline */
+    char text[400];    /* one exact sentence, no newline */
 };
 
 int err_set(struct err *e, enum err_kind kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
-int err_sys(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3); /* appends strerror(errno) */
+int err_sys(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);               /* appends strerror(errno) */
 int err_at(struct err *e, size_t column, const char *fmt, ...) PRINTF_LIKE(3, 4); /* ERR_INPUT with a column */
 /* Puts "WHAT: " before the text that is there. Returns -1. */
 int err_wrap(struct err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

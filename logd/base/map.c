@@ -11,10 +11,7 @@ static size_t probe(const struct map *m, str key, uint64_t hash)
     return i;
 }
 
-void *map_get(const struct map *m, str key)
-{
-    return m->cap ? m->slots[probe(m, key, hash_str(key))].value : NULL;
-}
+void *map_get(const struct map *m, str key) { return m->cap ? m->slots[probe(m, key, hash_str(key))].value : NULL; }
 
 static void grow(struct map *m)
 {

@@ -15,10 +15,10 @@ struct map_slot {
     void *value;
 };
 
-void map_done(struct map *m); /* values are not freed */
-void *map_get(const struct map *m, str key); /* NULL: absent */
+void map_done(struct map *m);                      /* values are not freed */
+void *map_get(const struct map *m, str key);       /* NULL: absent */
 void map_set(struct map *m, str key, void *value); /* value not NULL */
-void *map_del(struct map *m, str key);     /* what was there, or NULL */
+void *map_del(struct map *m, str key);             /* what was there, or NULL */
 /* Walks in no order: `size_t i = 0; while ((slot = map_next(m, &i)))`. Do not change m meanwhile. */
 struct map_slot *map_next(const struct map *m, size_t *i);
 

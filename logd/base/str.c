@@ -5,10 +5,7 @@
 
 static char fold(char c) { return (c >= 'A' && c <= 'Z') ? (char)(c + 32) : c; }
 
-bool str_eq_nocase(str a, str b)
-{
-    return a.n == b.n && str_starts_nocase(a, b);
-}
+bool str_eq_nocase(str a, str b) { return a.n == b.n && str_starts_nocase(a, b); }
 
 bool str_starts_nocase(str s, str prefix)
 {
@@ -170,7 +167,8 @@ bool str_duration(str s, usec *ret)
 
 bool str_bytes(str s, uint64_t *ret)
 {
-    static const str units[] = {S(""), S("B"), S("kB"), S("KB"), S("MB"), S("GB"), S("TB"), S("KiB"), S("MiB"), S("GiB"), S("TiB")};
+    static const str units[] = {S(""),   S("B"),   S("kB"),  S("KB"),  S("MB"), S("GB"),
+                                S("TB"), S("KiB"), S("MiB"), S("GiB"), S("TiB")};
     static const double scale[] = {1, 1, 1e3, 1e3, 1e6, 1e9, 1e12, 1024, 1048576, 1073741824, 1099511627776.};
     double v;
     if (!scaled(s, units, scale, LENGTH(units), &v) || v > 9e18)
@@ -204,7 +202,8 @@ size_t utf8_len(const char *z, size_t n)
     for (size_t i = 1; i < len; i++)
         if ((p[i] & 0xc0) != 0x80)
             return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
+    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+        (p[0] == 0xf4 && p[1] > 0x8f))
         return 0;
     return len;
 }

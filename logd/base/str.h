@@ -10,26 +10,32 @@
 static inline str str_of(const char *z) { return (str){z, z ? strlen(z) : 0}; }
 static inline str str_n(const char *p, size_t n) { return (str){p, n}; }
 static inline bool str_eq(str a, str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
-static inline bool str_starts(str s, str prefix) { return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0); }
+static inline bool str_starts(str s, str prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
 static inline bool str_ends(str s, str suffix)
 {
     return s.n >= suffix.n && (suffix.n == 0 || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 /* s without its first n bytes; empty when n is past the end. */
-static inline str str_skip(str s, size_t n) { return n >= s.n ? (str){s.p ? s.p + s.n : NULL, 0} : (str){s.p + n, s.n - n}; }
+static inline str str_skip(str s, size_t n)
+{
+    return n >= s.n ? (str){s.p ? s.p + s.n : NULL, 0} : (str){s.p + n, s.n - n};
+}
 static inline str str_head(str s, size_t n) { return (str){s.p, n < s.n ? n : s.n}; }
 
 bool str_eq_nocase(str a, str b);
 bool str_starts_nocase(str s, str prefix);
-int str_cmp(str a, str b);                 /* bytewise, shorter first */
-ptrdiff_t str_find(str s, str what);       /* -1: not there */
+int str_cmp(str a, str b);           /* bytewise, shorter first */
+ptrdiff_t str_find(str s, str what); /* -1: not there */
 ptrdiff_t str_find_nocase(str s, str what);
 ptrdiff_t str_chr(str s, char c);
-str str_trim(str s);                       /* without blanks, tabs, CR and LF at both ends */
+str str_trim(str s); /* without blanks, tabs, CR and LF at both ends */
 /* Cuts the part before the first `c` off *s and returns it; the rest of *s follows the `c`.
  * Without a `c` all of *s is returned and *s becomes absent (p NULL). */
 str str_cut(str *s, char c);
-char *str_dup(str s);                      /* malloc'ed, NUL-terminated */
+char *str_dup(str s); /* malloc'ed, NUL-terminated */
 /* The whole of s is a decimal number within the type; false otherwise, *ret untouched. */
 bool str_i64(str s, int64_t *ret) MUST_CHECK;
 bool str_u64(str s, uint64_t *ret) MUST_CHECK;

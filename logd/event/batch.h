@@ -24,17 +24,17 @@ enum batch_status {
     BATCH_FULL,     /* queue or disk is full: 503, Retry-After */
     BATCH_FAILED,   /* the disk failed; the server stops */
 };
-struct batch_id { /* one line that carries an event_id */
+struct batch_id {            /* one line that carries an event_id */
     uint64_t hash;           /* of app and event_id, siphash under the server's key */
     uint32_t offset, length; /* of the line in body, newline included */
 };
 struct batch {
     enum record_type type;
-    uint32_t app;     /* id; 0: the server itself */
-    usec recv_us;     /* unique: batch_stamp */
-    uint64_t seq;     /* set by the journal: 1, 2, 3 … */
-    struct buf body;  /* lines, each ended by \n */
-    uint32_t events;  /* lines in body */
+    uint32_t app;      /* id; 0: the server itself */
+    usec recv_us;      /* unique: batch_stamp */
+    uint64_t seq;      /* set by the journal: 1, 2, 3 … */
+    struct buf body;   /* lines, each ended by \n */
+    uint32_t events;   /* lines in body */
     nsec t_min, t_max; /* of the events; INT64_MAX, INT64_MIN when none */
     struct batch_id *ids;
     size_t ids_n, ids_cap;
@@ -45,12 +45,12 @@ struct batch {
     uint8_t idem_body[16]; /* hash of the body as posted */
 
     uint32_t accepted, duplicates, rejected; /* the reply's counts; the journal moves accepted to duplicates */
-    struct buf errors;     /* the reply's "errors": objects with commas between, no brackets */
+    struct buf errors;                       /* the reply's "errors": objects with commas between, no brackets */
     uint32_t errors_n;
     char first_error[400], first_pointer[128];
 
     enum batch_status status;
-    char *repeat;          /* malloc'ed reply text, BATCH_REPEATED only */
+    char *repeat;                             /* malloc'ed reply text, BATCH_REPEATED only */
     void (*done)(struct batch *b, void *arg); /* called once, in the journal thread, must not block */
     void *arg;
     struct batch *next;

@@ -26,9 +26,9 @@ void event_id_print(usec recv_us, uint32_t row, char out[EVENT_ID_LEN]);
 bool event_id_parse(str id, usec *ret_recv_us, uint32_t *ret_row) MUST_CHECK;
 
 /* Levels, on OpenTelemetry's scale (contract 3). */
-int level_read(str text);            /* name, alias or number as text; 0: not a level */
-int level_from_number(int64_t n);    /* "level": 0-7 syslog, 10-60 pino/bunyan; 0: neither */
-str level_name(int severity);        /* 1-24 -> trace debug info notice warn error critical alert fatal */
+int level_read(str text);         /* name, alias or number as text; 0: not a level */
+int level_from_number(int64_t n); /* "level": 0-7 syslog, 10-60 pino/bunyan; 0: neither */
+str level_name(int severity);     /* 1-24 -> trace debug info notice warn error critical alert fatal */
 
 /* RFC 3339 or epoch in s, ms, us or ns (told by size), as text. *ret_digits: digits of the fraction that came (0-9). */
 int time_read(str text, nsec *ret, int *ret_digits, struct err *e) MUST_CHECK;
@@ -37,11 +37,11 @@ int time_read(str text, nsec *ret, int *ret_digits, struct err *e) MUST_CHECK;
 struct event_writer;
 struct event_writer *event_writer_new(void);
 void event_writer_free(struct event_writer *w);
-struct event_source { /* who posts: constant for one request */
-    str app;          /* name of the key's app */
-    usec now;         /* reception, also the time of events without one */
-    bool browser;     /* a browser key: severity is capped at error, field trust=browser is set */
-    str ip;           /* sender's address, for browser events without one; absent: not filled in */
+struct event_source {  /* who posts: constant for one request */
+    str app;           /* name of the key's app */
+    usec now;          /* reception, also the time of events without one */
+    bool browser;      /* a browser key: severity is capped at error, field trust=browser is set */
+    str ip;            /* sender's address, for browser events without one; absent: not filled in */
     usec future_limit; /* events later than now + this are refused; 0: one day */
     /* Limits, 0: the one of base/limits.h. Fields cannot be raised past it, depth not past JSON_DEPTH_MAX. */
     uint32_t max_event, max_fields, max_depth, max_events;
@@ -55,10 +55,10 @@ int event_add(struct event_writer *w, const struct event_source *src, str object
 /* A stored line, read: views into the line, strings still escaped until asked for. */
 enum value_kind { VALUE_NULL, VALUE_BOOL, VALUE_NUMBER, VALUE_STRING, VALUE_JSON };
 struct field {
-    str name;              /* unescaped */
-    str raw;               /* the value's bytes; of a string what is between the quotes */
+    str name; /* unescaped */
+    str raw;  /* the value's bytes; of a string what is between the quotes */
     enum value_kind kind;
-    bool escaped;          /* a string with backslashes in it */
+    bool escaped; /* a string with backslashes in it */
 };
 struct event {
     str line;

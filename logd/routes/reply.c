@@ -118,7 +118,7 @@ void reply_err(struct request *r, const struct err *e)
         reply_text(r, 503, e->text, e);
         return;
     case ERR_REMOTE: reply_text(r, 502, e->text, e); return; /* another server's words: mail, archive */
-    default: /* names of files and the like are for the operator only */
+    default:                                                 /* names of files and the like are for the operator only */
         log_error("routes", "what=\"a request failed\" path=\"%.*s\" why=\"%s\"", STR_ARG(str_head(r->path, 200)),
                   e->text);
         reply_text(r, 500, "the server failed to do this; its log says why", NULL);

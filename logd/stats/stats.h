@@ -19,12 +19,12 @@ int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK; /* drops cell
 /* Names, types, labels, last value; app 0: all. */
 int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e) MUST_CHECK;
 struct stats_query {
-    uint32_t app;         /* 0: all */
-    str name, by;         /* minute hour day week month year */
+    uint32_t app; /* 0: all */
+    str name, by; /* minute hour day week month year */
     nsec from, to;
     str label_name[8], label_value[8];
     size_t labels_n;
-    str group;            /* absent: none */
+    str group; /* absent: none */
 };
 int stats_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
 

@@ -45,7 +45,8 @@ static bool unit_failed; /* the test that runs now */
     do {                                                                                                               \
         str unit_g = (got), unit_w = (want);                                                                           \
         if (!str_eq(unit_g, unit_w)) {                                                                                 \
-            printf("%s:%d: %s is \"%.*s\", not \"%.*s\"\n", __FILE__, __LINE__, #got, STR_ARG(unit_g), STR_ARG(unit_w)); \
+            printf("%s:%d: %s is \"%.*s\", not \"%.*s\"\n", __FILE__, __LINE__, #got, STR_ARG(unit_g),                 \
+                   STR_ARG(unit_w));                                                                                   \
             unit_failed = true;                                                                                        \
         }                                                                                                              \
     } while (0)

@@ -76,7 +76,8 @@ TEST(time_prints_rfc3339_on_both_sides_of_the_epoch)
 TEST(utf8_refuses_overlong_surrogate_and_cut)
 {
     CHECK(utf8_valid(S("\xf0\x9f\x98\x80 \xe2\x82\xac")));
-    CHECK(!utf8_valid(S("\xc0\x80")) && !utf8_valid(S("\xed\xa0\x80")) && !utf8_valid(S("\xe2\x82")) && !utf8_valid(S("\xf5\x80\x80\x80")));
+    CHECK(!utf8_valid(S("\xc0\x80")) && !utf8_valid(S("\xed\xa0\x80")) && !utf8_valid(S("\xe2\x82")) &&
+          !utf8_valid(S("\xf5\x80\x80\x80")));
 }
 
 TEST(arena_hands_out_what_was_asked_across_chunks)

@@ -224,7 +224,8 @@ TEST(addresses_that_could_forge_a_header_are_refused)
             "1:29: mail.from: expected text without control characters, got byte 0x0d at 4");
     refused("recipients: [\"a@b\\0\"]\n",
             "1:14: recipients: expected text without control characters, got byte 0x00 at 4");
-    static const char *const bad[] = {"a", "@b", "a@", "a@b@c", "a b@c", "<a@b>", "a@b>", "a,b@c", "a;b@c", "a@b\\x7f", "\xc3\xa9@b.c"};
+    static const char *const bad[] = {"a",    "@b",    "a@",    "a@b@c",    "a b@c",       "<a@b>",
+                                      "a@b>", "a,b@c", "a;b@c", "a@b\\x7f", "\xc3\xa9@b.c"};
     char text[100];
     for (size_t i = 0; i < LENGTH(bad); i++) {
         snprintf(text, sizeof text, "mail: {url: smtp://h, from: \"%s\"}\n", bad[i]);
