@@ -83,7 +83,7 @@ run: deps-run  ## build and start a demo logd with sample data and rules; prints
 	@tests/lib/demo.sh $(if $(PORT),--port $(PORT))
 
 test: deps-test  ## build and pass every fast test
-	@$(EVERY_CORE) all unit-build
+	@$(EVERY_CORE) all unit-build crash-build
 	@$(PYTHON) tests/lib/run.py
 
 check: deps-check  ## all that CI runs beside `make test`: lint, sanitizers, fuzz, crash proofs
@@ -91,6 +91,7 @@ check: deps-check  ## all that CI runs beside `make test`: lint, sanitizers, fuz
 
 unit-build: $(UNIT)
 bench-build: $(BENCH)
+crash-build: $(if $(CRASH),$(CRASH) build/libfault.so)
 unit: $(UNIT)  ## unit tests alone
 	@for t in $(UNIT); do $$t || exit 1; done
 asan: deps-test  ## unit tests and stories under AddressSanitizer and UBSan
@@ -139,5 +140,5 @@ help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "  MODE=asan|tsan|cover|fuzz  V=1 (show commands)  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit unit-build bench-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
+.PHONY: all run test check unit unit-build bench-build crash-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
 .SECONDARY:

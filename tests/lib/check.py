@@ -54,8 +54,8 @@ def fuzz(tally, seconds):
 
 def crash(tally, scale):
     """Power loss, injected faults, kill -9: see tests/README.md."""
-    for proof in crash_proofs():
-        tally.step(f"crash proofs, {scale}", [proof, scale], 3600)
+    make(tally, "crash-build")
+    tally.run(crash_proofs(scale, 20 * 3600 if scale == "torture" else 900), CORES)
 
 
 def everything(tally):

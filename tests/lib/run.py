@@ -29,8 +29,14 @@ def units(build):
     return sorted(f for f in glob.glob(f"{build}/unit/test_*") if "." not in os.path.basename(f))
 
 
-def crash_proofs():
-    return ["tests/crash/run.sh"] if os.path.exists("tests/crash/run.sh") else []
+CRASH = {"test": (500, 10), "check": (10000, 200), "torture": (200000, 3000)}  # images of power loss, rounds of kill -9
+
+
+def crash_proofs(scale, seconds):
+    """Steps of every tests/crash/X_crash.c: power failures, a fault at every call, kill -9."""
+    images, rounds = map(str, CRASH[scale])
+    programs = [f"build/gcc-release/crash/{name_of(f)[:-2]}" for f in sorted(glob.glob("tests/crash/*_crash.c"))]
+    return [(f"{name_of(p)} {' '.join(a)}", [p, *a], seconds, None) for p in programs for a in (["images", images], ["faults"], ["kill", rounds])]
 
 
 def main():
@@ -42,9 +48,10 @@ def main():
     a = p.parse_args()
     files = [os.path.relpath(f, TOP) for f in a.files]
     os.chdir(TOP)
-    files = [f for f in files or units(a.build) + stories() + crash_proofs() if a.match in f]
+    proofs = [] if files else [p for p in crash_proofs("test", 120) if a.match in p[0]]
+    files = [f for f in files or units(a.build) + stories() if a.match in f]
     tally = Tally(a.v, all_are_tests=True)
-    tally.run([step(f) for f in files if name_of(f) not in ALONE], CORES)
+    tally.run([step(f) for f in files if name_of(f) not in ALONE] + proofs, CORES)
     tally.run([step(f) for f in files if name_of(f) in ALONE])
     return tally.end()
 
