@@ -251,17 +251,19 @@ bool rows_event(const struct rows *t, size_t i, struct event *ev, struct arena *
     return true;
 }
 
-void rows_where(struct rows *t, const struct filter *f, struct event *ev, struct arena *a)
+void rows_drop_marked(struct rows *t)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < t->n; i++) {
-        arena_reset(a);
-        if (rows_event(t, i, ev, a) && filter_match(f, ev, a))
+    for (size_t i = 0; i < t->n; i++)
+        if (t->p[i])
             t->p[kept++] = t->p[i];
-        else
-            free(t->p[i]);
-    }
     t->n = kept;
+}
+
+void rows_mark(struct rows *t, size_t i)
+{
+    free(t->p[i]);
+    t->p[i] = NULL;
 }
 
 /* Equal rows stay as they stand. */

@@ -50,7 +50,8 @@ void rows_sort(struct rows *t);   /* best first: ends the heap */
 void rows_add_cells(struct rows *t, nsec time, str id, const struct cell *cells);
 
 /* ---- stages over a table that is there; `ev` is scratch ---- */
-void rows_where(struct rows *t, const struct filter *f, struct event *ev, struct arena *a);
+void rows_mark(struct rows *t, size_t i); /* to be dropped */
+void rows_drop_marked(struct rows *t);
 void rows_resort(struct rows *t, const struct stage *sort, struct event *ev, struct arena *a);
 void rows_skip(struct rows *t, size_t n);
 void rows_limit(struct rows *t, uint64_t n);

@@ -2,6 +2,9 @@
 
 #include "base/clock.h"
 
+/* The clock is asked every so many lines; one that is read, maybe by a hostile regular expression, counts as more. */
+enum { CHECK_AFTER = 4096, READ_COST = 128 };
+
 struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o)
 {
     struct scan *s = xcalloc(1, sizeof *s);
@@ -47,8 +50,7 @@ const struct event *scan_event(struct scan *s)
     return &s->ev;
 }
 
-/* True: stop. Asks the clock now and then only. */
-static bool out_of_time(struct scan *s)
+bool scan_out_of_time(struct scan *s)
 {
     s->unchecked = 0;
     if ((s->cancel && *s->cancel) || (s->deadline && clock_mono() >= s->deadline))
@@ -77,6 +79,7 @@ static bool line_matches(struct scan *s)
     if (o != OUTLOOK_MAYBE)
         return o == OUTLOOK_YES;
     const struct event *ev = scan_event(s);
+    s->unchecked += READ_COST;
     if (!ev)
         return false;
     for (size_t i = 0; i < s->filters_n; i++)
@@ -182,7 +185,7 @@ static int scan_lines(struct scan *s, str lines, struct err *e)
         w.escape_at = escape < 0 ? SIZE_MAX : (size_t)escape;
     }
     while (next_candidate(&w, &line)) {
-        if (++s->unchecked >= 4096 && out_of_time(s))
+        if (++s->unchecked >= CHECK_AFTER && scan_out_of_time(s))
             return 0;
         if (look_at(s, line, e) < 0)
             return -1;
@@ -258,7 +261,7 @@ int scan_run(struct scan *s, struct err *e)
     struct place *places = choose_blocks(s, &n);
     uint64_t before = gave_up(s);
     int rc = 0;
-    for (size_t i = 0; i < n && rc == 0 && !out_of_time(s); i++) {
+    for (size_t i = 0; i < n && rc == 0 && !scan_out_of_time(s); i++) {
         size_t block = places[s->ascending ? i : n - 1 - i].block;
         if (s->more && !s->more(s->arg, store_view_block(s->view, block)))
             break;

@@ -39,6 +39,8 @@ struct scan {
 struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o);
 void scan_free(struct scan *s);
 void scan_filter(struct scan *s, const struct filter *f); /* one more */
+/* The deadline has come, or the query was cancelled: `partial` and `stopped` are set. */
+bool scan_out_of_time(struct scan *s);
 int scan_run(struct scan *s, struct err *e) MUST_CHECK;
 /* The event at hand, read when it was not yet; NULL: damaged. */
 const struct event *scan_event(struct scan *s);

@@ -4,6 +4,7 @@
 
 #include "event/filter.h"
 
+#include <pthread.h>
 #include <regex.h>
 #include <time.h>
 
@@ -656,6 +657,33 @@ TEST(a_regex_that_runs_away_is_given_up_and_told)
     CHECK(!filter_match(f, &ev, &scratch));
     CHECK(clock() - start < CLOCKS_PER_SEC / 4);
     CHECK_INT(filter_gave_up(f), 1);
+    filter_free(f);
+}
+
+static void *match_often(void *filter)
+{
+    struct arena a = {0};
+    intptr_t n = 0;
+    for (int i = 0; i < 2000; i++) {
+        arena_reset(&a);
+        n += filter_match(filter, &ev, &a);
+    }
+    arena_done(&a);
+    return (void *)n;
+}
+
+TEST(one_filter_is_matched_by_many_threads)
+{
+    pthread_t threads[4];
+    struct filter *f = parsed(S("~\"re(f|g)used\" m~\"(a+)+!\" level>=warn -user:b*"));
+    read_event(17, "\"message\":\"was refused\",\"m\":\"aaaa!\",\"user\":\"ann\"");
+    for (size_t i = 0; i < LENGTH(threads); i++)
+        CHECK(pthread_create(&threads[i], NULL, match_often, f) == 0);
+    for (size_t i = 0; i < LENGTH(threads); i++) {
+        void *n;
+        CHECK(pthread_join(threads[i], &n) == 0);
+        CHECK_INT((intptr_t)n, 2000);
+    }
     filter_free(f);
 }
 

@@ -610,6 +610,28 @@ TEST(more_groups_than_the_limit_is_an_exact_error_and_the_limit_is_not)
     close_store();
 }
 
+TEST(a_hostile_regex_does_not_outlive_the_deadline)
+{
+    static const char *const queries[] = {"m~\"^(a+)+$\"", "| limit 2000 | where m~\"^(a+)+$\""};
+    char as[1000], json[1100];
+    memset(as, 'a', sizeof as - 1);
+    as[sizeof as - 1] = '\0';
+    snprintf(json, sizeof json, "{\"m\":\"%s!\"}", as);
+    open_store();
+    for (int i = 0; i < 2000; i++)
+        post("a", json);
+    for (size_t i = 0; i < LENGTH(queries); i++) {
+        struct query_options o = all(10);
+        usec start = clock_mono();
+        o.deadline = start + 50000;
+        struct query_result r = run(queries[i], o);
+        CHECK(r.partial && r.n == 0);
+        CHECK(clock_mono() - start < 2000000);
+        query_result_done(&r);
+    }
+    close_store();
+}
+
 static void flip_a_byte_of_each_segment(void)
 {
     char path[300];
