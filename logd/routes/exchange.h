@@ -78,7 +78,7 @@ struct http {
     char *socket_path;
     bool tls;
     struct reaper *reaper;
-    struct pool *pool;
+    struct pool *queries, *workers; /* so that sign-in and the command line never wait for searches */
     _Atomic bool stopping;
     unsigned connections_max;
     _Atomic size_t inflight;  /* bytes of bodies and decoders of all exchanges */

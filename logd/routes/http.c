@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EPOLL_THREADS = 2, WAITING_MAX = 512 };
+enum { EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
@@ -116,13 +116,24 @@ void http_finish(struct request *r)
     atomic_fetch_sub(&h->suspended, 1);
 }
 
+/* Queries that waited may not be worth running any more; what changes something always runs. */
+static bool hold_back(struct exchange *x)
+{
+    if (x->route->right != RIGHT_READ)
+        return false;
+    bool stopping = atomic_load(&x->h->stopping);
+    if (!stopping && atomic_load(&x->h->answers) <= LIMIT_ANSWERS)
+        return false;
+    reply_header(&x->r, "Retry-After", "%d", stopping ? 5 : 1);
+    reply_error(&x->r, 503, stopping ? "the server is stopping" : "too many bytes of answers wait for their readers");
+    return true;
+}
+
 static void run_in_pool(void *item)
 {
     struct exchange *x = item;
     deferred = false;
-    if (x->route->right == RIGHT_READ && atomic_load(&x->h->answers) > LIMIT_ANSWERS)
-        reply_err(&x->r, &(struct err){.kind = ERR_FULL, .text = "too many bytes of answers wait for their readers"});
-    else
+    if (!hold_back(x))
         x->route->run(&x->r);
     if (!deferred)
         http_finish(&x->r);
@@ -134,7 +145,7 @@ static enum MHD_Result run(struct exchange *x)
     if (x->route->flags & ROUTE_POOL) {
         atomic_fetch_add(&x->h->suspended, 1);
         MHD_suspend_connection(x->mhd);
-        if (!pool_give(x->h->pool, x)) {
+        if (!pool_give(x->route->right == RIGHT_READ ? x->h->queries : x->h->workers, x)) {
             reply_err(&x->r, &(struct err){.kind = ERR_FULL, .text = "too many requests wait: try again"});
             http_finish(&x->r);
         }
@@ -496,7 +507,8 @@ int http_start(struct parts *parts, const char *listen, const char *socket_path,
     pthread_mutex_init(&h->lock, NULL);
     h->connections_max = connections_max();
     h->reaper = reaper_start();
-    h->pool = pool_new((unsigned)(cores > 0 ? cores : 1) + 2, WAITING_MAX, run_in_pool);
+    h->queries = pool_new(cores > 0 ? (unsigned)cores : 1, WAITING_MAX, run_in_pool);
+    h->workers = pool_new(WORKERS, WAITING_MAX, run_in_pool);
     *ret = h; /* before the first request may come */
     if (open_sockets(h, listen, socket_path, &url, e) < 0 || start_daemons(h, e) < 0) {
         *ret = NULL;
@@ -551,7 +563,8 @@ void http_stop(struct http *h)
     wait_for_exchanges(h);
     stop_daemon(h->tcp, h->tcp_fd);
     stop_daemon(h->local, h->local_fd);
-    pool_free(h->pool);
+    pool_free(h->queries);
+    pool_free(h->workers);
     reaper_stop(h->reaper);
     if (h->socket_path)
         (void)unlink(h->socket_path);

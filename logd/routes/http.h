@@ -9,7 +9,8 @@
  *         Content-Length, not beside Transfer-Encoding, which is exactly "chunked"; no control characters, no %00; a
  *         violation is 400 and the connection is closed.
  * Reaper  a request has an absolute deadline from its first byte and a least body rate; whoever is slower is cut off.
- * Memory  bodies are decoded as a stream under the route's cap; all requests together stay below LIMIT_INFLIGHT (503).
+ * Memory  bodies are decoded as a stream under the route's cap; all requests together stay below LIMIT_INFLIGHT (503),
+ *         answers that wait for slow readers below LIMIT_ANSWERS (503 for RIGHT_READ).
  * Owner   a request belongs to one thread at a time: its epoll thread, a worker, or whoever it was deferred to. */
 #ifndef ROUTES_HTTP_H
 #define ROUTES_HTTP_H
@@ -61,7 +62,7 @@ void http_finish(struct request *r); /* answers a deferred request; any thread, 
 
 enum route_flags {
     ROUTE_PUBLIC = 1, /* no key asked for; the handler sees who it is */
-    ROUTE_POOL = 2,   /* may block: SQLite, a query, scrypt */
+    ROUTE_POOL = 2,   /* may block: SQLite, a query, scrypt; RIGHT_READ has threads of its own */
     ROUTE_BODY = 4,   /* takes a body of up to the config's limits; others LIMIT_API */
     ROUTE_BEACON = 8, /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
 };
@@ -76,7 +77,8 @@ extern const struct route routes[];
 extern const size_t routes_n;
 
 struct http;
-/* listen NULL: only the socket. *ret_url: "http://127.0.0.1:5080", malloc'ed, with the port that was really bound. */
+/* listen NULL: only the socket. *ret_url: "http://127.0.0.1:5080", malloc'ed, with the port that was really bound.
+ * *ret is set before the first request can come, since handlers ask parts->http; it is NULL again on failure. */
 int http_start(struct parts *parts, const char *listen, const char *socket_path, struct http **ret, char **ret_url,
                struct err *e) MUST_CHECK;
 int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e) MUST_CHECK;
