@@ -8,7 +8,8 @@ from s3 import ROOT, free_ports
 from smtp import Mail, make_certificates
 
 CONFIG = """
-local_interfaces = <; 127.0.0.1.%(port)d
+local_interfaces = 127.0.0.1
+daemon_smtp_ports = %(port)d
 spool_directory = %(dir)s/spool
 log_file_path = %(dir)s/%%slog
 pid_file_path = %(dir)s/pid
