@@ -35,7 +35,7 @@ CRASH  := $(patsubst tests/crash/%.c,$(B)/crash/%,$(wildcard tests/crash/*.c))
 PYTHON  = python3
 
 Q = $(if $(V),,@)  # V=1 shows the commands
-say = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s %s\n' $(1) $(2))
 
 all: $(if $(filter release,$(MODE)),build/logd,$(B)/logd.bin)  ## build build/logd
 

@@ -54,6 +54,17 @@ def no_unfinished_marks():
     return subprocess.run(["git", "grep", "-nIE", r"\b(TODO|FIXME|XXX|HACK)\b", "--", "logd", "agent", "rules", "web"], capture_output=True, text=True).stdout.splitlines()
 
 
+def strcpy_and_friends_do_not_compile():
+    wrong = []
+    for f in ("strcpy(a, b)", "strcat(a, b)", "sprintf(a, b)"):
+        for cc in ("gcc", "clang-14"):
+            code = f'#include "base/base.h"\nvoid f(char *a, const char *b);\nvoid f(char *a, const char *b) {{ {f}; }}\n'
+            done = subprocess.run([cc, "-std=c17", "-D_GNU_SOURCE", "-Ilogd", "-fsyntax-only", "-xc", "-"], input=code, capture_output=True, text=True)
+            if "poisoned" not in done.stderr:
+                wrong.append(f"{cc} compiles {f}")
+    return wrong
+
+
 def no_html_from_text_in_the_web_page():
     return subprocess.run(["git", "grep", "-nIE", r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\son[a-z]+=\"", "--", "web/app", "web/beacon"],
                           capture_output=True, text=True).stdout.splitlines()
@@ -127,7 +138,7 @@ def lines_per_folder():
     print(f"{product:7d} product, {sum(sums.values()) - product} tests")
 
 
-for check in (code_is_in_its_format, includes_follow_the_arrows, no_unfinished_marks, no_html_from_text_in_the_web_page, files_and_functions_are_of_a_size,
+for check in (code_is_in_its_format, includes_follow_the_arrows, strcpy_and_friends_do_not_compile, no_unfinished_marks, no_html_from_text_in_the_web_page, files_and_functions_are_of_a_size,
               headers_say_what_they_are, only_the_seven_top_level_names, the_program_is_hardened, man_pages_render_without_a_warning):
     verdict(check.__name__, check())
 lines_per_folder()
