@@ -26,32 +26,32 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_PATCH, HTTP_DE
 struct request {
     struct parts *parts;
     enum http_method method;
-    str path;             /* percent-decoded once */
-    str arg[4];           /* what the {} of the route's pattern matched */
-    struct buf body;      /* whole and decoded */
+    str path;        /* percent-decoded once */
+    str arg[4];      /* what the {} of the route's pattern matched */
+    struct buf body; /* whole and decoded */
     struct principal who;
-    bool local;           /* came through DATA/sock */
+    bool local; /* came through DATA/sock */
     bool tls;
-    char peer[64];        /* address of the sender; X-Forwarded-For's when a listed proxy sent it */
-    usec started;         /* clock_mono() */
+    char peer[64]; /* address of the sender; X-Forwarded-For's when a listed proxy sent it */
+    usec started;  /* clock_mono() */
     struct arena arena;
-    unsigned status;      /* the reply: 200 unless set */
-    const char *type;     /* content type, "application/json" unless set */
+    unsigned status;  /* the reply: 200 unless set */
+    const char *type; /* content type, "application/json" unless set */
     struct buf out;
     struct {
         const char *name;
         char *value; /* in the arena */
     } headers[16];
     size_t headers_n;
-    str fixed;            /* when set, bytes that live for ever: sent instead of `out` */
-    void *http;           /* http.c's own */
+    str fixed;  /* when set, bytes that live for ever: sent instead of `out` */
+    void *http; /* http.c's own */
 };
 
 str http_header(struct request *r, const char *name); /* absent: p NULL; do not trust for identity past a NUL */
 str http_param(struct request *r, const char *name);  /* of the query string, decoded; absent: p NULL */
 /* The index-th parameter whose name starts with prefix: what follows it, and the value. False: no more. */
 bool http_param_prefix(struct request *r, const char *prefix, size_t index, str *ret_rest, str *ret_value);
-str http_cookie(struct request *r, str name);         /* absent: p NULL */
+str http_cookie(struct request *r, str name); /* absent: p NULL */
 void reply_header(struct request *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* {"error":"…"} with status. */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
