@@ -113,7 +113,7 @@ static inline uint64_t fold(uint64_t a, uint64_t b)
 }
 
 /* The last step takes the last 8 bytes, some of them twice; what is shorter is put together from its ends. */
-uint64_t names_hash(const struct names *k, str s)
+static uint64_t hash(const struct names *k, str s)
 {
     uint64_t h = k->key[0] ^ s.n, last = 0;
     for (size_t i = 8; i < s.n; i += 8)
@@ -157,7 +157,7 @@ static void learn(str text, struct name *ret)
 
 const struct name *names_look(struct names *k, str text)
 {
-    uint64_t h = names_hash(k, text);
+    uint64_t h = hash(k, text);
     struct name *set = k->slots[h % LENGTH(k->slots)], *fresh = &k->other;
     for (size_t i = 0; i < LENGTH(k->slots[0]); i++)
         if (set[i].hash == h && set[i].n == text.n && text.n > 0 && same_bytes(set[i].text, text.p, text.n))

@@ -82,8 +82,6 @@ static inline bool same_bytes(const char *a, const char *b, size_t n)
 void names_init(struct names *k);
 /* `name` decoded. The answer is good until the next call. */
 const struct name *names_look(struct names *k, str name);
-/* Under a key of this cache. */
-uint64_t names_hash(const struct names *k, str s);
 str part_name(enum part part);
 size_t root_length(unsigned root); /* of "error", "err", "exception" */
 

@@ -29,25 +29,11 @@ str value_decode(struct event_writer *w, str raw, unsigned flags)
 
 str value_scrubbed(struct event_writer *w, str s)
 {
-    struct seen *seen = NULL;
-    if (s.n >= 8 && s.n <= sizeof seen->text) {
-        uint64_t h = names_hash(&w->names, s);
-        seen = &w->seen[h % LENGTH(w->seen)];
-        if (seen->hash == h && seen->n == s.n && same_bytes(seen->text, s.p, s.n))
-            return s;
-        seen->hash = h;
-        seen->n = 0;
-    }
     buf_reset(&w->scrubbed);
-    if (UNLIKELY(!scrub_clean(s, &w->scrubbed))) {
-        w->dirty = true;
-        return buf_view(&w->scrubbed);
-    }
-    if (seen) {
-        seen->n = (uint8_t)s.n;
-        memcpy(seen->text, s.p, s.n);
-    }
-    return s;
+    if (LIKELY(scrub_clean(s, &w->scrubbed)))
+        return s;
+    w->dirty = true;
+    return buf_view(&w->scrubbed);
 }
 
 void value_wipe(struct event_writer *w)

@@ -21,18 +21,11 @@ struct member {          /* one leaf of the object that was posted */
     bool as_text; /* numbers and booleans become text */
     bool dropped;
 };
-/* A value that was found clean lately: a host, a logger, a browser come with every second event. */
-struct seen {
-    uint64_t hash;
-    uint8_t n; /* 0: free */
-    char text[119];
-};
 struct event_writer {
     struct names names;
     struct buf text;     /* names that had to be put together; never moves */
     struct buf decoded;  /* one value or name without its escapes; wiped */
     struct buf scrubbed; /* what the scrubber wrote last */
-    struct seen seen[512];
     bool dirty; /* `text` or `decoded` held something that was redacted */
     struct member m[LIMIT_FIELDS + 1];
     size_t n, limit;
