@@ -947,8 +947,8 @@ static bool slow_compare(const struct wish *w, const struct cell *c)
 static bool slow_match(const struct wish *w, const struct model *m)
 {
     switch (w->kind) {
-    case '&': return slow_match(w->a, m) & slow_match(w->b, m);
-    case '|': return slow_match(w->a, m) | slow_match(w->b, m);
+    case '&': return slow_match(w->a, m) && slow_match(w->b, m);
+    case '|': return slow_match(w->a, m) || slow_match(w->b, m);
     case '-': return !slow_match(w->a, m);
     case 'c': return slow_compare(w, &m->cells[w->column]);
     case 'L': {
