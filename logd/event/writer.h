@@ -26,7 +26,7 @@ struct event_writer {
     struct buf text;     /* names that had to be put together; never moves */
     struct buf decoded;  /* one value or name without its escapes; wiped */
     struct buf scrubbed; /* what the scrubber wrote last */
-    bool dirty; /* `text` or `decoded` held something that was redacted */
+    bool dirty;          /* `text` or `decoded` held something that was redacted */
     struct member m[LIMIT_FIELDS + 1];
     size_t n, limit;
     uint32_t slots[2048], epoch; /* names to members: epoch << 11 | index */
