@@ -80,7 +80,7 @@ def test_a_mail_waits_for_a_server_that_defers_and_gives_up_on_one_that_refuses(
 
         def states():
             return {m["to"].split("@")[0]: m["status"] for m in logd.get("/v1/incidents/" + incident["id"]).json()["mails_sent"]}
-        eventually(lambda: states() == {"defer": "queued", "reject": "failed"}, "451 is tried again, 550 is not")
+        eventually(lambda: states() == {"defer": "queued", "reject": "failed"} and "will be tried again" in logd.log(), "451 is tried again, 550 is not")
         logd.advance(31)
         eventually(lambda: smtp.tries.count("defer@example.com") == 2, "the second try")
         assert smtp.tries.count("reject@example.com") == 1
@@ -89,7 +89,7 @@ def test_a_mail_waits_for_a_server_that_defers_and_gives_up_on_one_that_refuses(
 def test_a_lost_answer_repeats_the_same_message_id():
     with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(to=("noack@example.com",)), ca=smtp.ca) as logd:
         errors(logd, 1)
-        eventually(lambda: len(smtp.inbox) >= 1, "taken, but the answer is lost")
+        eventually(lambda: len(smtp.inbox) >= 1 and "will be tried again" in logd.log(), "taken, but the answer is lost, and that is noted")
         logd.advance(31)
         eventually(lambda: len(smtp.inbox) == 2, "sent again")
         assert smtp.inbox[0].message["Message-ID"] == smtp.inbox[1].message["Message-ID"]
