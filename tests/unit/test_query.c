@@ -148,7 +148,7 @@ TEST(pages_have_neither_gaps_nor_repeats_while_events_arrive)
                 struct err e;
                 nsec t;
                 int digits;
-                int64_t n;
+                int64_t n = 0;
                 CHECK(event_read_fields(line, &ev, &a, &e) == 0 && str_i64(event_text(&ev, S("n"), &a), &n));
                 CHECK(time_read(event_text(&ev, S("time"), &a), &t, &digits, &e) == 0);
                 CHECK(ascending ? t >= last : t <= last);
@@ -234,7 +234,7 @@ TEST(a_histogram_counts_each_event_once_by_level)
     struct query *q;
     struct err e;
     struct buf out = BUF_INIT(1 << 20);
-    nsec from, to;
+    nsec from = 0, to = 0;
     int digits;
     CHECK(time_read(S("2026-01-01T10:00:00Z"), &from, &digits, &e) == 0 &&
           time_read(S("2026-01-01T10:10:00Z"), &to, &digits, &e) == 0);
