@@ -135,6 +135,9 @@ static int full_name(struct event_writer *w, str prefix, const struct json_token
         w->dirty = true;
         name = joined(w, (str){NULL, 0}, value_scrubbed(w, name));
         k = names_look(&w->names, name);
+        if (name.n > LIMIT_NAME) /* what stands for a secret may be longer than it */
+            return refuse(w, t->raw.p, e, "expected names of at most %u bytes after flattening, got %zu", LIMIT_NAME,
+                          name.n);
     }
     if (!name.p)
         return refuse(w, t->raw.p, e, "expected at most %d bytes of names after flattening", NAMES_BYTES);
