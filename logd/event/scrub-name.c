@@ -1,119 +1,70 @@
 /* Names that say that their value is secret.
  *
- * The last dotted part of a name, without case and seams ('-' '_' ' ' and camelCase), ends in one of the words below:
- * db_password, userToken, X-Api-Key. In English the last word is what the thing is, so token_count and passwordless
- * are no secrets; a few words may follow and change nothing (password_hash, secret_value, password2). */
+ * What counts is the last dotted part of a name, in lower case and without seams ('-' '_' ' ' and camelCase): it ends
+ * in one of the words below, as db_password, userToken and X-Api-Key do. In English the last word says what a thing
+ * is, so token_count, passwordless and max_tokens are no secrets; a few words may follow and change nothing
+ * (password_hash, secretValue, password2). The list is what Sentry's and Rails' filters, gitleaks and detect-secrets
+ * agree on, and what web frameworks call their sessions and tokens. */
+#include "event/scrub-private.h"
 #include "event/scrub.h"
-#include "base/str.h"
 
-enum { NAME_MAX_SEEN = 64 };
-enum { WORD = 1, WHOLE = 2 }; /* the whole last word; the whole name */
+enum { NAME_SEEN = 64 };
+enum { END, WORD, WHOLE }; /* how it must fit: the end of the name, its last word, all of it */
 
-static const struct secret_name {
-    str end;
-    str kind;
-    int how;
-} names[] = {
-    {S("password"), S("password"), 0},
-    {S("passwords"), S("password"), 0},
-    {S("passwd"), S("password"), 0},
-    {S("pwd"), S("password"), 0},
-    {S("passphrase"), S("password"), 0},
-    {S("passcode"), S("password"), 0},
-    {S("pass"), S("password"), WHOLE},
-    {S("dbpass"), S("password"), 0},
-    {S("userpass"), S("password"), 0},
-    {S("smtppass"), S("password"), 0},
-    {S("mailpass"), S("password"), 0},
-    {S("ftppass"), S("password"), 0},
-    {S("authpass"), S("password"), 0},
-    {S("adminpass"), S("password"), 0},
-    {S("keypass"), S("password"), 0},
-    {S("storepass"), S("password"), 0},
-    {S("sqlpass"), S("password"), 0},
-    {S("redispass"), S("password"), 0},
-    {S("requirepass"), S("password"), 0},
-    {S("secret"), S("secret"), 0},
-    {S("secrets"), S("secret"), 0},
-    {S("credential"), S("secret"), 0},
-    {S("credentials"), S("secret"), 0},
-    {S("mnemonic"), S("secret"), WORD},
-    {S("seedphrase"), S("secret"), 0},
-    {S("token"), S("token"), 0},
-    {S("accesstokens"), S("token"), 0},
-    {S("refreshtokens"), S("token"), 0},
-    {S("apitokens"), S("token"), 0},
-    {S("authtokens"), S("token"), 0},
-    {S("sessiontokens"), S("token"), 0},
-    {S("jwt"), S("token"), WORD},
-    {S("bearer"), S("token"), WORD},
-    {S("authorization"), S("authorization"), 0},
-    {S("cookie"), S("cookie"), 0},
-    {S("cookies"), S("cookie"), 0},
-    {S("sessionid"), S("session"), 0},
-    {S("sessid"), S("session"), 0},
-    {S("sessionkey"), S("session"), 0},
-    {S("csrf"), S("csrf"), 0},
-    {S("xsrf"), S("csrf"), 0},
-    {S("apikey"), S("api_key"), 0},
-    {S("apikeys"), S("api_key"), 0},
-    {S("accesskey"), S("api_key"), 0},
-    {S("accesskeyid"), S("api_key"), 0},
-    {S("appkey"), S("api_key"), 0},
-    {S("authkey"), S("api_key"), 0},
-    {S("licensekey"), S("api_key"), 0},
-    {S("logdkey"), S("api_key"), 0},
-    {S("accountkey"), S("api_key"), 0},
-    {S("secretkey"), S("secret"), 0},
-    {S("sharedkey"), S("secret"), 0},
-    {S("signingkey"), S("secret"), 0},
-    {S("encryptionkey"), S("secret"), 0},
-    {S("masterkey"), S("secret"), 0},
-    {S("hmackey"), S("secret"), 0},
-    {S("aeskey"), S("secret"), 0},
-    {S("webhookkey"), S("secret"), 0},
-    {S("privatekey"), S("private_key"), 0},
-    {S("sshkey"), S("private_key"), 0},
-    {S("otp"), S("otp"), WORD},
-    {S("totp"), S("otp"), WORD},
-    {S("otpcode"), S("otp"), 0},
-    {S("mfacode"), S("otp"), 0},
-    {S("verificationcode"), S("otp"), 0},
-    {S("recoverycode"), S("otp"), 0},
-    {S("recoverycodes"), S("otp"), 0},
-    {S("backupcodes"), S("otp"), 0},
-    {S("pin"), S("pin"), WHOLE},
-    {S("userpin"), S("pin"), 0},
-    {S("cardpin"), S("pin"), 0},
-    {S("cvv"), S("cvv"), WORD},
-    {S("cvc"), S("cvv"), WORD},
-    {S("cardnumber"), S("card"), 0},
-    {S("ccnumber"), S("card"), 0},
-    {S("creditcard"), S("card"), 0},
-    {S("amzsignature"), S("signature"), 0},
-    {S("googsignature"), S("signature"), 0},
+static const struct secret_names names[] = {
+    {S("password"), END, VALUE_ANY,
+     S("password passwords passwd pwd passcode dbpass userpass smtppass mailpass ftppass authpass adminpass keypass "
+       "storepass sqlpass redispass requirepass masterauth")},
+    {S("password"), END, VALUE_LINE, S("passphrase seedphrase mnemonic")},
+    {S("password"), WHOLE, VALUE_NO_INT, S("pass")},
+    {S("secret"), END, VALUE_ANY,
+     S("secret secrets credential credentials secretkey sharedkey signingkey encryptionkey masterkey hmackey aeskey "
+       "webhookkey cookiekey cryptokey secretaccesskey")},
+    {S("token"), END, VALUE_ANY, S("token accesstokens refreshtokens apitokens authtokens sessiontokens bearertokens")},
+    {S("token"), WORD, VALUE_ANY, S("jwt bearer")},
+    {S("authorization"), END, VALUE_ANY, S("authorization")},
+    {S("cookie"), END, VALUE_ANY, S("cookie cookies")},
+    {S("session"), END, VALUE_LONG, S("sessionid sessid sessionkey")},
+    {S("csrf"), END, VALUE_ANY, S("csrf xsrf")},
+    {S("api_key"), END, VALUE_ANY,
+     S("apikey apikeys accesskey accesskeyid appkey authkey licensekey logdkey accountkey servicekey adminkey")},
+    {S("private_key"), END, VALUE_ANY, S("privatekey sshkey clientkeydata")},
+    {S("otp"), WORD, VALUE_CODE, S("otp totp hotp")},
+    {S("otp"), END, VALUE_CODE,
+     S("otpcode totpcode mfacode twofactorcode verificationcode recoverycode recoverycodes backupcode backupcodes")},
+    {S("pin"), WHOLE, VALUE_CODE, S("pin pincode userpin cardpin simpin")},
+    {S("cvv"), WORD, VALUE_CODE, S("cvv cvc")},
+    {S("cvv"), END, VALUE_CODE, S("securitycode cardcode")},
+    {S("card"), END, VALUE_LONG, S("cardnumber ccnumber ccnum creditcard cardno")},
+    {S("signature"), END, VALUE_ANY, S("amzsignature googsignature")},
+    {S("signature"), WHOLE, VALUE_QUERY, S("sig signature")},
 };
-/* These words after a secret name change nothing. */
-static const str after[] = {S("hash"),   S("value"),  S("confirmation"), S("confirm"), S("again"),     S("repeat"),
-                            S("new"),    S("old"),    S("plain"),        S("raw"),     S("plaintext"), S("text"),
-                            S("string"), S("digest"), S("base"),         S("header"),  S("encrypted"), S("base64")};
-/* With these before it, the last word tells of one and is none; or it is a token of another kind. */
-static const str never_before[] = {S("is"),   S("has"),  S("no"),   S("needs"),   S("missing"), S("invalid"),
-                                   S("show"), S("hide"), S("with"), S("without"), S("expired")};
-static const str no_token_before[] = {S("next"),   S("page"), S("pagination"), S("continuation"), S("continue"),
-                                      S("cursor"), S("sync"), S("unexpected"), S("per"),          S("first"),
-                                      S("last"),   S("eos"),  S("bos"),        S("pad"),          S("unk")};
+/* Behind a secret name these change nothing. */
+static const str after = S("hash value confirmation confirm plain raw plaintext string base header base64");
+/* With these before it the last word tells of one and is none. */
+static const str never = S("is has no needs missing invalid show hide with without expired");
+/* Tokens of another kind: of pages, of parsers, of language models, of locks. */
+static const str other_tokens = S("next page pagination continuation continue cursor sync unexpected per first last "
+                                  "eos bos pad unk stop lock opaquelock");
 
 struct words { /* of a name, in lower case, without seams */
-    char text[NAME_MAX_SEEN];
+    char text[NAME_SEEN];
     size_t n;
-    uint8_t start[NAME_MAX_SEEN]; /* where each word starts */
+    uint8_t start[NAME_SEEN]; /* where each word starts */
     size_t count;
 };
 
 static bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 static bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/* Does a word start at i, which is a letter or digit behind another one? "userToken", "APIKey". */
+static bool camel(str name, size_t i)
+{
+    char last = name.p[i - 1], c = name.p[i];
+    return is_upper(c) &&
+           (is_lower(last) || is_digit(last) || (is_upper(last) && i + 1 < name.n && is_lower(name.p[i + 1])));
+}
 
 static void split(str name, struct words *w)
 {
@@ -125,14 +76,10 @@ static void split(str name, struct words *w)
             seam = true;
             continue;
         }
-        if (is_upper(c) && i > 0 &&
-            (is_lower(name.p[i - 1]) || is_digit(name.p[i - 1]) ||
-             (i + 1 < name.n && is_upper(name.p[i - 1]) && is_lower(name.p[i + 1]))))
-            seam = true;
-        if (seam)
+        if (seam || camel(name, i))
             w->start[w->count++] = (uint8_t)w->n;
         seam = false;
-        w->text[w->n++] = is_upper(c) ? (char)(c | 32) : c;
+        w->text[w->n++] = lower(c);
     }
 }
 
@@ -145,61 +92,103 @@ static str word(const struct words *w, size_t k)
     return (str){w->text + from, to - from};
 }
 
-static bool among(const str *list, size_t n, str s)
+static bool among(str list, str s)
 {
-    for (size_t i = 0; i < n; i++)
-        if (str_eq(list[i], s))
+    while (s.n > 0 && list.p)
+        if (str_eq(str_cut(&list, ' '), s))
             return true;
     return false;
 }
 
-static void drop_last(struct words *w) { w->n = w->start[--w->count]; }
+/* All ends, chained by their last two letters, in the order of the table. */
+static struct end {
+    str end;
+    const struct secret_names *of; /* NULL: one of `after` */
+    uint8_t next;                  /* 1 + index; 0: none */
+} ends[160];
+static uint8_t ends_n, first[1024];
+
+static uint8_t *chain(str s) { return &first[(s.p[s.n - 2] & 31) << 5 | (s.p[s.n - 1] & 31)]; }
+
+static void add_ends(const struct secret_names *of, str list)
+{
+    while (list.p) {
+        str end = str_cut(&list, ' ');
+        uint8_t *link = chain(end);
+        while (*link)
+            link = &ends[*link - 1].next;
+        assert(ends_n < LENGTH(ends));
+        ends[ends_n] = (struct end){end, of, 0};
+        *link = ++ends_n;
+    }
+}
+
+void scrub_names_init(void (*each)(str end))
+{
+    for (size_t i = 0; i < LENGTH(names); i++)
+        add_ends(&names[i], names[i].ends);
+    add_ends(NULL, after);
+    for (size_t i = 0; i < ends_n; i++)
+        each(ends[i].end);
+}
+
+static bool is_after(str last)
+{
+    for (size_t k = last.n < 2 ? 0 : *chain(last); k > 0; k = ends[k - 1].next)
+        if (!ends[k - 1].of && str_eq(ends[k - 1].end, last))
+            return true;
+    return false;
+}
 
 /* Without digits at the end and words that change nothing. */
 static void trim(struct words *w)
 {
-    while (w->count > 1 && among(after, LENGTH(after), word(w, 0)))
-        drop_last(w);
     while (w->n > 1 && is_digit(w->text[w->n - 1])) {
         w->n--;
-        if (w->count > 1 && w->start[w->count - 1] == w->n)
+        if (w->start[w->count - 1] == w->n)
             w->count--;
     }
+    while (w->count > 1 && is_after(word(w, 0)))
+        w->n = w->start[--w->count];
 }
 
-static bool fits(const struct words *w, const struct secret_name *s)
+static bool fits(const struct words *w, const struct end *e)
 {
-    str all = {w->text, w->n};
-    if (s->how == WHOLE ? !str_eq(all, s->end) : !str_ends(all, s->end))
+    str all = {w->text, w->n}, last = word(w, 0);
+    if (!e->of || !str_ends(all, e->end) || (e->of->how == WORD && last.n != e->end.n) ||
+        (e->of->how == WHOLE && all.n != e->end.n))
         return false;
-    str before = word(w, 1);
-    if (s->how == WORD && !str_eq(word(w, 0), s->end))
-        return false;
-    if (among(never_before, LENGTH(never_before), before))
-        return false;
-    return !(str_eq(s->end, S("token")) && among(no_token_before, LENGTH(no_token_before), before));
+    if (!str_eq(e->end, S("token")))
+        return !among(never, word(w, 1));
+    str head = str_head(last, last.n > 5 ? last.n - 5 : 0);
+    return !among(never, word(w, 1)) && !among(other_tokens, head.n ? head : word(w, 1));
+}
+
+const struct secret_names *scrub_name_find(str name)
+{
+    struct words w;
+    if (name.n > NAME_SEEN)
+        name = str_skip(name, name.n - NAME_SEEN);
+    split(name, &w);
+    if (w.count == 0 || str_eq(name, S("PWD")) || str_eq(name, S("OLDPWD"))) /* the shell's working directory */
+        return NULL;
+    trim(&w);
+    if (w.n < 3)
+        return NULL;
+    for (size_t k = *chain((str){w.text, w.n}); k > 0; k = ends[k - 1].next)
+        if (fits(&w, &ends[k - 1]))
+            return ends[k - 1].of;
+    return NULL;
 }
 
 str scrub_name(str name)
 {
-    static const str absent = {NULL, 0};
-    struct words w;
     str part = name;
     for (size_t i = 0; i < name.n; i++)
         if (name.p[i] == '.')
             part = str_skip(name, i + 1);
-    if (str_eq(part, S("PWD")) || str_eq(part, S("OLDPWD"))) /* the shell's working directory */
-        return absent;
-    if (str_eq_nocase(name, S("connect.sid")))
+    if (str_ends(name, S("connect.sid"))) /* the only name of Express sessions that has no word of its own */
         return S("session");
-    if (part.n > NAME_MAX_SEEN)
-        part = str_skip(part, part.n - NAME_MAX_SEEN);
-    split(part, &w);
-    if (w.count == 0)
-        return absent;
-    trim(&w);
-    for (size_t i = 0; i < LENGTH(names); i++)
-        if (fits(&w, &names[i]))
-            return names[i].kind;
-    return absent;
+    const struct secret_names *s = scrub_name_find(part);
+    return s && s->value != VALUE_QUERY ? s->kind : (str){NULL, 0};
 }

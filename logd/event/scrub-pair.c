@@ -1,70 +1,80 @@
-/* Pairs of a name and a value inside text: password=hunter2, "token": "x", ?token=x&y=1, token%3Dx, pwd: x,
- * api-key = 'x y', {\"token\":\"x\"}, Cookie: a=b; c=d, Authorization: Bearer x.
+/* Pairs of a name and a value inside text, asked for where a name ends:
  *
- * The question is asked at the separator. Left of it stands the name, perhaps in quotes; right of it the value. What
- * follows a colon and a blank may as well be prose ("bad token: expired"): there a value of letters only needs to
- * stand alone. */
+ *   password=hunter2  "token": "x"  {\"token\":\"x\"}  ?token=x&y  token%3Dx  %22token%22%3A%22x%22  user[password]=x
+ *   api-key = 'x y'   pwd: x   Access Token: x   :secret=>"x"   [password] => x   --password x   password 'x'
+ *   <password>x</password>   (token)=(x)   "name":"token","value":"x"   name="token"\r\n\r\nx   IDENTIFIED BY 'x'
+ *
+ * Whether the value is one, and where it ends, is scrub-value.c's business. */
 #include "event/scrub-private.h"
-#include "event/scrub.h"
 
-struct quotes { /* one quotation mark with the backslashes before it, or %22 */
-    char c;     /* 0: none */
-    uint8_t escapes;
-    uint8_t n; /* bytes */
-    bool percent;
-};
+enum { NAME_BACK = 64, ESCAPES_MAX = 15 };
 
-enum { ESCAPES_MAX = 15 };
+/* Bits for the last three letters of the secret names, and for the last four ("_key" of api_key counts as well). */
+static uint32_t ends3[1024], ends4[2048];
+
+static unsigned three(const char *p) { return (unsigned)((p[0] & 31) << 10 | (p[1] & 31) << 5 | (p[2] & 31)); }
+static unsigned four(char a, unsigned last3) { return ((unsigned)(a & 31) << 11 ^ last3 * 5) & 65535; }
+static void set(uint32_t *bits, unsigned i) { bits[i / 32] |= 1u << i % 32; }
+static bool has(const uint32_t *bits, unsigned i) { return bits[i / 32] >> i % 32 & 1; }
+
+/* What may stand behind a name; blanks have a question of their own. */
+static const char behind[] = "=:\"'`]\\%>)&";
+
+static void watch(unsigned ask, char b, char c, const char *next)
+{
+    for (int upper = 0; upper < 4; upper++)
+        for (const char *n = next; *n; n++)
+            scrub_watch(ask, upper & 1 ? b & ~32 : b, upper & 2 ? c & ~32 : c, *n);
+}
+
+static void watch_blank(char c)
+{
+    for (const char *n = "=:\"'`"; *n; n++) {
+        scrub_watch(ASK_BLANK, c, ' ', *n);
+        scrub_watch(ASK_BLANK, c & ~32, ' ', *n);
+    }
+}
+
+static void watch_end(str end)
+{
+    const char *p = end.p + end.n - 3;
+    set(ends3, three(p));
+    for (unsigned a = 0; a < 32; a++)
+        if (end.n == 3 || a == ((unsigned)p[-1] & 31) || a == ('_' & 31))
+            set(ends4, four((char)a, three(p)));
+    watch(ASK_PAIR, p[1], p[2], behind);
+    watch_blank(p[2]);
+}
+
+void scrub_pairs_init(void)
+{
+    scrub_names_init(watch_end);
+    watch_blank('y'); /* IDENTIFIED BY 'x' */
+    scrub_watch(ASK_BLANK, ' ', ' ', '=');
+    scrub_watch(ASK_BLANK, ' ', ' ', ':');
+    static const char option[][3] = {"rd", "wd", "en", "et"}; /* --password x, password2=x */
+    for (size_t i = 0; i < LENGTH(option); i++) {
+        watch(ASK_BLANK, option[i][0], option[i][1], " ");
+        for (char d = '1'; d <= '3'; d++)
+            watch(ASK_PAIR, option[i][1], d, behind);
+    }
+}
 
 static bool is_quote(char c) { return c == '"' || c == '\'' || c == '`'; }
 
-static struct quotes quotes_at(const struct scan *s, size_t i)
+struct quotes scrub_quotes(const struct scan *s, size_t i)
 {
-    struct quotes q = {0, 0, 0, false};
+    struct quotes q = {0, 0, 0};
     while (q.escapes < ESCAPES_MAX && at(s, i + q.escapes) == '\\')
         q.escapes++;
     char c = at(s, i + q.escapes);
-    if (is_quote(c)) {
-        q.c = c, q.n = (uint8_t)(q.escapes + 1);
-        return q;
-    }
-    if (!q.escapes && c == '%' && at(s, i + 1) == '2' && (at(s, i + 2) == '2' || at(s, i + 2) == '7'))
-        return (struct quotes){at(s, i + 2) == '2' ? '"' : '\'', 0, 3, true};
-    return (struct quotes){0, 0, 0, false};
-}
-
-/* The quotation mark that ends before i. */
-static struct quotes quotes_before(const struct scan *s, size_t i)
-{
-    struct quotes q = {0, 0, 0, false};
-    if (i >= 3 && s->p[i - 3] == '%' && s->p[i - 2] == '2' && (s->p[i - 1] == '2' || s->p[i - 1] == '7'))
-        return (struct quotes){s->p[i - 1] == '2' ? '"' : '\'', 0, 3, true};
-    if (i == 0 || !is_quote(s->p[i - 1]))
-        return q;
-    q.c = s->p[i - 1], q.n = 1;
-    while (q.escapes < ESCAPES_MAX && i > q.n && s->p[i - 1 - q.n] == '\\')
-        q.escapes++, q.n++;
-    return q;
-}
-
-/* The name that ends before i, and the word before it where a name is two words ("API key"). */
-static str name_before(const struct scan *s, size_t i)
-{
-    size_t from = i;
-    while (from > 0 && i - from < 64 && is(s->p[from - 1], C_NAME))
-        from--;
-    str last = {s->p + from, i - from};
-    if (from > 1 && s->p[from - 1] == ' ' && (str_eq_nocase(last, S("key")) || str_eq_nocase(last, S("code"))))
-        for (from--; from > 0 && i - from < 64 && is(s->p[from - 1], C_NAME);)
-            from--;
-    return (str){s->p + from, i - from};
-}
-
-static size_t blanks_back(const struct scan *s, size_t i)
-{
-    for (int k = 0; k < 8 && i > 0 && (s->p[i - 1] == ' ' || s->p[i - 1] == '\t'); k++)
-        i--;
-    return i;
+    if (is_quote(c))
+        return (struct quotes){c, q.escapes, (uint8_t)(q.escapes + 1)};
+    if (str_starts(rest(s, i), S("%22")) || str_starts(rest(s, i), S("%27")))
+        return (struct quotes){'%', 0, 3};
+    if (str_starts(rest(s, i), S("&quot;")))
+        return (struct quotes){'&', 0, 6};
+    return (struct quotes){0, 0, 0};
 }
 
 static size_t blanks(const struct scan *s, size_t i)
@@ -74,215 +84,164 @@ static size_t blanks(const struct scan *s, size_t i)
     return i;
 }
 
-static bool redacted(const struct scan *s, size_t i) { return str_starts((str){s->p + i, s->n - i}, S("[redacted:")); }
-
-/* Words that stand where a value could and are none. */
-static bool says_nothing(str v)
+static size_t word_back(const struct scan *s, size_t end, size_t i)
 {
-    static const str words[] = {
-        S("true"),    S("false"),  S("null"),     S("none"),     S("nil"),      S("undefined"), S("yes"),
-        S("no"),      S("empty"),  S("required"), S("missing"),  S("invalid"),  S("expired"),   S("wrong"),
-        S("denied"),  S("failed"), S("ok"),       S("accepted"), S("rejected"), S("incorrect"), S("unknown"),
-        S("string"),  S("str"),    S("number"),   S("await"),    S("new"),      S("not"),       S("is"),
-        S("must"),    S("cannot"), S("too"),      S("expected"), S("mismatch"), S("revoked"),   S("disabled"),
-        S("enabled"), S("unset"),  S("set"),      S("changed"),  S("the"),      S("a"),         S("optional"),
-    };
-    for (size_t k = 0; k < LENGTH(words); k++)
-        if (str_eq_nocase(words[k], v))
-            return true;
-    return false;
-}
-
-static size_t line_end(const struct scan *s, size_t i)
-{
-    while (i < s->n && s->p[i] != '\n' && s->p[i] != '\r')
-        i++;
+    while (i > s->done && end - i < NAME_BACK && is(s->p[i - 1], C_DOTTED))
+        i--;
     return i;
 }
 
-/* Where a value in quotes ends: at the same mark, or one less escaped. Without an end it is cut off: the line's end. */
-static size_t quoted_end(const struct scan *s, size_t i, struct quotes q)
+/* The name that ends before `end`, and the word before where a name is two: "API key". */
+static str name_before(const struct scan *s, size_t end)
 {
-    uint8_t escapes = 0;
-    for (size_t p = i; p < s->n; p++) {
-        char c = s->p[p];
-        if (q.percent) {
-            if (c == '%' && quotes_at(s, p).c == q.c)
-                return p;
-        } else if (c == q.c && escapes <= q.escapes) {
-            return p - escapes;
+    size_t from = word_back(s, end, end);
+    str last = {s->p + from, end - from};
+    if (before(s, from) == ' ' && (str_eq_nocase(last, S("key")) || str_eq_nocase(last, S("code"))))
+        from = word_back(s, end, from - 1);
+    if (before(s, from) == '%' && end - from > 4) /* %26token%3D */
+        from += 2;
+    return (str){s->p + from, end - from};
+}
+
+static const struct secret_names *look(str name)
+{
+    for (size_t i = name.n; i-- > 0;)
+        if (name.p[i] == '.') {
+            name = str_skip(name, i + 1);
+            break;
         }
-        escapes = c == '\\' && escapes < 200 ? (uint8_t)(escapes + 1) : 0;
-    }
-    return line_end(s, i);
+    return scrub_name_find(name);
 }
 
-static bool ends_hard(char c)
-{
-    return (unsigned char)c <= ' ' || c == '"' || c == '\'' || c == '`' || c == '<' || c == '>';
-}
-
-/* A comma, semicolon or ampersand ends a value when a blank, the end or another name and its sign follow. */
-static bool ends_soft(const struct scan *s, size_t i)
-{
-    size_t p = i + 1;
-    if (ends_hard(at(s, p)) || p >= s->n)
-        return true;
-    while (p < s->n && p < i + 40 && is(s->p[p], C_NAME))
-        p++;
-    return p > i + 1 && (at(s, p) == '=' || at(s, p) == ':' || at(s, p) == '%');
-}
-
-static size_t plain_end(const struct scan *s, size_t i, bool in_query, bool encoded)
-{
-    size_t p = i;
-    for (; p < s->n && !ends_hard(s->p[p]); p++) {
-        char c = s->p[p];
-        if (c == '&' || (in_query && (c == '#' || c == ';')))
-            break;
-        if (encoded && c == '%' && at(s, p + 1) == '2' && (at(s, p + 2) == '6' || at(s, p + 2) == '3'))
-            break;
-        if ((c == ',' || c == ';') && ends_soft(s, p))
-            break;
-        if (c == '\\' && at(s, p + 1) && strchr("\"'nrtu\\/", s->p[p + 1]))
-            break;
-        if ((c == ')' || c == ']' || c == '}') && (p + 1 >= s->n || strchr(" ,;.:)]}\"'\n\r\\", s->p[p + 1])))
-            break;
-    }
-    return p;
-}
-
-/* `:6:97` behind a URL in a stack is a place, not part of the last value. */
-static size_t without_place(const struct scan *s, size_t from, size_t to)
-{
-    for (int k = 0; k < 2; k++) {
-        size_t p = to;
-        while (p > from && is(s->p[p - 1], C_DIGIT))
-            p--;
-        if (p == to || p <= from + 1 || s->p[p - 1] != ':')
-            break;
-        to = p - 1;
-    }
-    return to;
-}
-
-static bool letters_only(str v)
-{
-    for (size_t i = 0; i < v.n; i++)
-        if (!is(v.p[i], C_ALNUM) ? v.p[i] != '\'' && v.p[i] != '-' : is(v.p[i], C_DIGIT))
-            return false;
-    return true;
-}
-
-/* "name: word word": more words follow, none of them a name of its own pair. */
-static bool prose_follows(const struct scan *s, size_t to)
-{
-    size_t p = blanks(s, to), q = p;
-    while (q < s->n && is(s->p[q], C_NAME))
-        q++;
-    return p > to && q > p && at(s, q) != '=' && at(s, q) != ':';
-}
-
-static bool is_call(const struct scan *s, size_t from, size_t to)
-{
-    size_t p = from;
-    while (p < to && (is(s->p[p], C_NAME) || s->p[p] == '$'))
-        p++;
-    return p > from && (at(s, p) == '(' || at(s, p) == '[') && !is(s->p[from], C_DIGIT);
-}
-
-struct side { /* the right side of a pair */
-    size_t from, to;
-    struct quotes q;
+struct link {   /* what stands between a name and its value */
+    size_t to;  /* where the value starts */
+    char sep;   /* '=' ':' ' ' '>' ')' ',' '\n'; 0: it is no pair */
+    bool blank; /* before the value */
+    bool encoded;
 };
 
-/* Authorization: Bearer x. Schemes with one word behind them; others to the end of the line. */
-static size_t authorization_end(const struct scan *s, size_t from, size_t to)
+/* '=' or ':' at i, plain, as %3D, or as "=>" and ":="; not "==", "::", "=~". */
+static struct link separator(const struct scan *s, size_t i)
 {
-    static const str one[] = {S("bearer"), S("basic"),  S("token"),  S("negotiate"),
-                              S("ntlm"),   S("apikey"), S("splunk"), S("key")};
-    static const str all[] = {S("digest"), S("aws4-hmac-sha256"), S("oauth"), S("hawk"), S("signature"), S("hmac")};
-    str scheme = {s->p + from, to - from};
-    size_t next = blanks(s, to);
-    for (size_t k = 0; k < LENGTH(one); k++)
-        if (str_eq_nocase(one[k], scheme) && next > to)
-            return redacted(s, next) ? from : plain_end(s, next, false, false);
-    for (size_t k = 0; k < LENGTH(all); k++)
-        if (str_eq_nocase(all[k], scheme))
-            return line_end(s, from);
-    return to;
-}
-
-/* Cookie: a=b; c=d. */
-static size_t cookie_end(const struct scan *s, size_t to)
-{
-    while (at(s, to) == ';' && at(s, to + 1) == ' ') {
-        size_t p = to + 2;
-        while (p < s->n && is(s->p[p], C_NAME))
-            p++;
-        if (p == to + 2)
-            break;
-        to = plain_end(s, p, false, false);
+    struct link k = {i + 1, at(s, i), false, false};
+    char c = at(s, i + 1);
+    if (k.sep == '%') {
+        bool twice = c == '2' && at(s, i + 2) == '5';
+        size_t hex = i + 1 + 2 * twice;
+        char d = lower(at(s, hex + 1));
+        if (at(s, hex) != '3' || (d != 'd' && d != 'a'))
+            return (struct link){0, 0, false, false};
+        return (struct link){hex + 2, d == 'd' ? '=' : ':', false, true};
     }
-    return to;
+    if ((k.sep != '=' && k.sep != ':') || c == k.sep || (k.sep == '=' && c == '~' && strchr(" /\"'", at(s, i + 2))))
+        return (struct link){0, 0, false, false};
+    k.to += (k.sep == '=' && c == '>') || (k.sep == ':' && c == '=');
+    size_t value = blanks(s, k.to);
+    k.blank = value > k.to;
+    k.to = value;
+    return k;
 }
 
-static struct found give(const struct side *v, str kind, struct quotes around)
+/* Behind a name in quotes: ,"value": or the empty line of a form's part. */
+static struct link behind_quoted(const struct scan *s, size_t i)
 {
-    struct found f = {v->from, v->to, kind, 0, 0};
-    if (around.c && !around.percent)
-        f.quote = around.c, f.escapes = around.escapes;
-    return f;
+    struct link none = {0, 0, false, false};
+    if (str_starts(rest(s, i), S("\r\n\r\n")))
+        return (struct link){i + 4, '\n', false, false};
+    if (at(s, i) != ',')
+        return none;
+    i = blanks(s, i + 1);
+    struct quotes q = scrub_quotes(s, i);
+    i += q.n;
+    if (!q.c || !str_starts_nocase(rest(s, i), S("value")) || scrub_quotes(s, i + 5).c != q.c)
+        return none;
+    return separator(s, blanks(s, i + 5 + q.n));
 }
 
-/* A value without quotes. `left`: the quotes of the name. `loose`: a colon and a blank stand before it. */
-static struct found plain_value(struct scan *s, size_t from, str kind, str name, struct quotes left, bool loose,
-                                bool encoded)
+/* Behind a plain name: <password>, (token)=(x), --password x, password 'x'. */
+static struct link behind_plain(const struct scan *s, str name, size_t i)
 {
-    char c = before(s, (size_t)(name.p - s->p));
-    bool in_query = c == '?' || c == '&';
-    struct side v = {from, plain_end(s, from, in_query, encoded), {0, 0, 0, false}};
-    if (in_query)
-        v.to = without_place(s, v.from, v.to);
-    if (str_eq(kind, S("authorization")))
-        v.to = authorization_end(s, v.from, v.to);
-    if (str_eq(kind, S("cookie")))
-        v.to = cookie_end(s, v.to);
-    if (v.to <= v.from || redacted(s, v.from))
-        return NOTHING;
-    str text = {s->p + v.from, v.to - v.from};
-    if (says_nothing(text) || (!in_query && is_call(s, v.from, v.to)))
-        return NOTHING;
-    if (strchr("{[(", text.p[0]) || (str_eq(kind, S("password")) && name.n == 3 && strchr("/~", text.p[0])))
-        return NOTHING;
-    if (loose && !left.c && letters_only(text) && prose_follows(s, v.to))
-        return NOTHING;
-    return give(&v, kind, left);
+    struct link none = {0, 0, false, false};
+    size_t from = (size_t)(name.p - s->p);
+    char open = before(s, from);
+    if (at(s, i) == '>' && (open == '<' || open == ':'))
+        return (struct link){i + 1, '>', false, false};
+    if (str_starts(rest(s, i), S(")=(")) && open == '(')
+        return (struct link){i + 3, ')', false, false};
+    size_t value = blanks(s, i);
+    if (value == i)
+        return none;
+    if (str_starts(name, S("--")) && at(s, value) != '-')
+        return (struct link){value, ' ', false, false};
+    return is_quote(at(s, value)) ? (struct link){value, '\'', true, false} : none;
 }
 
-struct found scrub_pair(struct scan *s, size_t i, size_t sep_n)
+/* IDENTIFIED BY 'x', IDENTIFIED BY PASSWORD 'x' (which is found by its own name). */
+static struct found identified(struct scan *s, size_t i)
 {
-    size_t e = blanks_back(s, i), v = i + sep_n;
-    struct quotes left = quotes_before(s, e), q;
-    e -= left.n;
-    bool inside = e > 0 && s->p[e - 1] == ']'; /* user[password]=x, and not [redacted:password]=x */
-    e -= inside;
-    str name = name_before(s, e);
-    if (name.n < 3 || (inside && (name.p == s->p || name.p[-1] != '[')) || at(s, v) == at(s, i) ||
-        (at(s, i) == '=' && at(s, v) == '~'))
+    static const struct secret_names password = {S("password"), 0, VALUE_ANY, {NULL, 0}};
+    size_t from = blanks(s, i);
+    if (i < s->done + 13 || !str_eq_nocase((str){s->p + i - 13, 13}, S("identified by")) || !is_quote(at(s, from)))
         return NOTHING;
-    str kind = scrub_name(name);
-    if (!kind.p)
+    return scrub_value(s, from, &(struct value_place){.name = &password});
+}
+
+/* May a secret name end at i? Digits behind it do not count. */
+static bool may_end(const struct scan *s, size_t i)
+{
+    while (i > s->done && is(s->p[i], C_DIGIT))
+        i--;
+    if (i < s->done + 2)
+        return false;
+    unsigned last = three(s->p + i - 2);
+    char a = before(s, i - 2);
+    return has(ends3, last) && (!is(a, C_ALNUM) || has(ends4, four(a, last)));
+}
+
+/* What stands around the name and between it and its value, into *v. */
+static struct link read_link(const struct scan *s, str name, struct value_place *v)
+{
+    size_t from = (size_t)(name.p - s->p), e = from + name.n;
+    char open = before(s, from);
+    v->query = open == '?' || open == '&';
+    if (at(s, e) == ']' && open == '[')
+        e++;
+    else if (str_starts_nocase(rest(s, e), S("%5D")))
+        e += 3;
+    v->left = scrub_quotes(s, e);
+    v->mark = (str){s->p + e, v->left.n};
+    struct link k = separator(s, blanks(s, e + v->left.n));
+    if (k.sep)
+        return k;
+    return v->left.c ? behind_quoted(s, e + v->left.n) : behind_plain(s, name, e);
+}
+
+struct found scrub_pair(struct scan *s, size_t i)
+{
+    if (!may_end(s, i))
         return NOTHING;
-    if (sep_n == 1 && ((s->p[i] == ':' && at(s, v) == '=') || (s->p[i] == '=' && at(s, v) == '>')))
-        v++;
-    size_t from = blanks(s, v);
-    q = quotes_at(s, from);
-    if (!q.c)
-        return plain_value(s, from, kind, name, left, from > v && s->p[i] == ':', sep_n > 1);
-    struct side side = {from + q.n, 0, q};
-    side.to = quoted_end(s, side.from, q);
-    if (side.to <= side.from || redacted(s, side.from))
+    str name = name_before(s, i + 1);
+    struct value_place place = {.name = look(name)};
+    if (!place.name)
         return NOTHING;
-    return give(&side, kind, (struct quotes){0, 0, 0, false});
+    struct link k = read_link(s, name, &place);
+    if (!k.sep || (k.sep == '\'' && !str_eq(place.name->kind, S("password"))))
+        return NOTHING;
+    place.until = k.sep == '>' ? '<' : k.sep == ')' || k.sep == '\n' ? k.sep : 0;
+    if (place.until)
+        place.mark = (str){NULL, 0};
+    place.loose = k.sep == ':' && k.blank && !place.left.c;
+    place.encoded = k.encoded;
+    if (place.loose && before(s, (size_t)(name.p - s->p)) == '/' && str_eq(place.name->kind, S("token")))
+        return NOTHING; /* "event name for stream/token: com.example" */
+    return scrub_value(s, k.to, &place);
+}
+
+struct found scrub_blank(struct scan *s, size_t i)
+{ /* or the last letter of a name before a blank: the option of a command */
+    for (int k = 0; k < 32 && i > s->done && s->p[i] == ' '; k++)
+        i--;
+    if (i >= s->done + 12 && lower(s->p[i]) == 'y' && lower(s->p[i - 1]) == 'b')
+        return identified(s, i + 1);
+    return i > s->done ? scrub_pair(s, i) : NOTHING;
 }
