@@ -379,11 +379,24 @@ uint64_t fold_position(struct fold *f)
 
 void fold_tick(struct fold *f) { f->tick_now = true; }
 
+static pthread_key_t reader_key;
+static pthread_once_t reader_once = PTHREAD_ONCE_INIT;
+
+static void close_reader(void *db) { db_close(db); }
+static void make_reader_key(void)
+{
+    if (pthread_key_create(&reader_key, close_reader) != 0)
+        abort();
+}
+
 struct db *fold_reader(struct fold *f, struct err *e)
 {
-    static _Thread_local struct db *db; /* closed by the process's end: these threads live as long as the server */
+    pthread_once(&reader_once, make_reader_key);
+    struct db *db = pthread_getspecific(reader_key); /* closed when the thread ends */
     if (!db && db_open_read(f->path, &db, e) < 0)
         return NULL;
+    if (pthread_setspecific(reader_key, db) != 0)
+        abort();
     return db;
 }
 

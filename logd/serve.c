@@ -32,6 +32,8 @@ enum { TICKS_PER_MINUTE = 12 };
 struct server {
     struct parts parts; /* first: serve_offline hands out its address */
     char *data, *socket;
+    const struct config **old; /* what reloads replaced, until the end */
+    size_t old_n;
     char *bound; /* URL of the port that is listened on; parts.url is the one people use */
     const char *config_file, *data_arg, *listen_arg;
     int lock;
@@ -228,6 +230,9 @@ static void close_all(struct server *s)
     if (s->lock >= 0)
         close(s->lock);
     config_free((struct config *)p->config);
+    for (size_t i = 0; i < s->old_n; i++)
+        config_free((struct config *)s->old[i]);
+    free(s->old);
     free(p->url);
     free(s->bound);
     free(s->data);
@@ -261,7 +266,9 @@ static void on_hup(uv_signal_t *h, int sig)
     fold_set_rules(s->parts.fold, set);
     if (s->parts.mailer)
         mailer_config(s->parts.mailer, c);
-    s->parts.config = c; /* the old one stays allocated: a thread may still read it, and reloads are rare */
+    s->old = xrealloc(s->old, (s->old_n + 1) * sizeof *s->old); /* a thread may still read it */
+    s->old[s->old_n++] = s->parts.config;
+    s->parts.config = c;
     log_info("main", "what=reloaded");
 }
 
