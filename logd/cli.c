@@ -1,10 +1,12 @@
 /* cli.c - the table of commands, and how one is found, told what it was given, and explained. */
 #include "cli.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "base/yaml.h"
 #include "serve.h"
 
 #include <errno.h>
+#include <jansson.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -374,6 +376,7 @@ int cli_main(int argc, char **argv)
 {
     int words;
     signal(SIGPIPE, SIG_IGN);
+    json_set_alloc_funcs(malloc, secret_free);
     if (argc < 2)
         return wrong("usage", "expected a command, such as serve, app, key or query: see logd --help");
     if (strcmp(argv[1], "--version") == 0)

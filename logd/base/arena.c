@@ -72,8 +72,12 @@ void arena_reset(struct arena *a)
 {
     if (!a->first)
         return;
+    if (a->secret)
+        explicit_bzero(a->first->bytes, a->first->n);
     for (struct arena_chunk *c = a->first->next, *next; c; c = next) {
         next = c->next;
+        if (a->secret)
+            explicit_bzero(c->bytes, c->n);
         free(c);
     }
     a->first->next = NULL;

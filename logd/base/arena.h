@@ -1,7 +1,8 @@
 /* base/arena.h - allocate freely, free once.
  *
  * Owner   one thread at a time. Memory comes in chunks of 16 KiB and more; arena_reset keeps the first
- *         chunk, so a request after a request costs no malloc. What outlives the arena is copied out. */
+ *         chunk, so a request after a request costs no malloc. What outlives the arena is copied out. One marked
+ *         `secret` wipes what it gave out when it is reset or done. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -10,6 +11,7 @@
 struct arena {
     struct arena_chunk *first, *now;
     size_t used; /* bytes handed out since the last reset */
+    bool secret;
 };
 
 void arena_done(struct arena *a);

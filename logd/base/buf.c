@@ -31,10 +31,32 @@ char *xstrdup(const char *s) { return str_dup(str_of(s)); }
 
 void buf_init(struct buf *b, size_t max) { *b = (struct buf)BUF_INIT(max); }
 
+void buf_wipe(struct buf *b)
+{
+    if (b->n)
+        explicit_bzero(b->p, b->n);
+}
+
 void buf_done(struct buf *b)
 {
+    bool secret = b->secret;
+    buf_reset(b);
     free(b->p);
     buf_init(b, b->max);
+    b->secret = secret;
+}
+
+/* realloc would leave a copy behind. */
+static char *moved(struct buf *b, size_t cap)
+{
+    if (!b->secret)
+        return xrealloc(b->p, cap);
+    char *p = xmalloc(cap);
+    if (b->n)
+        memcpy(p, b->p, b->n);
+    buf_wipe(b);
+    free(b->p);
+    return p;
 }
 
 bool buf_grow(struct buf *b, size_t more)
@@ -48,7 +70,7 @@ bool buf_grow(struct buf *b, size_t more)
         cap *= 2;
     if (cap > b->max)
         cap = b->max;
-    b->p = xrealloc(b->p, cap);
+    b->p = moved(b, cap);
     b->cap = cap;
     return true;
 }
@@ -75,7 +97,7 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 char *buf_take(struct buf *b, size_t *ret_n)
 {
-    b->p = xrealloc(b->p, b->n + 1);
+    b->p = moved(b, b->n + 1);
     b->p[b->n] = '\0';
     char *p = b->p;
     if (ret_n)

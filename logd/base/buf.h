@@ -2,7 +2,8 @@
  *
  * Owner   whoever declared it; no locks.
  * Memory  doubles from 256 bytes up to `max`. Past it nothing is added and `full` stays set until
- *         buf_reset, so a writer checks once, at its end. */
+ *         buf_reset, so a writer checks once, at its end. One marked `secret` wipes the bytes it lets
+ *         go when it is reset, grows or is done, and stays marked. */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
 
@@ -12,16 +13,23 @@ struct buf {
     char *p;
     size_t n, cap, max;
     bool full; /* something did not fit under `max` */
+    bool secret;
 };
 
 #define BUF_INIT(limit)                                                                                                \
     {                                                                                                                  \
-        NULL, 0, 0, (limit), false                                                                                     \
+        NULL, 0, 0, (limit), false, false                                                                              \
     }
 
 void buf_init(struct buf *b, size_t max);
 void buf_done(struct buf *b);
-static inline void buf_reset(struct buf *b) { b->n = 0, b->full = false; }
+void buf_wipe(struct buf *b); /* overwrites its bytes */
+static inline void buf_reset(struct buf *b)
+{
+    if (b->secret)
+        buf_wipe(b);
+    b->n = 0, b->full = false;
+}
 bool buf_grow(struct buf *b, size_t more); /* room for `more`; false: would pass max, `full` is set */
 
 static inline bool buf_room(struct buf *b, size_t more) { return LIKELY(b->cap - b->n >= more) || buf_grow(b, more); }

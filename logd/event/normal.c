@@ -565,6 +565,7 @@ int event_add(struct event_writer *w, const struct event_source *src, str object
         rc = settle(w, src, &s, e);
     if (rc == 0)
         rc = write_event(w, src, &s, b, e);
+    w->dirty |= rc < 0; /* of what was refused not all was looked at */
     value_wipe(w);
     return rc;
 }

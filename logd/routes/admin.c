@@ -112,7 +112,10 @@ void post_key(struct request *r)
     } else {
         r->status = 201;
         reply_header(r, "Cache-Control", "no-store");
-        buf_printf(&r->out, "{\"id\":%lld,\"key\":\"%s\"}", (long long)id, key);
+        r->out.secret = true;
+        buf_printf(&r->out, "{\"id\":%lld,\"key\":", (long long)id);
+        buf_json(&r->out, str_of(key));
+        buf_byte(&r->out, '}');
     }
     explicit_bzero(key, sizeof key);
     json_decref(form);

@@ -8,6 +8,7 @@
  *
  * URLs are cut to origin and path: what follows holds tokens. The whole policy is left out, the page has it. */
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "intake/json.h"
 #include "routes/post.h"
@@ -218,10 +219,11 @@ void post_reports(struct request *r)
     json_error_t why;
     json_t *root = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_ALLOW_NUL, &why);
     if (!root) {
-        reply_error(r, 400, "expected JSON: %s at byte %d", why.text, why.position);
+        reply_error(r, 400, "expected JSON: %.*s at byte %d", STR_ARG(secret_json_reason(why.text)), why.position);
         return;
     }
     struct buf lines = BUF_INIT(16 * LIMIT_BEACON);
+    lines.secret = true;
     if (add_reports(r, root, &lines))
         post_browser(r, buf_view(&lines));
     buf_done(&lines);

@@ -1,4 +1,5 @@
 #include "routes/decode.h"
+#include "base/secret.h"
 #include "base/str.h"
 
 enum { STEP = 64 << 10, WINDOW_LOG_MAX = 23 };
@@ -68,10 +69,30 @@ static size_t room(struct buf *out, char *spill, char **ret)
     return out->cap - out->n;
 }
 
+static void *zlib_alloc(void *arg, unsigned items, unsigned size)
+{
+    (void)arg;
+    return xcalloc(items, size);
+}
+
+static void *zstd_alloc(void *arg, size_t n)
+{
+    (void)arg;
+    return xmalloc(n);
+}
+
+static void codec_free(void *arg, void *p)
+{
+    (void)arg;
+    secret_free(p);
+}
+
 /* windowBits: 15 zlib, 31 gzip, -15 raw deflate */
 static void begin_zlib(struct decode *d, int window_bits)
 {
     d->state = DECODE_ZLIB;
+    d->z.zalloc = zlib_alloc;
+    d->z.zfree = codec_free;
     if (inflateInit2(&d->z, window_bits) != Z_OK)
         abort(); /* out of memory */
 }
@@ -151,7 +172,7 @@ static void begin(struct decode *d)
         begin_zlib(d, 31);
     } else if (n == 4 && memcmp(b, "\x28\xb5\x2f\xfd", 4) == 0) {
         d->state = DECODE_ZSTD;
-        d->zstd = ZSTD_createDCtx();
+        d->zstd = ZSTD_createDCtx_advanced((ZSTD_customMem){zstd_alloc, codec_free, NULL});
         if (!d->zstd)
             abort(); /* out of memory */
         ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);

@@ -5,13 +5,15 @@
  * nothing does the declaration count: "deflate" may be a raw stream. A declared encoding over bytes that begin like
  * JSON is plain. The bound is on the output, never a ratio; zstd windows over 8 MiB are refused.
  *
- * Owner   the thread that owns the request. Memory: the codec's window (32 KiB; zstd up to 8 MiB), see decode_memory. */
+ * Owner   the thread that owns the request. Memory: the codec's window (32 KiB; zstd up to 8 MiB), see decode_memory;
+ *         it is wiped when it is freed. */
 #ifndef ROUTES_DECODE_H
 #define ROUTES_DECODE_H
 
 #include "base/buf.h"
 #include "base/err.h"
 
+#define ZSTD_STATIC_LINKING_ONLY /* for a codec with an allocator of ours */
 #include <zlib.h>
 #include <zstd.h>
 

@@ -1,8 +1,10 @@
 /* routes/exchange.c - exchanges come from a free list and go back to it, and what they hold is counted.
  *
  * Memory  kept for reuse: at most KEEP_N exchanges with KEEP_ALL bytes of buffers together; a buffer over KEEP_ONE is
- *         freed at once. Under way: LIMIT_INFLIGHT of bodies, LIMIT_ANSWERS of answers. */
+ *         freed at once. Under way: LIMIT_INFLIGHT of bodies, LIMIT_ANSWERS of answers. What a request brought is wiped
+ *         when it is over. */
 #include "routes/exchange.h"
+#include "base/secret.h"
 
 enum { KEEP_ONE = 1 << 20, KEEP_ALL = 32 << 20, KEEP_N = 256 };
 
@@ -19,14 +21,15 @@ struct exchange *exchange_get(struct http *h)
     if (!x) {
         x = xcalloc(1, sizeof *x);
         buf_init(&x->r.out, LIMIT_RESULT + KEEP_ONE);
+        x->r.body.secret = x->r.arena.secret = true; /* headers, parameters, what was posted */
     }
-    struct arena arena = x->r.arena;
-    struct buf body = x->r.body, out = x->r.out;
-    memset(x, 0, sizeof *x);
-    x->r = (struct request){.parts = h->parts, .status = 200, .type = "application/json", .started = clock_mono()};
-    x->r.arena = arena, x->r.body = body, x->r.out = out;
+    x->r.parts = h->parts;
+    x->r.status = 200;
+    x->r.type = "application/json";
+    x->r.started = clock_mono();
     x->r.http = x;
     x->h = h;
+    x->next = NULL;
     atomic_fetch_add(&h->active, 1);
     return x;
 }
@@ -46,13 +49,26 @@ static void trim(struct buf *b)
         buf_done(b);
 }
 
+/* Only memory for the next request is left of it. */
+static void forget(struct exchange *x)
+{
+    struct request *r = &x->r;
+    arena_reset(&r->arena);
+    trim(&r->out);
+    r->out.secret = false;
+    struct arena arena = r->arena;
+    struct buf body = r->body, out = r->out;
+    explicit_bzero(x, sizeof *x);
+    r->arena = arena, r->body = body, r->out = out;
+}
+
 void exchange_put(struct exchange *x)
 {
     struct http *h = x->h;
     exchange_end_body(x);
     atomic_fetch_sub(&h->answers, x->charged_answer);
-    arena_reset(&x->r.arena);
-    trim(&x->r.out);
+    forget(x);
+    secret_stack();
     size_t bytes = x->r.body.cap + x->r.out.cap;
     pthread_mutex_lock(&h->lock);
     bool keep = h->spare_n < KEEP_N && h->spare_bytes + bytes <= KEEP_ALL;

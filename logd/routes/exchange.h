@@ -99,9 +99,10 @@ struct exchange {
     struct http *h;
     struct conn *c;
     struct MHD_Connection *mhd;
-    const struct route *route; /* NULL: the reply is an error */
-    str target;                /* as sent, in the arena */
-    str raw_path, query;       /* parts of target, still encoded */
+    struct MHD_Response *reply; /* the connection's, until it tells that it is done */
+    const struct route *route;  /* NULL: the reply is an error */
+    str target;                 /* as sent, in the arena */
+    str raw_path, query;        /* parts of target, still encoded */
     bool has_body;
     bool close;   /* end the connection after the reply */
     bool refused; /* a reply is ready before the route ran */

@@ -1,4 +1,5 @@
 #include "routes/form.h"
+#include "base/secret.h"
 #include "base/str.h"
 
 static const char *kind_of(const json_t *v)
@@ -97,7 +98,8 @@ int form_read(const struct request *r, const struct form_field *fields, size_t n
         return err_set(e, ERR_INPUT, "expected a JSON object of at most %u bytes, got %zu", FORM_MAX, r->body.n);
     json_t *form = json_loadb(r->body.p ? r->body.p : "", r->body.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
     if (!form)
-        return err_set(e, ERR_INPUT, "expected a JSON object: %s (line %d, column %d)", why.text, why.line, why.column);
+        return err_set(e, ERR_INPUT, "expected a JSON object: %.*s (line %d, column %d)",
+                       STR_ARG(secret_json_reason(why.text)), why.line, why.column);
     if (check(form, fields, n, e) < 0) {
         json_decref(form);
         return -1;

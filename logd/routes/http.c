@@ -1,6 +1,7 @@
 /* routes/http.c - one request from its request line to its last byte. See http.h and exchange.h. */
 #include "routes/http.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "parts.h"
 #include "routes/exchange.h"
@@ -11,6 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Over 32 KiB a connection's memory, which is full of headers and pieces of bodies, is mapped by itself and goes back to
+ * the system when the connection ends; between two requests the library clears it. */
+enum { CONNECTION_MEMORY = 36 << 10 };
 enum { EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
@@ -60,6 +64,7 @@ static enum MHD_Result answer(struct exchange *x)
     count_reply(x);
     conn_enter(x->c, CONN_ANSWER);
     enum MHD_Result rc = MHD_queue_response(x->mhd, x->r.status, m);
+    x->reply = rc == MHD_YES ? m : NULL;
     MHD_destroy_response(m);
     return rc;
 }
@@ -137,6 +142,7 @@ static void run_in_pool(void *item)
         x->route->run(&x->r);
     if (!deferred)
         http_finish(&x->r);
+    secret_stack();
 }
 
 static enum MHD_Result run(struct exchange *x)
@@ -394,6 +400,14 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     return fine ? MHD_YES : cut(x);
 }
 
+/* The library's own copy of the session that was handed out. */
+static void wipe_cookie(struct exchange *x)
+{
+    const char *cookie = x->reply ? MHD_get_response_header(x->reply, "Set-Cookie") : NULL;
+    if (cookie)
+        explicit_bzero((void *)(uintptr_t)cookie, strlen(cookie));
+}
+
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
 {
     struct exchange *x = *context;
@@ -401,6 +415,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
     if (!x)
         return;
     conn_enter(x->c, CONN_IDLE);
+    wipe_cookie(x);
     exchange_put(x);
     *context = NULL;
 }
@@ -458,7 +473,8 @@ static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigne
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0u), 0, NULL, NULL, on_request, h, MHD_OPTION_LISTEN_SOCKET,
                             fd, MHD_OPTION_CONNECTION_LIMIT, h->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-                            (unsigned)LIMIT_CONNECTIONS_PER_IP, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+                            (unsigned)LIMIT_CONNECTIONS_PER_IP, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                            (size_t)CONNECTION_MEMORY, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
                             MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
                             h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }

@@ -21,6 +21,7 @@ static void set_cookie(struct request *r, const char *value, int age_s)
 static void print_who(struct request *r, const struct principal *p)
 {
     const char *comma = "";
+    r->out.secret = true;
     buf_printf(&r->out, "{\"role\":\"%s\",\"rights\":[", role_name(p->role));
     for (int i = RIGHT_NONE + 1; i <= RIGHT_ADMIN; i++) {
         if (!principal_may(p, (enum right)i))
@@ -32,7 +33,8 @@ static void print_who(struct request *r, const struct principal *p)
     if (p->user[0]) {
         buf_lit(&r->out, ",\"email\":");
         buf_json(&r->out, str_of(p->user));
-        buf_printf(&r->out, ",\"csrf\":\"%s\"", p->csrf);
+        buf_lit(&r->out, ",\"csrf\":");
+        buf_json(&r->out, str_of(p->csrf));
     }
     if (p->app)
         buf_printf(&r->out, ",\"app\":\"%s\"", p->app_name);

@@ -134,15 +134,14 @@ static void reap(struct reaper *r)
 static bool drain(struct lingerer *l, usec now)
 {
     char waste[32 << 10];
-    for (int i = 0; i < 32; i++) { /* a megabyte, then the others */
-        ssize_t n = recv(l->fd, waste, sizeof waste, MSG_DONTWAIT);
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-            return true;
-        if (n < 0)
-            break;
-        l->bytes += (uint64_t)n;
+    ssize_t n = 1;
+    for (int i = 0; i < 32 && n > 0; i++) { /* a megabyte, then the others */
+        n = recv(l->fd, waste, sizeof waste, MSG_DONTWAIT);
+        l->bytes += n > 0 ? (uint64_t)n : 0;
     }
-    return now > l->until || l->bytes > LINGER_BYTES;
+    bool over = n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
+    explicit_bzero(waste, sizeof waste);
+    return over || now > l->until || l->bytes > LINGER_BYTES;
 }
 
 static void drain_all(struct reaper *r)

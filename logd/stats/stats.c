@@ -4,8 +4,10 @@
  * are written together, so a read never adds up what it does not have. */
 #include "stats/stats.h"
 #include "base/clock.h"
+#include "base/secret.h"
 #include "base/str.h"
 #include "event/event.h"
+#include "event/scrub.h"
 
 #include <jansson.h>
 
@@ -55,6 +57,15 @@ static bool looks_personal(const char *s)
            (n >= 24 && digits >= 4 && !strchr(s, ' '));
 }
 
+/* Does this text hold something that the scrubber would take out? */
+static bool looks_secret(const char *s)
+{
+    struct buf scrubbed = BUF_INIT(4096);
+    bool secret = !scrub_clean(str_of(s), &scrubbed);
+    buf_done(&scrubbed);
+    return secret;
+}
+
 static int check_labels(json_t *labels, struct err *e)
 {
     const char *key;
@@ -67,12 +78,16 @@ static int check_labels(json_t *labels, struct err *e)
     json_object_foreach(labels, key, v)
     {
         const char *text = json_string_value(v);
+        if (looks_secret(key))
+            return refuse(e, "/labels", "refused: a label's name looks like a secret%s", "");
         snprintf(at, sizeof at, "/labels/%.80s", key);
         if (!name_fits(key, "._-"))
             return refuse(e, at, "expected a label name of 1 to 64 letters, digits, '.', '_' or '-', got \"%.40s\"",
                           key);
         if (!text || strlen(text) > 100)
             return refuse(e, at, "expected a text of at most 100 bytes%s", "");
+        if (scrub_name(str_of(key)).p || looks_secret(text))
+            return refuse(e, at, "refused: the label looks like a secret, which is never stored%s", "");
         if (looks_personal(text))
             return refuse(
                 e, at,
@@ -132,6 +147,8 @@ static int check_one(json_t *o, usec now, struct batch *b, struct err *e)
     if (!name_fits(name, "._-/:"))
         return refuse(e, "/name", "expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"%.40s\"",
                       name ? name : "");
+    if (looks_secret(name))
+        return refuse(e, "/name", "refused: the name looks like a secret, which is never stored%s", "");
     for (size_t i = 0; type && i < LENGTH(later); i++)
         if (strcmp(type, later[i]) == 0)
             return refuse(e, "/type", "type \"%s\" is not there yet, only count", type);
@@ -172,8 +189,8 @@ int stats_read(str body, usec now, struct batch *b, struct err *e)
         json_t *all = json_loadb(body.p, body.n, JSON_REJECT_DUPLICATES, &where), *o;
         size_t i;
         if (!all)
-            return err_set(e, ERR_INPUT, "expected a JSON array: %s at line %d, column %d", where.text, where.line,
-                           where.column);
+            return err_set(e, ERR_INPUT, "expected a JSON array: %.*s at line %d, column %d",
+                           STR_ARG(secret_json_reason(where.text)), where.line, where.column);
         json_array_foreach(all, i, o) add_one(o, i, now, b);
         json_decref(all);
         return 0;
@@ -186,7 +203,7 @@ int stats_read(str body, usec now, struct batch *b, struct err *e)
             body = str_trim(str_skip(body, (size_t)where.position));
         } else {
             char text[300];
-            snprintf(text, sizeof text, "expected a JSON object: %s", where.text);
+            snprintf(text, sizeof text, "expected a JSON object: %.*s", STR_ARG(secret_json_reason(where.text)));
             batch_reject(b, index++, "", text);
             (void)str_cut(&body, '\n');
             body = str_trim(body);

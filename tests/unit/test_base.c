@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/secret.h"
 
 TEST(buf_stops_at_its_ceiling_and_says_so)
 {
@@ -13,6 +14,31 @@ TEST(buf_stops_at_its_ceiling_and_says_so)
     CHECK(b.full);
     CHECK_STR(buf_view(&b), S("12345"));
     buf_done(&b);
+}
+
+TEST(secret_memory_is_wiped_before_it_is_used_again)
+{
+    struct buf b = BUF_INIT(1000);
+    struct arena a = {.secret = true};
+    b.secret = true;
+    buf_lit(&b, "hunter2");
+    const char *in_buf = b.p, *in_arena = arena_str(&a, S("hunter2")).p;
+    buf_reset(&b);
+    arena_reset(&a);
+    CHECK(b.secret && b.n == 0 && memcmp(in_buf, (char[7]){0}, 7) == 0);
+    CHECK(a.secret && memcmp(in_arena, (char[7]){0}, 7) == 0);
+    for (int i = 0; i < 200; i++)
+        buf_lit(&b, "more"); /* it moves */
+    CHECK(b.n == 800 && memcmp(b.p + 796, "more", 4) == 0);
+    buf_done(&b);
+    CHECK(b.secret);
+    arena_done(&a);
+}
+
+TEST(reasons_why_a_text_is_no_json_do_not_quote_it)
+{
+    CHECK_STR(secret_json_reason("invalid token near 'hunter2'"), S("invalid token"));
+    CHECK_STR(secret_json_reason("'}' expected near end of file"), S("'}' expected near end of file"));
 }
 
 TEST(json_text_escapes_what_must_be_escaped)
