@@ -1,7 +1,7 @@
 """Secrets die before the disk. Canaries are planted in every place a request has: by name and by shape, whole and in pieces of text, in bodies that
 are taken, refused, damaged or cut off, in keys, cookies and passwords. Then every byte is searched: the data folder and the archive, also inside
 zstd, the mails as sent and as read, the server's log, its answers, and its memory as a core file would show it."""
-import base64, contextlib, ctypes, email, email.policy, gzip, json, os, random, re, signal, sys, zlib
+import base64, contextlib, ctypes, email, email.policy, gzip, json, os, random, re, signal, socket, sys, zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, Skip, eventually, run
@@ -26,15 +26,15 @@ class Canaries:
         self.mark = "".join(self.random.choices("BCDFGHJKLMNPQRSTVWXZ", k=8))
         self.places, self.others = [], {}
 
-    def __call__(self, place, prefix="", length=24):
-        """A secret of that length behind its prefix."""
-        text = "%s%02dQ" % (self.mark, len(self.places))
+    def __call__(self, place, prefix="", length=32):
+        """A secret of that length behind its prefix; what tells it apart stands last, since malloc overwrites the start of what is freed."""
+        text = "%s%03d" % (self.mark, len(self.places))
         self.places.append(place)
-        return prefix + text + "".join(self.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=length - len(text)))
+        return prefix + "".join(self.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=length - len(text))) + text
 
     def also(self, place, text):
         """One that is searched for as it is."""
-        self.others[text.encode()] = place
+        self.others[text.encode()[max(0, min(16, len(text) - 16)):]] = place
         return text
 
     def card(self, place, groups):
@@ -56,7 +56,7 @@ class Canaries:
         """Notes in seen which of them are in data."""
         mark, at = self.mark.encode(), -1
         while (at := data.find(mark, at + 1)) >= 0:
-            number = data[at + len(mark):at + len(mark) + 2]
+            number = data[at + len(mark):at + len(mark) + 3]
             place = self.places[int(number)] if number.isdigit() and int(number) < len(self.places) else "cut short"
             seen.setdefault(place, "%s: %r" % (where, data[max(at - 40, 0):at + 40]))
         for text, place in self.others.items():
@@ -129,6 +129,8 @@ def refused(c):
     yield '{"auth":{"action":"password: %s1"}}' % c("an action that is none")
     yield '{"a":{"%s":{"level":{"x":1}},"level":{}},"level":[1]}' % c("a name in a pointer", "ghp_", 36)
     yield '{"message":"password=%s","x":}' % c("what is not JSON")
+    value = c("what was decoded before it was no JSON", "token=")
+    yield '{"level":"%s","x":}' % c.also("the same, as sent", escaped(value))
     yield '{"password":"%s"' % c("what never ends")
 
 
@@ -192,13 +194,19 @@ def plant_requests(p):
     p.send("/v1/events", "{}", {"Authorization": "Basic " + c.also("a Basic password in base64", basic)}, status=401)
     p.send("/v1/events?token=" + c("a query string") + "&key=" + c("?key= of a wrong kind", "lk_"), "{}", {"X-Custom-Secret": c("a header nobody knows")},
            status=401, key=False)
-    answer = p.raw("POST /v1/events HTTP/1.1\r\n%sContent-Length: 90000\r\n\r\n%s" % (host, c("a body without a key") * 2000))
-    assert answer.startswith(b"HTTP/1.1 401"), answer
     answer = p.raw("POST /login HTTP/1.1\r\n%sTransfer-Encoding: chunked\r\n\r\n%s" % (host, ("30000\r\n%s\r\n" % ('{"password":"' + c("a body that is too large")).ljust(0x30000)) * 9))
     assert answer.startswith(b"HTTP/1.1 413"), answer
+    answer = p.raw("POST /v1/events HTTP/1.1\r\n%sContent-Length: 90000\r\n\r\n%s" % (host, c("a body without a key") * 2000))
+    assert answer.startswith(b"HTTP/1.1 401"), answer
     answer = p.raw("GET /healthz HTTP/1.1\r\n%s%sX-Secret: %s\r\n\r\n" % (host, host, c("a header of a refused request")))
     assert answer.startswith(b"HTTP/1.1 400"), answer
-    p.raw("POST /v1/events HTTP/1.1\r\n%sAuthorization: Bearer %s\r\nContent-Length: 5000\r\n\r\n%s" % (host, logd.key("ingest"), '{"password":"' + c("a body that was cut off")), half_close=True)
+    cut = []
+    for n in range(8): # at once, so that none gets the memory of one before
+        cut.append(socket.create_connection((logd.host, logd.port)))
+        cut[-1].sendall(("POST /v1/events HTTP/1.1\r\n%sX-Logd-Key: %s\r\nX-Trace: token=%s\r\nContent-Length: 5000\r\n\r\n" % (host, logd.key("ingest"), c("a header, then a cut"))).encode())
+        cut[-1].sendall(('{"password":"' + c("a body that was cut off")).encode())
+    for s in cut:
+        s.close()
     p.raw("GET /v1/query?q=%s" % c("half a request line"), half_close=True)
     pieces = '{"tok', 'en":"%s"}' % c("a body in chunks"), ""
     answer = p.raw("POST /v1/events HTTP/1.1\r\n%sX-Logd-Key: %s\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n%s" % (
@@ -228,8 +236,16 @@ def plant_people(p):
     c.also("the token of the session after", r.json()["csrf"])
     p.send("/login", '{"email":"ann@example.com","password": %s}' % c("a password that is not JSON"), status=400, key=False)
     p.send("/login", {"email": "ann@example.com", "password": [c("a password that is no text")]}, status=400, key=False)
-    for (role, *_), key in ((k, v) for k, v in logd.keys.items() if k[0] != "app"):
-        c.also("the key of role " + role, key)
+    p.kept = logd.connect()  # stays open: nobody gets its memory
+    r = logd.request("POST", "/login", dict(login, password=two), key=False, connection=p.kept)
+    assert r.status == 200, r
+    c.also("the cookie of the last session", re.search(r"logd_session=([0-9a-f]{64})", r.headers["Set-Cookie"])[1])
+
+
+def plant_keys(p):
+    p.logd.key("read")
+    for (role, *_), key in ((k, v) for k, v in p.logd.keys.items() if k[0] != "app"):
+        p.c.also("the key of role " + role, key)
 
 
 # ---- searching ----
@@ -345,7 +361,7 @@ CONFIG = 'archive: {url: "file://%s", every: 1s}\nmail: {url: "maildir:%s", from
 ANSWERS = ("/v1/query?limit=10000&from=1970-01-01T00:00:00Z", "/v1/issues?state=all", "/v1/incidents", "/v1/stats", "/v1/status", "/metrics", "/v1/keys", "/v1/users")
 
 
-PLANTS = (plant_events, plant_browser, plant_requests, plant_people)
+PLANTS = (plant_events, plant_browser, plant_requests, plant_people, plant_keys)
 
 
 class Story:
