@@ -4,7 +4,7 @@ zstd, the mails as sent and as read, the server's log, its answers, and its memo
 import base64, contextlib, ctypes, email, email.policy, gzip, json, os, random, re, signal, socket, sys, zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, Skip, eventually, run
+from logd import Logd, Skip, eventually, run, shared
 
 RULES = """
 rules:
@@ -27,10 +27,12 @@ class Canaries:
         self.places, self.others = [], {}
 
     def __call__(self, place, prefix="", length=32):
-        """A secret of that length behind its prefix; what tells it apart stands last, since malloc overwrites the start of what is freed."""
+        """A secret of that length behind its prefix. What tells it apart stands last, since malloc overwrites the start of what is freed, and
+        first where there is room, since a sentence quotes only the start of what is wrong."""
         text = "%s%03d" % (self.mark, len(self.places))
+        first = text if length > 2 * len(text) else ""
         self.places.append(place)
-        return prefix + "".join(self.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=length - len(text))) + text
+        return prefix + first + "".join(self.random.choices("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", k=length - len(first + text))) + text
 
     def also(self, place, text):
         """One that is searched for as it is."""
@@ -239,6 +241,7 @@ def plant_people(p):
     p.kept = logd.connect()  # stays open: nobody gets its memory
     r = logd.request("POST", "/login", dict(login, password=two), key=False, connection=p.kept)
     assert r.status == 200, r
+    c.also("the token of the last session", r.json()["csrf"])
     c.also("the cookie of the last session", re.search(r"logd_session=([0-9a-f]{64})", r.headers["Set-Cookie"])[1])
 
 
@@ -444,6 +447,45 @@ def test_no_canary_stays_in_memory():
         s.post_decoy()
         assert holds(memory(s.logd.process.pid), s.decoy), "not even the decoy was found"
         s.memory_is_clean("all was read")
+
+
+# ---- what real clients send ----
+
+REAL = {b"hunter2": 40, b"s3cr3t": 10, b"token=SECRET": 30, b"Bearer x": 20}  # at least so many are in the recordings, found as they were sent
+
+
+def recordings():
+    """(name, bytes) of bodies, heads, packets and files as clients sent or wrote them."""
+    for folder, _, names in sorted(os.walk(shared("data", "captures"))):
+        for name in sorted(set(names) - {"README", "INDEX.tsv", "index.jsonl"}):
+            path = os.path.join(folder, name)
+            with open(path, "rb") as f:
+                data = f.read()
+            if not name.endswith(".http"):
+                yield path, data
+                continue
+            head, _, body = data.partition(b"\r\n\r\n")
+            yield path, head
+            if name.replace(".http", ".body") not in names:  # else it is unpacked there
+                yield path, body
+
+
+def test_no_canary_of_real_clients_survives():
+    sent = dict.fromkeys(REAL, 0)
+    with Logd() as logd:
+        connection = logd.connect()
+        for path, data in recordings():
+            for canary in REAL:
+                sent[canary] += data.count(canary)
+            for body in (data, json.dumps({"message": data.decode("utf-8", "replace")[:500000], "file": os.path.basename(path)})):
+                r = logd.post("/v1/events", body, connection=connection)
+                assert r.status in (200, 400), (path, r)
+                assert not any(canary in r.body for canary in REAL), (path, r)
+        logd.seal()
+        assert all(sent[canary] >= least for canary, least in REAL.items()), sent
+        assert logd.count() > 2000
+        left = ["%s in %s: %r" % (canary.decode(), path, data[max(0, at - 60):at + 30]) for path, data in files(logd.data) for canary in REAL if (at := data.find(canary)) >= 0]
+        assert not left, "\n".join(left)
 
 
 if __name__ == "__main__":
