@@ -338,6 +338,8 @@ def memory(pid):
         for line in maps:
             place, rights = line.split()[:2]
             first, end = (int(x, 16) for x in place.split("-"))
+            if end - first > 1 << 36:
+                raise Skip("the memory was not searched: a sanitizer maps terabytes of it")
             if rights.startswith("rw"):
                 mem.seek(first)
                 yield line.strip(), mem.read(end - first)
