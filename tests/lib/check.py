@@ -23,8 +23,7 @@ def make(tally, *args, timeout=1200):
 
 
 def story_step(path, binary):
-    """Leaks are the unit tests' part: a server that stops leaves what its threads keep to the system."""
-    return name_of(path), [sys.executable, path], 900, dict(SANITIZED, ASAN_OPTIONS="detect_leaks=0", LOGD_BIN=os.path.join(TOP, binary))
+    return name_of(path), [sys.executable, path], 900, dict(SANITIZED, LOGD_BIN=os.path.join(TOP, binary))
 
 
 def asan(tally):
