@@ -8,23 +8,28 @@
 
 enum { CHUNK = 256 << 10, SECTOR = 4096 };
 
-/* A sector the disk cannot read becomes zeros, so it costs the record it is in and not the file. */
-static int read_around_bad_sectors(int fd, char *p, size_t n, uint64_t offset)
+/* A sector the disk cannot read is filled in, so it costs the record it is in and not the file. Not with zeros: those
+ * are what was never written. */
+static int read_bytes(struct scan *s, char *p, size_t n, uint64_t offset)
 {
     size_t got;
-    if (pread_all(fd, p, n, offset, &got) == 0) {
+    if (pread_all(s->fd, p, n, offset, &got) == 0) {
         memset(p + got, 0, n - got); /* the file became shorter than we were told */
         return 0;
     }
-    if (errno != EIO)
+    s->sys = errno;
+    s->unread = offset + n;
+    if (s->sys != EIO)
         return -1;
     for (size_t i = 0, step; i < n; i += step) {
         step = SECTOR - (offset + i) % SECTOR;
         if (step > n - i)
             step = n - i;
-        if (pread_all(fd, p + i, step, offset + i, &got) < 0)
+        if (pread_all(s->fd, p + i, step, offset + i, &got) < 0) {
+            s->unread = offset + i + step;
             got = 0;
-        memset(p + i + got, 0, step - got);
+        }
+        memset(p + i + got, 0xEE, step - got);
     }
     return 0;
 }
@@ -36,13 +41,13 @@ static const char *view(struct scan *s, uint64_t at, size_t min, size_t *ret_n)
     if (at < s->base || at + min > s->base + s->data_n) {
         uint64_t left = s->end - at;
         size_t want = min > CHUNK ? min : left > CHUNK ? CHUNK : (size_t)left;
-        if (want > s->data_cap || s->data_cap > 16 * want) { /* one huge record does not keep its memory for ever */
+        size_t cap = want > CHUNK ? want : CHUNK;
+        if (cap > s->data_cap || s->data_cap / 16 > cap) { /* one huge record does not keep its memory for ever */
             free(s->data);
-            s->data_cap = want > CHUNK ? want : CHUNK;
-            s->data = xmalloc(s->data_cap);
+            s->data = xmalloc(s->data_cap = cap);
         }
         s->data_n = 0;
-        if (read_around_bad_sectors(s->fd, s->data, want, at) < 0)
+        if (read_bytes(s, s->data, want, at) < 0)
             return NULL;
         s->base = at;
         s->data_n = want;
@@ -123,7 +128,7 @@ static bool next_header(struct scan *s, uint64_t from, uint64_t *ret_at, struct 
         size_t n;
         const char *p = view(s, from, RECORD_HEADER, &n);
         if (!p)
-            break; /* reading it again as a record says why */
+            break; /* scan_next sees s->unread */
         const char *hit = memmem(p, n, record_magic, sizeof record_magic);
         from += hit ? (uint64_t)(hit - p) : n - (sizeof record_magic - 1);
         if (!hit || from + RECORD_HEADER > s->end)
@@ -175,6 +180,10 @@ enum scan_result scan_next(struct scan *s, struct scan_record *ret, struct err *
         s->at = s->end;
     else
         (void)next_header(s, s->bad_from + 1, &s->at, &h);
+    if (s->unread > s->bad_from && (torn || s->sys != EIO)) { /* judged without having seen all of it */
+        errno = s->sys;
+        return err_sys(e, "read journal file %llu", (unsigned long long)s->number);
+    }
     s->bad_to = s->at;
     return torn ? SCAN_TORN : SCAN_CORRUPT;
 }

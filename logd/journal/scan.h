@@ -14,6 +14,8 @@ struct scan {
     uint64_t number;           /* of the file */
     uint64_t at, end;          /* next record; where known bytes stop: the owner of a live file raises it */
     bool may_be_torn;          /* it is the last file, so its last group may never have been synced */
+    int sys;                   /* errno of the last read that failed */
+    uint64_t unread;           /* where the last bytes end that it could not read; 0: all could be */
     uint64_t bad_from, bad_to; /* after SCAN_CORRUPT: bytes skipped; after SCAN_TORN: bytes that were never synced */
 
     enum header_state header; /* of the file; HEADER_OK: `file` is set */
@@ -31,7 +33,7 @@ struct scan_record {
     uint64_t at;
 };
 enum scan_result {
-    SCAN_ERROR = -1, /* reading failed, or a newer version: *e says so */
+    SCAN_ERROR = -1, /* reading failed, a newer version, or what might be a torn end cannot be read: *e says so */
     SCAN_END,
     SCAN_RECORD,
     SCAN_CORRUPT, /* skipped bad_from..bad_to; go on */

@@ -126,6 +126,10 @@ static int settle(struct journal *j, const char *name, struct err *e)
 
 static int refuse_header(struct journal *j, const char *name, const struct scan *s, struct err *e)
 {
+    if (s->unread) {
+        errno = s->sys;
+        return err_sys(e, "read '%s/%s'", j->dir, name);
+    }
     if (s->header == HEADER_NEWER)
         return err_set(e, ERR_CORRUPT, "'%s/%s' was written by a newer logd: this one reads version %d", j->dir, name,
                        FORMAT_VERSION);
@@ -199,7 +203,7 @@ static int remove_unborn(struct journal *j, uint64_t number, bool *ret_gone, str
     journal_name(number, FILE_JOURNAL, name);
     if (scan_open(&s, j->dirfd, name, number, e) < 0)
         return -1;
-    *ret_gone = s.header == HEADER_TORN && !scan_first(&s, &first);
+    *ret_gone = s.header == HEADER_TORN && !scan_first(&s, &first) && !s.unread;
     scan_close(&s);
     if (*ret_gone && unlinkat(j->dirfd, name, 0) < 0)
         return err_sys(e, "remove '%s/%s', which was never finished", j->dir, name);

@@ -6,10 +6,12 @@
 #include "base/clock.h"
 #include "journal/format.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- a folder, a journal in it, and shorthand ---- */
@@ -330,6 +332,46 @@ static struct buf three_groups(size_t at[6])
     for (size_t i = 0; i < 3; i++)
         batch_free(b[i]);
     return file;
+}
+
+/* The disk cannot read this part of any file: takes libc's place, in the library too. */
+static uint64_t bad_from, bad_to;
+ssize_t pread(int fd, void *p, size_t n, off_t offset)
+{
+    if ((uint64_t)offset < bad_to && (uint64_t)offset + n > bad_from) {
+        errno = EIO;
+        return -1;
+    }
+    return syscall(SYS_pread64, fd, p, n, offset);
+}
+
+TEST(a_sector_that_cannot_be_read_costs_its_records_and_at_the_end_stops_the_start)
+{
+    struct err e;
+    struct journal_config c = config();
+    fresh_dir();
+    start();
+    for (uint64_t i = 0; i < 60; i++)
+        CHECK_INT(put(1, i), BATCH_OK);
+    stop();
+    struct buf before = slurp("00000001.j");
+    CHECK(before.n > 4 * 4096);
+    bad_from = 8192, bad_to = 8200;
+    start();
+    stop();
+    CHECK(st.last_seq == 60 && st.torn_bytes == 0 && st.corrupt_records > 0 && st.corrupt_records < 30);
+    bad_from = before.n - 1, bad_to = before.n; /* an end that was never synced, or one that was? */
+    CHECK(journal_open(&c, &j, &e) < 0 && e.sys == EIO);
+    bad_from = 0, bad_to = 1;
+    start();
+    stop();
+    CHECK(st.last_seq == 60 && st.torn_bytes == 0);
+    bad_from = bad_to = 0;
+    struct buf after = slurp("00000001.j");
+    CHECK(str_eq(buf_view(&after), buf_view(&before)));
+    buf_done(&before);
+    buf_done(&after);
+    remove_dir();
 }
 
 static const char *const whole[] = {"", "1.0", "1.0 1.1", "1.0 1.1 2.0", "1.0 1.1 2.0 2.1", "1.0 1.1 2.0 2.1 2.2"};
