@@ -83,7 +83,14 @@ struct batch *post_begin(struct request *r, enum record_type type, struct event_
         return NULL;
     }
     (void)buf_room(&b->body, r->body.n + r->body.n / 2 + 512); /* what we add to each event; one malloc for most */
-    *src = (struct event_source){.app = str_of(r->who.app_name), .now = now, .browser = browser};
+    const struct config *c = r->parts->config;
+    *src = (struct event_source){.app = str_of(r->who.app_name),
+                                 .now = now,
+                                 .browser = browser,
+                                 .max_event = (uint32_t)c->limits.event,
+                                 .max_fields = c->limits.fields,
+                                 .max_depth = c->limits.depth,
+                                 .max_events = c->limits.events};
     if (browser)
         src->ip = str_of(r->peer);
     return b;

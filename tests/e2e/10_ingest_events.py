@@ -1,8 +1,8 @@
 """POST /v1/events as the contract says: shapes of the body, counts, refusals, encodings, limits, keys, repeats."""
-import base64, ctypes, ctypes.util, gzip, json, os, socket, sys, time, zlib
+import base64, ctypes, ctypes.util, gzip, json, os, signal, socket, sys, time, zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import SLOW, Logd, run
+from logd import SLOW, Logd, eventually, run
 
 MIB = 1 << 20
 
@@ -160,6 +160,29 @@ def test_too_large_is_413_at_once_and_costs_no_memory():
             assert took < 1, took
         assert memory(logd) - before < 16 * MIB * SLOW
         assert logd.post("/v1/events", '{"message":"small"}').status == 200
+
+
+def test_limits_of_events_follow_the_config_and_its_reload():
+    def told(logd, body):
+        reply = logd.post("/v1/events", body)
+        return reply.status, reply.json().get("error")
+
+    wide = lambda n: {"f%d" % i: i for i in range(n)}
+    deep = lambda n: "[" * n + "]" * n
+    with Logd(config="limits: {event: 2kB, fields: 20, depth: 4, events: 3}\n") as logd:
+        for body, status, why in [
+                (wide(20), 200, None), (wide(21), 400, "expected at most 20 fields, got more"),
+                ('{"a":%s}' % deep(3), 200, None), ('{"a":%s}' % deep(4), 400, "expected at most 4 levels of nesting, got more"),
+                ({"m": "x" * 1990}, 200, None), ({"m": "x" * 2000}, 400, "expected an event of at most 2000 bytes, got more"),
+                ('{"m":1}' * 3, 200, None), ('{"m":1}' * 4, 413, "expected at most 3 events in a request, got more")]:
+            assert told(logd, body) == (status, why), (body, told(logd, body))
+        assert told(logd, [wide(21), {"m": 1}]) == (200, None)
+        logd.configure("limits: {event: 3kB, fields: 30, depth: 5, events: 4}\n")
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "what=reloaded" in logd.log(), "the config is read again")
+        for body, status in [(wide(30), 200), (wide(31), 400), ('{"a":%s}' % deep(4), 200), ('{"a":%s}' % deep(5), 400),
+                             ({"m": "x" * 2990}, 200), ({"m": "x" * 3000}, 400), ('{"m":1}' * 4, 200), ('{"m":1}' * 5, 413)]:
+            assert told(logd, body)[0] == status, (body, told(logd, body))
 
 
 def test_many_objects_of_nothing_cost_little():
