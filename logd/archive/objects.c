@@ -57,8 +57,7 @@ int objects_open(const struct config *c, const char *url, struct objects **ret, 
     str u = str_of(url);
     int rc = 0;
     if (str_starts(u, S("file://")) && u.n > 8 && u.p[7] == '/') {
-        o->dir = xstrdup(url + 7);
-        rc = dir_make(o->dir, e);
+        o->dir = xstrdup(url + 7); /* made by the first put: who only reads creates nothing */
     } else if (str_starts(u, S("s3://"))) {
         rc = open_s3(o, c, str_skip(u, 5), e);
     } else {

@@ -11,7 +11,8 @@
 #include "base/err.h"
 
 struct objects;
-/* `url` is file:///dir or s3://bucket/prefix; the rest of s3 from c->archive. */
+/* `url` is file:///dir or s3://bucket/prefix; the rest of s3 from c->archive. Nothing is looked at or
+ * created yet. */
 int objects_open(const struct config *c, const char *url, struct objects **ret, struct err *e) MUST_CHECK;
 void objects_close(struct objects *o);
 int objects_put(struct objects *o, const char *name, str body, struct err *e) MUST_CHECK;

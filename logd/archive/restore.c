@@ -253,9 +253,7 @@ int archive_restore(const struct config *c, const char *url, const char *data, F
 {
     struct restore r = {
         .data = data, .progress = progress, .packed = BUF_INIT(SIZE_MAX / 2), .plain = BUF_INIT(SIZE_MAX / 2)};
-    int rc = check_empty(data, e);
-    if (rc == 0)
-        rc = objects_open(c, url, &r.objects, e);
+    int rc = objects_open(c, url, &r.objects, e);
     if (rc == 0) {
         rc = objects_get(r.objects, "manifest.json", &r.packed, e);
         if (rc < 0 && e->kind == ERR_GONE)
@@ -263,6 +261,8 @@ int archive_restore(const struct config *c, const char *url, const char *data, F
     }
     if (rc == 0)
         rc = manifest_read(&r.manifest, buf_view(&r.packed), e);
+    if (rc == 0)
+        rc = check_empty(data, e); /* makes the folder, so not before there is something to restore */
     if (rc == 0)
         rc = restore_state(&r, e);
     if (rc == 0)

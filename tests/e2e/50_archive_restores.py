@@ -70,7 +70,15 @@ def test_damage_is_found_and_told():
         assert done.returncode == 1 and os.path.basename(path) in done.stdout + done.stderr, done
         done = restore(logd, archive, os.path.join(logd.folder, "new"))
         assert done.returncode == 1 and "damaged" in done.stderr and done.stderr.count("\n") == 1, done
-        assert restore(logd, os.path.join(logd.folder, "nothing"), os.path.join(logd.folder, "new2")).returncode == 1
+
+
+def test_an_archive_that_is_not_there_is_told_and_not_created():
+    with Logd() as logd:
+        nothing, new = os.path.join(logd.folder, "no/thing"), os.path.join(logd.folder, "new")
+        done = restore(logd, nothing, new)
+        assert done.returncode == 1, done
+        assert done.stderr == "logd: restore: there is no archive at file://%s: manifest.json is not there\n" % nothing, done
+        assert not os.path.exists(os.path.dirname(nothing)) and not os.path.exists(new)
 
 
 def test_two_servers_on_one_archive_are_fenced():
