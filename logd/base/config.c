@@ -291,6 +291,14 @@ static int set_clock(struct from f, const struct key *k, void *at, const char *w
     return 0;
 }
 
+/* A server that silently did not listen would lose what is sent to it. */
+static int set_absent(struct from f, const struct key *k, void *at, const char *what, struct err *e)
+{
+    (void)k;
+    (void)at;
+    return yaml_fail(f.y, f.at, e, "%s: the %.*s listener is not there yet", what, (int)strcspn(what, "."), what);
+}
+
 /* ---- the keys ---- */
 
 #define AT(field) offsetof(struct config, field)
@@ -303,17 +311,12 @@ static const struct key tls_keys[] = {
     {"cert", VALUE, AT(tls_cert), .set = set_path},
     {"key", VALUE, AT(tls_key), .set = set_path},
 };
-#define LISTENER(field)                                                                                                \
-    static const struct key field##_keys[] = {                                                                         \
-        {"udp", VALUE, AT(field.udp), ADDRESS},                                                                        \
-        {"tcp", VALUE, AT(field.tcp), ADDRESS},                                                                        \
-        {"app", VALUE, AT(field.app), TEXT(app_good, APP_EXPECTED), .fallback = #field},                               \
-    }
 #define APP_EXPECTED "the name of an app (a-z, 0-9, '.', '_', '-')"
-LISTENER(syslog);
-LISTENER(gelf);
-LISTENER(forward);
-LISTENER(statsd);
+static const struct key listener_keys[] = {
+    {"udp", VALUE, 0, .set = set_absent},
+    {"tcp", VALUE, 0, .set = set_absent},
+    {"app", VALUE, 0, .set = set_absent},
+};
 static const struct key mail_keys[] = {
     {"url", VALUE, AT(mail.url),
      TEXT(mail_url_good,
@@ -366,10 +369,10 @@ static const struct key keys[] = {
     {"url", VALUE, AT(url), .set = set_url, .good = http_good, .expected = HTTP_EXPECTED},
     {"memory", VALUE, AT(memory), BYTES(64u << 20, 1ull << 50, "a size of at least 64MiB"), .fallback = "512MiB"},
     {"proxies", VALUES, AT(proxies), TEXT(network_good, "an address or network like 10.0.0.0/8")},
-    {"syslog", SECTION, 0, SUB(syslog_keys)},
-    {"gelf", SECTION, 0, SUB(gelf_keys)},
-    {"forward", SECTION, 0, SUB(forward_keys)},
-    {"statsd", SECTION, 0, SUB(statsd_keys)},
+    {"syslog", SECTION, 0, SUB(listener_keys)},
+    {"gelf", SECTION, 0, SUB(listener_keys)},
+    {"forward", SECTION, 0, SUB(listener_keys)},
+    {"statsd", SECTION, 0, SUB(listener_keys)},
     {"mail", SECTION, 0, SUB(mail_keys)},
     {"recipients", RECORDS, AT(recipients), SUB(recipient_keys), .size = sizeof(struct config_recipient)},
     {"retention", SECTION, 0, SUB(retention_keys)},

@@ -24,10 +24,6 @@ struct config_app_keep {
     usec keep;      /* 0: as retention.days */
     uint64_t bytes; /* 0: no limit of its own */
 };
-struct config_listener {
-    char *udp, *tcp; /* "127.0.0.1:5514", "[::1]:5514"; NULL: off */
-    char *app;       /* what its events belong to; "syslog", "gelf" … */
-};
 struct config {
     char *file;               /* NULL: none was read */
     char *listen;             /* "127.0.0.1:5080" */
@@ -37,7 +33,6 @@ struct config {
     uint64_t memory;          /* 512 MiB */
     char **proxies;           /* addresses or CIDR whose X-Forwarded-For is believed */
     size_t proxies_n;
-    struct config_listener syslog, gelf, forward, statsd;
     struct {
         char *url;             /* smtp:// smtps:// sendmail: maildir:; NULL: no mail */
         char *from;            /* given with url; a bare address */

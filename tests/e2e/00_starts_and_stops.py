@@ -45,6 +45,16 @@ def test_a_bad_config_is_one_line_with_its_place_and_the_nearest_name():
         assert "logd.yaml:1:1" in done.stderr and "listen" in done.stderr, done.stderr
 
 
+def test_a_listener_that_is_not_there_stops_the_start_with_one_sentence():
+    with Logd() as logd:
+        for name in ("syslog", "gelf", "forward", "statsd"):
+            logd.configure("# not yet\n%s: {udp: 127.0.0.1:0}\n" % name)
+            done = command(logd, "serve", "--config", logd.config_path, "--data", os.path.join(logd.folder, "other"))
+            where = "%s:2:%d" % (logd.config_path, len(name) + 9)
+            assert done.returncode == 1, done
+            assert done.stderr == "logd: config: %s: %s.udp: the %s listener is not there yet\n" % (where, name, name), done
+
+
 def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why():
     with Logd(config="retention: {days: 3}\n") as logd:
         logd.configure("retention: {dayz: 3}\n")

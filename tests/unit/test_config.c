@@ -43,8 +43,7 @@ TEST(no_config_is_a_whole_one)
     CHECK_STR(str_of(c->listen), S("127.0.0.1:5080"));
     CHECK_STR(str_of(c->data), S("./logd-data"));
     CHECK_STR(str_of(c->store), S("local"));
-    CHECK_STR(str_of(c->syslog.app), S("syslog"));
-    CHECK(!c->file && !c->tls_cert && !c->url && !c->mail.url && !c->archive.url && !c->rules_n && !c->syslog.udp);
+    CHECK(!c->file && !c->tls_cert && !c->url && !c->mail.url && !c->archive.url && !c->rules_n);
     CHECK_INT(c->memory, 512 << 20);
     CHECK_INT(c->retention.keep, 30 * 86400 * USEC_PER_SEC);
     CHECK_INT(c->retention.bytes, 0);
@@ -69,8 +68,6 @@ TEST(every_key_is_read)
         "url: https://logs.example.com/\n"
         "memory: 1GiB\n"
         "proxies: [127.0.0.1, 10.0.0.0/8, 'fd00::/8']\n"
-        "syslog: {udp: 127.0.0.1:5514, tcp: '[::1]:5514', app: sys}\n"
-        "gelf: {udp: 127.0.0.1:12201}\n"
         "mail: {url: \"smtp://127.0.0.1:25/me\", from: l@example.com, user: u, password: x}\n"
         "recipients:\n"
         "  - {email: ops@example.com, min: P1, digest: \"23:59\", timezone: Europe/Amsterdam}\n"
@@ -92,9 +89,6 @@ TEST(every_key_is_read)
     CHECK_STR(str_of(c->url), S("https://logs.example.com"));
     CHECK_INT(c->proxies_n, 3);
     CHECK_STR(str_of(c->proxies[2]), S("fd00::/8"));
-    CHECK_STR(str_of(c->syslog.tcp), S("[::1]:5514"));
-    CHECK_STR(str_of(c->syslog.app), S("sys"));
-    CHECK_STR(str_of(c->gelf.app), S("gelf"));
     CHECK_STR(str_of(c->mail.url), S("smtp://127.0.0.1:25/me"));
     CHECK_INT(c->recipients_n, 2);
     CHECK_INT(c->recipients[0].min, 1);
@@ -138,8 +132,6 @@ TEST(bad_addresses_are_refused)
 {
     refused("listen: localhost\n",
             "1:9: listen: expected ADDRESS:PORT like 127.0.0.1:5514 or [::1]:5514, got \"localhost\"");
-    refused("syslog: {udp: 1.2.3.4}\n",
-            "1:15: syslog.udp: expected ADDRESS:PORT like 127.0.0.1:5514 or [::1]:5514, got \"1.2.3.4\"");
     static const char *const bad[] = {"1.2.3:80", "1.2.3.4:65536",  "1.2.3.4:",   ":80",        "'::1:80'", "'[::1]'",
                                       "'[::1'",   "'[1.2.3.4]:80'", "1.2.3.4:8o", "1.2.3.4:-1", "'[]:80'"};
     static const char *const good[] = {"0.0.0.0:0", "'[::]:65535'", "10.1.2.3:80"};
@@ -235,6 +227,19 @@ TEST(addresses_that_could_forge_a_header_are_refused)
         CHECK(!c);
         config_free(c);
     }
+}
+
+TEST(a_listener_that_is_not_there_is_refused)
+{
+    refused("syslog: {udp: 127.0.0.1:5514}\n", "1:15: syslog.udp: the syslog listener is not there yet");
+    refused("gelf:\n  tcp: 127.0.0.1:12201\n", "2:8: gelf.tcp: the gelf listener is not there yet");
+    refused("forward: {app: x}\n", "1:16: forward.app: the forward listener is not there yet");
+    refused("statsd: {udp: {env: PATH}}\n", "1:15: statsd.udp: the statsd listener is not there yet");
+    refused("syslog: {upd: 127.0.0.1:5514}\n", "1:10: unknown key \"upd\" in syslog, did you mean \"udp\"?");
+    accepted("syslog:\n#  udp: 127.0.0.1:5514\n");
+    setenv("LOGD_STATSD_UDP", "127.0.0.1:8125", 1);
+    refused("", "LOGD_STATSD_UDP: statsd.udp: the statsd listener is not there yet");
+    unsetenv("LOGD_STATSD_UDP");
 }
 
 TEST(half_given_pairs_are_refused)
