@@ -314,6 +314,29 @@ TEST(limits_are_exact)
     buf_done(&p);
 }
 
+/* Bytes that are no text become three each, a secret its longer stand-in: what was short enough no longer is. */
+TEST(a_name_that_redaction_makes_too_long_is_refused)
+{
+    struct buf p = BUF_INIT(4096);
+    for (int n = 55; n <= 70; n++) {
+        buf_reset(&p);
+        buf_lit(&p, "{\"me");
+        for (int i = 0; i < n; i++)
+            buf_byte(&p, '\xff');
+        buf_add(&p, "sstoken=abcdef password=: xS0FODNN4EXAMPLE\":4}", 47);
+        str line = line_of(p.p);
+        if (line.p) {
+            char *again = str_dup(line);
+            CHECK(line_of(again).p);
+            free(again);
+        } else {
+            CHECK(str_starts(str_of(e.text), S("expected names of at most 256 bytes after flattening, got 2")));
+        }
+        CHECK((line.p != NULL) == (n < 62));
+    }
+    buf_done(&p);
+}
+
 TEST(configured_limits_hold)
 {
     struct event_source was = src;
