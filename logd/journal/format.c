@@ -32,22 +32,10 @@ void file_header_write(const struct file_header *h, char out[FILE_HEADER])
     put64(out + 56, xxh64(out, 56, 0));
 }
 
-/* A prefix of a header, the rest zero: what a crash leaves of one that was being written. */
-static bool header_torn(const char *p, size_t n)
-{
-    size_t end = n < FILE_HEADER ? n : FILE_HEADER;
-    while (end > 0 && p[end - 1] == '\0')
-        end--;
-    size_t known = end < sizeof file_magic ? end : sizeof file_magic;
-    return memcmp(p, file_magic, known) == 0 && (n < FILE_HEADER || end <= 56);
-}
-
 enum header_state file_header_read(const char *p, size_t n, struct file_header *ret)
 {
-    if (n < FILE_HEADER || memcmp(p, file_magic, sizeof file_magic) != 0)
-        return header_torn(p, n) ? HEADER_TORN : HEADER_BAD;
-    if (get64(p + 56) != xxh64(p, 56, 0))
-        return header_torn(p, n) ? HEADER_TORN : HEADER_BAD;
+    if (n < FILE_HEADER || memcmp(p, file_magic, sizeof file_magic) != 0 || get64(p + 56) != xxh64(p, 56, 0))
+        return HEADER_BAD;
     if (get32(p + 8) > FORMAT_VERSION)
         return HEADER_NEWER;
     *ret = (struct file_header){.kind = (enum file_kind)get32(p + 12),

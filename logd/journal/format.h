@@ -52,7 +52,6 @@ struct file_header {
 };
 enum header_state {
     HEADER_OK,
-    HEADER_TORN,  /* shorter than a header, or a header whose end never reached the disk */
     HEADER_NEWER, /* ours, of a later version */
     HEADER_BAD,   /* damaged, or not ours at all */
 };

@@ -4,8 +4,7 @@
  *   2. The last file is synced and its pages are dropped from the cache first, so that what is read is what the disk
  *      holds: after a failed fsync the cache may keep pages that never reached it.
  *   3. A torn end is cut off and the cut synced. Nothing of it was acknowledged.
- *   4. A last file whose header never became durable is removed: no record can have been acknowledged from it.
- *   5. File, folder and the folder's own name are synced: what a follower will read now cannot vanish any more. */
+ *   4. File, folder and the folder's own name are synced: what a follower will read now cannot vanish any more. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -154,7 +153,7 @@ static bool foreign(struct scan *s)
     return s->header == HEADER_NEWER || (s->header == HEADER_BAD && !scan_first(s, &first));
 }
 
-static int read_jfile(struct journal *j, struct walk *w, uint64_t number, bool last, bool may_be_torn, struct err *e)
+static int read_jfile(struct journal *j, struct walk *w, uint64_t number, bool last, struct err *e)
 {
     char name[JOURNAL_NAME_MAX];
     struct scan s;
@@ -164,7 +163,7 @@ static int read_jfile(struct journal *j, struct walk *w, uint64_t number, bool l
     int rc = -1, fd = last ? settle(j, name, e) : -1;
     if ((last && fd < 0) || scan_open(&s, j->dirfd, name, number, e) < 0)
         goto out_fd;
-    s.may_be_torn = may_be_torn;
+    s.may_be_torn = last;
     if (foreign(&s)) {
         refuse_header(j, name, &s, e);
         goto out;
@@ -194,22 +193,6 @@ out_fd:
     return rc;
 }
 
-/* Was this file's header never made durable, so that it can hold nothing? Then it is removed. */
-static int remove_unborn(struct journal *j, uint64_t number, bool *ret_gone, struct err *e)
-{
-    char name[JOURNAL_NAME_MAX];
-    struct scan s;
-    struct record_header first;
-    journal_name(number, FILE_JOURNAL, name);
-    if (scan_open(&s, j->dirfd, name, number, e) < 0)
-        return -1;
-    *ret_gone = s.header == HEADER_TORN && !scan_first(&s, &first) && !s.unread;
-    scan_close(&s);
-    if (*ret_gone && unlinkat(j->dirfd, name, 0) < 0)
-        return err_sys(e, "remove '%s/%s', which was never finished", j->dir, name);
-    return 0;
-}
-
 static bool among(uint64_t number, const uint64_t *numbers, size_t n)
 {
     while (n > 0)
@@ -223,20 +206,16 @@ static int read_files(struct journal *j, struct err *e)
     struct walk walk = {0};
     uint64_t *w, *f = NULL;
     size_t w_n, f_n;
-    bool unborn = false;
     int rc = -1;
     if (journal_numbers(j->dir, FILE_WINDOW, &w, &w_n, e) < 0)
         return -1;
     if (journal_numbers(j->dir, FILE_JOURNAL, &f, &f_n, e) < 0)
         goto out;
-    if (f_n > 0 && remove_unborn(j, f[f_n - 1], &unborn, e) < 0)
-        goto out;
-    f_n -= unborn;
     for (size_t i = 0; i < w_n; i++) /* where both exist, removing the journal file was cut short */
         if (!among(w[i], f, f_n) && read_wfile(j, w[i], e) < 0)
             goto out;
     for (size_t i = 0; i < f_n; i++)
-        if (read_jfile(j, &walk, f[i], i + 1 == f_n, i + 1 == f_n && !unborn, e) < 0)
+        if (read_jfile(j, &walk, f[i], i + 1 == f_n, e) < 0)
             goto out;
     rc = 0;
 out:
@@ -252,15 +231,11 @@ int journal_roll(struct journal *j, struct err *e)
              number = (j->number > last_w ? j->number : last_w) + 1;
     file_header_write(&(struct file_header){FILE_JOURNAL, number, j->seq + 1, j->recv_us}, header);
     journal_name(number, FILE_JOURNAL, name);
-    int fd = openat(j->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (file_replace(j->dirfd, name, str_n(header, FILE_HEADER), 0640, e) < 0)
+        return err_wrap(e, "in '%s'", j->dir);
+    int fd = openat(j->dirfd, name, O_RDWR | O_CLOEXEC);
     if (fd < 0)
-        return err_sys(e, "create '%s/%s'", j->dir, name);
-    if (write_all(fd, str_n(header, FILE_HEADER)) < 0 || fdatasync(fd) < 0 || fsync(j->dirfd) < 0) {
-        err_sys(e, "write '%s/%s'", j->dir, name);
-        close(fd);
-        (void)unlinkat(j->dirfd, name, 0);
-        return -1;
-    }
+        return err_sys(e, "open '%s/%s'", j->dir, name);
     if (j->fd >= 0)
         close(j->fd); /* synced with its last group */
     j->fd = fd;
