@@ -30,7 +30,7 @@ struct fold {
     struct issues *issues;
     struct incidents *incidents;
     struct rules_memory *memory;
-    struct rules_set *rules; /* the thread's */
+    struct rules_set *rules; /* the thread's; changed under the lock */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock; /* what follows is shared */
@@ -38,7 +38,7 @@ struct fold {
     struct rules_set *next_rules; /* taken between two records */
     uint64_t position;
     struct fold_stats stats;
-    struct buf rules_json;
+    char refused[sizeof((struct err *)0)->text]; /* why the last reload was, "" while none is */
     _Atomic bool stopping, tick_now;
     const struct config *config; /* what incidents were configured with */
     struct arena arena;
@@ -54,6 +54,15 @@ struct firing { /* what a rule needs to know of the event it fires for */
     const struct fingerprint *fp; /* NULL: no issue */
     usec now;
 };
+
+static int note_fired(struct fold *f, const struct rule *r, usec now, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(f->db, "INSERT INTO rule_fired VALUES(?, ?, 1) ON CONFLICT(rule) DO"
+                                      " UPDATE SET last = excluded.last, signals = signals + 1");
+    db_bind_str(st, 1, str_of(r->id));
+    sqlite3_bind_int64(st, 2, now);
+    return db_run(f->db, st, e);
+}
 
 static int on_signal(const struct rules_signal *s, void *arg)
 {
@@ -74,7 +83,9 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
                          .event = x->ev};
     x->f->stats.signals++;
-    return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
+    return note_fired(x->f, s->rule, x->now, &x->f->error) < 0
+               ? -1
+               : incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
 }
 
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
@@ -270,14 +281,15 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
 {
     const char *const steps[] = {"CREATE TABLE position(seq INTEGER NOT NULL); INSERT INTO position VALUES(0);"
                                  "CREATE TABLE rules_memory(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
-                                 issues_schema, notify_schema, stats_schema};
+                                 issues_schema, notify_schema, stats_schema,
+                                 "CREATE TABLE rule_fired(rule TEXT PRIMARY KEY, last INTEGER NOT NULL,"
+                                 " signals INTEGER NOT NULL) WITHOUT ROWID;"};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
     f->path = xstrdup(db_path);
     f->memory = rules_memory_new();
     f->event = xmalloc(sizeof *f->event);
-    buf_init(&f->rules_json, 4u << 20);
     pthread_mutex_init(&f->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -306,8 +318,14 @@ void fold_set_rules(struct fold *f, struct rules_set *set)
     pthread_mutex_lock(&f->lock);
     rules_set_free(f->next_rules);
     f->next_rules = set;
-    buf_reset(&f->rules_json);
-    rules_set_json(set, &f->rules_json);
+    f->refused[0] = '\0';
+    pthread_mutex_unlock(&f->lock);
+}
+
+void fold_rules_refused(struct fold *f, const char *why)
+{
+    pthread_mutex_lock(&f->lock);
+    snprintf(f->refused, sizeof f->refused, "%s", why);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -344,7 +362,6 @@ void fold_close(struct fold *f)
     rules_set_free(f->rules);
     rules_set_free(f->next_rules);
     db_close(f->db);
-    buf_done(&f->rules_json);
     arena_done(&f->arena);
     pthread_cond_destroy(&f->moved);
     pthread_mutex_destroy(&f->lock);
@@ -400,11 +417,60 @@ struct db *fold_reader(struct fold *f, struct err *e)
     return db;
 }
 
-void fold_rules_json(struct fold *f, struct buf *out)
+struct telling {
+    struct fold *f;
+    struct db *db;
+    struct err *e;
+    int rc;
+};
+
+static void put_error(struct fold *f, const struct rule *r, struct buf *out)
 {
-    pthread_mutex_lock(&f->lock);
-    buf_str(out, buf_view(&f->rules_json));
+    uint64_t n = rule_gave_up(r);
+    size_t file = strlen(r->file);
+    if (strncmp(f->refused, r->file, file) == 0 && f->refused[file] == ':')
+        buf_json(out, str_of(f->refused));
+    else if (n)
+        buf_printf(out, "\"when: a regular expression was given up %llu times, which counts as no match\"",
+                   (unsigned long long)n);
+    else
+        buf_lit(out, "null");
+}
+
+static void put_past(const struct rule *r, struct buf *out, void *arg)
+{
+    struct telling *t = arg;
+    sqlite3_stmt *st = db_stmt(t->db, "SELECT last, signals FROM rule_fired WHERE rule = ?");
+    char when[TIME_TEXT_MAX];
+    db_bind_str(st, 1, str_of(r->id));
+    int rc = db_step(t->db, st, t->e);
+    if (rc > 0) {
+        time_print(sqlite3_column_int64(st, 0) * NSEC_PER_USEC, 6, when);
+        buf_printf(out, ",\"last_fired\":\"%s\",\"signals\":%lld,\"last_error\":", when,
+                   (long long)sqlite3_column_int64(st, 1));
+        sqlite3_reset(st);
+    } else {
+        buf_lit(out, ",\"last_fired\":null,\"signals\":0,\"last_error\":");
+        t->rc = rc < 0 ? -1 : t->rc;
+    }
+    put_error(t->f, r, out);
+}
+
+int fold_rules_json(struct fold *f, struct buf *out, struct err *e)
+{
+    struct telling t = {f, fold_reader(f, e), e, 0};
+    if (!t.db)
+        return -1;
+    pthread_mutex_lock(&f->lock); /* so that the set stays */
+    rules_set_json(f->next_rules ? f->next_rules : f->rules, put_past, &t, out);
+    buf_lit(out, ",\"error\":");
+    if (f->refused[0])
+        buf_json(out, str_of(f->refused));
+    else
+        buf_lit(out, "null");
+    buf_lit(out, "}\n");
     pthread_mutex_unlock(&f->lock);
+    return t.rc;
 }
 
 void fold_get_stats(struct fold *f, struct fold_stats *ret)

@@ -29,8 +29,11 @@ uint64_t fold_position(struct fold *f);
 void fold_tick(struct fold *f); /* the clock was moved: look for what is due now */
 /* A read-only connection of the calling thread, kept for its life. */
 struct db *fold_reader(struct fold *f, struct err *e);
-/* "FILE:LINE", id, why, last fired … of the loaded rules: contract 6. */
-void fold_rules_json(struct fold *f, struct buf *out);
+/* Why new rules were not taken, until the next fold_set_rules. */
+void fold_rules_refused(struct fold *f, const char *why);
+/* {"rules":[{… rules_set_json …,"last_fired","signals","last_error"}],"error"}: contract 6. `error`: why the last reload
+ * was refused; `last_error` of a rule: the same when its file is to blame, or that its regular expressions were given up. */
+int fold_rules_json(struct fold *f, struct buf *out, struct err *e) MUST_CHECK;
 struct fold_stats {
     uint64_t position, events, signals;             /* since start */
     uint64_t mailed, digested, suppressed, pending; /* where signals ended, of all times */

@@ -257,6 +257,7 @@ static void on_hup(uv_signal_t *h, int sig)
     struct err e;
     if (config_load(s->config_file, &c, &e) < 0 || load_rules(c, &set, &e) < 0) {
         log_error("main", "what=\"reload refused, the old config and rules stay\" why=\"%s\"", e.text);
+        fold_rules_refused(s->parts.fold, e.text);
         config_free(c);
         return;
     }

@@ -53,8 +53,12 @@ void rules_set_free(struct rules_set *s); /* NULL is fine */
 int rules_parse(struct rules_set *s, const char *file, str text, struct err *e) MUST_CHECK;
 size_t rules_count(const struct rules_set *s);
 const struct rule *rules_at(const struct rules_set *s, size_t i);
-/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","wait_s","digest_s","tests"}]} */
-void rules_set_json(const struct rules_set *s, struct buf *out);
+/* How many regular expressions of its `when` were given up at a limit, and so counted as no match. */
+uint64_t rule_gave_up(const struct rule *r);
+/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","wait_s","digest_s","tests"}, …] without
+ * the last brace. `more` adds members to each rule, each with a comma before it; NULL: none. */
+typedef void rules_more_fn(const struct rule *r, struct buf *out, void *arg);
+void rules_set_json(const struct rules_set *s, rules_more_fn *more, void *arg, struct buf *out);
 
 /* ---- what is remembered ---- */
 struct rules_memory;

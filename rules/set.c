@@ -52,17 +52,22 @@ static void put_rule(struct buf *out, const struct rule *r)
             buf_byte(out, ',');
         buf_json(out, str_of(by->name[i]));
     }
-    buf_printf(out, "],\"wait_s\":%lld,\"digest_s\":%lld,\"tests\":%zu}", (long long)(r->wait / USEC_PER_SEC),
+    buf_printf(out, "],\"wait_s\":%lld,\"digest_s\":%lld,\"tests\":%zu", (long long)(r->wait / USEC_PER_SEC),
                (long long)(r->digest / USEC_PER_SEC), r->cond->tests_n);
 }
 
-void rules_set_json(const struct rules_set *s, struct buf *out)
+uint64_t rule_gave_up(const struct rule *r) { return filter_gave_up(r->cond->filter); }
+
+void rules_set_json(const struct rules_set *s, rules_more_fn *more, void *arg, struct buf *out)
 {
     buf_lit(out, "{\"rules\":[");
     for (size_t i = 0; i < s->n; i++) {
         if (i)
             buf_byte(out, ',');
         put_rule(out, s->rules[i]);
+        if (more)
+            more(s->rules[i], out, arg);
+        buf_byte(out, '}');
     }
-    buf_lit(out, "]}");
+    buf_byte(out, ']');
 }

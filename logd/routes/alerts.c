@@ -158,6 +158,7 @@ void post_incident(struct request *r)
 
 void get_rules(struct request *r)
 {
-    if (reader(r))
-        fold_rules_json(r->parts->fold, &r->out);
+    struct err e;
+    if (reader(r) && fold_rules_json(r->parts->fold, &r->out, &e) < 0)
+        reply_err(r, &e);
 }

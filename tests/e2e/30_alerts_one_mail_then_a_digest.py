@@ -1,5 +1,5 @@
 """A storm of one error costs its reader one mail at once and one digest; nothing is dropped in silence; mails survive kill -9."""
-import os, sys
+import os, signal, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -130,6 +130,38 @@ def test_resolving_an_issue_and_acknowledging_an_incident_survive_kill9():
             assert reply.status == 400 and reply.json()["pointer"] == pointer, reply
         assert logd.request("PATCH", "/v1/issues/0000", {"state": "open"}, key="admin").status == 404
         assert logd.request("PATCH", "/v1/issues/" + issue["id"], {"state": "open"}, key="read").status == 403
+
+
+def test_a_rule_says_when_it_fired_last_and_what_went_wrong():
+    slow = "- id: slow\n  why: a regular expression that runs away\n  when: message ~ \"^(a+)+$\"\n"
+    with Logd(rules=RULES + slow) as logd:
+        rules = lambda: {r["id"]: r for r in logd.get("/v1/rules", key="read").json()["rules"]}
+        path = os.path.join(logd.folder, "rules.yaml")
+
+        def reload(text):
+            logd.configure("", text)
+            logd.process.send_signal(signal.SIGHUP)
+
+        assert [(r["file"], r["line"], r["last_fired"], r["signals"], r["last_error"]) for r in rules().values()] == [
+            (path, n, None, 0, None) for n in (3, 8, 14)], rules()
+        errors(logd, 2)
+        eventually(lambda: rules()["db-down"]["signals"] == 2, "it fired twice")
+        fired = rules()["db-down"]["last_fired"]
+        newest, = logd.query('type="db.connect.failed"', limit=1)
+        assert newest["time"][:16] == fired[:16] and fired.endswith("Z") and rules()["many-failures"]["last_fired"] is None
+        logd.kill9_and_restart()
+        assert rules()["db-down"]["last_fired"] == fired and rules()["db-down"]["signals"] == 2
+        logd.post("/v1/events", {"message": "a" * 2000 + "!"})
+        eventually(lambda: "given up 1 times" in (rules()["slow"]["last_error"] or ""), "the runaway is told")
+        assert rules()["db-down"]["last_error"] is None
+
+        reload(RULES.replace("level >= error", "level >= loud"))
+        why = eventually(lambda: logd.get("/v1/rules").json()["error"], "the refusal is told")
+        assert why.startswith(path + ":5:") and "loud" in why, why
+        assert {r["last_error"] for r in rules().values()} == {why} and "slow" in rules(), "the old rules stay and say why"
+        reload(RULES)
+        eventually(lambda: logd.get("/v1/rules").json()["error"] is None, "a good file ends it")
+        assert {r["last_error"] for r in rules().values()} == {None} and rules()["db-down"]["last_fired"] == fired
 
 
 if __name__ == "__main__":

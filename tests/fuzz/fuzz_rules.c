@@ -54,7 +54,8 @@ static void run(const struct rules_set *s, char value)
             m = restart(m);
     }
     rules_memory_free(m);
-    rules_set_json(s, &json);
+    rules_set_json(s, NULL, NULL, &json);
+    buf_byte(&json, '}');
     assert(json_valid(buf_view(&json), 8));
     buf_done(&json);
 }
