@@ -110,7 +110,8 @@ static void put_number(struct buf *b, uint64_t v)
 
 static void put_trace(struct buf *b)
 {
-    uint64_t id[2] = {rnd(), rnd()};
+    uint64_t id[2];
+    id[0] = rnd(), id[1] = rnd(); /* the order of calls inside an expression is the compiler's, and bytes must not be */
     buf_lit(b, ",\"trace_id\":\"");
     buf_hex(b, id, sizeof id);
     buf_byte(b, '"');
@@ -195,7 +196,7 @@ static void access_event(struct buf *b, const struct app *a, usec at)
 {
     static const str methods[] = {S("GET"), S("GET"), S("GET"), S("GET"), S("GET"), S("POST"), S("PUT"), S("HEAD")};
     uint32_t which = below(LENGTH(paths)), number = below(2000), user = a_user();
-    unsigned status = a_status();
+    unsigned status = a_status(), latency = 1 + (1u << below(9));
     str method = PICK(methods);
     uint64_t who = mix(user);
     put_head(b, a, at, status >= 500 ? S("error") : status >= 400 ? S("warn") : S("info"));
@@ -206,7 +207,7 @@ static void access_event(struct buf *b, const struct app *a, usec at)
     buf_lit(b, "\",\"status\":");
     put_number(b, status);
     buf_lit(b, ",\"latency_ms\":");
-    put_number(b, 1 + (1u << below(9)) + below(12));
+    put_number(b, latency + below(12));
     buf_byte(b, '.');
     buf_byte(b, (char)('0' + below(10)));
     buf_lit(b, ",\"bytes\":");
@@ -480,7 +481,8 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < events; i++) {
         bool rare = events >= 5 && (i == events / 5 || i == events / 2 || i == events / 5 * 4);
         at += gap(at, mean);
-        put_event(&out, rare ? worker : an_app(), below(100) ? at : at - below(30000000), rare);
+        usec late = below(100) ? 0 : below(30 * USEC_PER_SEC);
+        put_event(&out, rare ? worker : an_app(), at - late, rare);
         if (out.n >= FLUSH)
             flush(&out);
     }
