@@ -124,14 +124,15 @@ deps-test:
 deps-check:
 	@tests/lib/deps.sh check
 
-install: all  ## install to $(DESTDIR)$(PREFIX)
+install: all  ## install to $(DESTDIR)$(PREFIX); a config that is there stays
 	install -Dm755 build/logd $(DESTDIR)$(PREFIX)/bin/logd
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 logd/logd.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 logd/logd.conf.5 rules/rules.5
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 logd/logd-query.7
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules rules/default.yaml
-	install -d $(DESTDIR)/lib/systemd/system
-	sed 's#/usr/local/#$(PREFIX)/#' logd/logd.service >$(DESTDIR)/lib/systemd/system/logd.service
+	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/logd/rules
+	sed 's#/usr/local/#$(PREFIX)/#' logd/logd.service | install -m644 /dev/stdin $(DESTDIR)/lib/systemd/system/logd.service
+	test -e $(DESTDIR)/etc/logd/logd.yaml || sed 's#/usr/local/#$(PREFIX)/#' logd/logd.yaml | install -m644 /dev/stdin $(DESTDIR)/etc/logd/logd.yaml
 clean:  ## remove what was built; build/deps stays
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true
 distclean:  ## and build/deps
