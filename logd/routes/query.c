@@ -6,7 +6,6 @@
 #include "routes/http.h"
 #include "routes/resources.h"
 
-#define QUERY_TIME (30 * USEC_PER_SEC)
 enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000 };
 
 /* from=, to=, limit=, order=, cursor=. */
@@ -16,7 +15,8 @@ static int read_options(struct request *r, struct query_options *o, struct err *
     str from = http_param(r, "from"), to = http_param(r, "to"), limit = http_param(r, "limit"),
         order = http_param(r, "order");
     uint64_t n = 0; /* query.h's default */
-    *o = (struct query_options){.cursor = http_param(r, "cursor"), .deadline = clock_mono() + QUERY_TIME};
+    *o = (struct query_options){.cursor = http_param(r, "cursor"),
+                                .deadline = clock_mono() + r->parts->config->query_deadline};
     if (query_time(from.n ? from : S("-1h"), now, &o->from, e) < 0)
         return err_wrap(e, "from");
     if (query_time(to.n ? to : S("now"), now, &o->to, e) < 0)

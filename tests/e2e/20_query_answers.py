@@ -1,8 +1,8 @@
 """GET /v1/query, /v1/histogram, /v1/events/ID: what was accepted is found by the next query, before and after sealing and kill -9."""
-import csv, io, json, os, sys, urllib.parse
+import csv, io, json, os, sys, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, run
+from logd import SLOW, Logd, run
 
 ALL = "from=1970-01-01T00:00:00Z&to=2100-01-01T00:00:00Z"
 
@@ -81,6 +81,17 @@ def test_a_wrong_query_is_400_with_a_column():
             assert get(logd, "", more).status == 400, more
         assert logd.get("/v1/query?from=yesterday", key="read").status == 400
         assert logd.get("/v1/query", key="ingest").status == 403 and logd.get("/v1/query", key=False).status == 401
+
+
+def test_a_query_answers_at_the_configured_deadline_with_what_it_has():
+    with Logd(config="query_deadline: 1s\n") as logd:
+        for _ in range(10):
+            assert logd.post("/v1/events", [{"message": "a" * 2000 + "!"}] * 1000).status == 200
+        began = time.monotonic()
+        reply = logd.get("/v1/query?q=" + urllib.parse.quote('message~"^(a+)+$"'), key="read")
+        took = time.monotonic() - began
+        assert reply.status == 200 and reply.headers["X-Logd-Partial"] == "true", reply
+        assert 1 <= took < 4 * SLOW, took
 
 
 if __name__ == "__main__":
