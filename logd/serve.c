@@ -247,6 +247,34 @@ static void on_term(uv_signal_t *h, int sig)
     uv_stop(h->loop);
 }
 
+static bool differ(const char *a, const char *b) { return !a != !b || (a && strcmp(a, b) != 0); }
+
+/* What a reload cannot change is said, so that nobody waits for it. */
+static void say_what_waits(const struct server *s, const struct config *c)
+{
+    const struct config *was = s->old_n ? s->old[0] : s->parts.config; /* what it was started with */
+    const struct {
+        const char *key;
+        bool changed;
+    } keys[] = {{"listen", !s->listen_arg && differ(was->listen, c->listen)},
+                {"data", !s->data_arg && differ(was->data, c->data)},
+                {"url", differ(was->url, c->url)},
+                {"tls", !was->tls_cert != !c->tls_cert},
+                {"mail", !was->mail.url && c->mail.url},
+                {"archive", differ(was->archive.url, c->archive.url) ||
+                                differ(was->archive.endpoint, c->archive.endpoint) ||
+                                differ(was->archive.region, c->archive.region) ||
+                                differ(was->archive.access_key, c->archive.access_key) ||
+                                differ(was->archive.secret_key, c->archive.secret_key)}};
+    struct buf names = BUF_INIT(200);
+    for (size_t i = 0; i < LENGTH(keys); i++)
+        if (keys[i].changed)
+            buf_printf(&names, "%s%s", names.n ? "," : "", keys[i].key);
+    if (names.n)
+        log_warn("main", "what=\"changes take effect with the next start\" keys=%.*s", STR_ARG(buf_view(&names)));
+    buf_done(&names);
+}
+
 /* A bad file leaves the old config and rules in force and says why. */
 static void on_hup(uv_signal_t *h, int sig)
 {
@@ -261,6 +289,7 @@ static void on_hup(uv_signal_t *h, int sig)
         config_free(c);
         return;
     }
+    say_what_waits(s, c);
     if (c->tls_cert && http_reload_tls(s->parts.http, c->tls_cert, c->tls_key, &e) < 0)
         log_error("main", "what=\"the certificate was not reloaded\" why=\"%s\"", e.text);
     store_retention(s->parts.store, c->retention.keep, c->retention.bytes);

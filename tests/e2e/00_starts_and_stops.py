@@ -1,5 +1,5 @@
 """It starts with no config at all, says one line, answers, and stops cleanly."""
-import os, signal, subprocess, sys
+import os, re, signal, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -64,6 +64,18 @@ def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why():
         logd.configure("retention: {days: 4}\n")
         logd.process.send_signal(signal.SIGHUP)
         eventually(lambda: "what=reloaded" in logd.log(), "a good file is taken")
+
+
+def test_sighup_says_which_changes_wait_for_the_next_start():
+    with Logd(config="retention: {days: 3}\n") as logd:
+        waits = lambda: re.findall(r"next start\" keys=(\S+)", logd.log())
+        logd.configure("retention: {days: 4}\nlisten: 127.0.0.1:1\n")  # --listen wins anyway
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "what=reloaded" in logd.log(), "it is reread")
+        assert waits() == []
+        logd.configure('url: http://logs.example\narchive: {url: "file:///nowhere"}\nmail: {url: "maildir:x", from: a@b}\n')
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: waits() == ["url,mail,archive"], "what waits is said")
 
 
 if __name__ == "__main__":

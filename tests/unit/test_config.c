@@ -72,7 +72,7 @@ TEST(every_key_is_read)
         "recipients:\n"
         "  - {email: ops@example.com, min: P1, digest: \"23:59\", timezone: Europe/Amsterdam}\n"
         "  - b@example.com\n"
-        "retention: {days: 0.5, bytes: 50GiB, apps: {shop: {days: 90}, web: {bytes: 1kB}}}\n"
+        "retention: {days: 0.5, bytes: 50GiB, apps: {}}\n"
         "archive: {url: \"s3://logs/prod/\", endpoint: \"http://[::1]:9000\", region: r, access_key: {env: TEST_CONFIG_KEY}, secret_key: s, every: 5s}\n"
         "limits: {body: 1MiB, decoded: 2MiB, event: 1kB, fields: 10, depth: 3, events: 7}\n"
         "query_deadline: 5s\n"
@@ -100,10 +100,6 @@ TEST(every_key_is_read)
     CHECK_STR(str_of(c->recipients[1].timezone), S("UTC"));
     CHECK_INT(c->retention.keep, 43200 * USEC_PER_SEC);
     CHECK_INT(c->retention.bytes, 50LL << 30);
-    CHECK_INT(c->retention.apps_n, 2);
-    CHECK_STR(str_of(c->retention.apps[0].app), S("shop"));
-    CHECK_INT(c->retention.apps[0].keep, 90 * 86400 * USEC_PER_SEC);
-    CHECK_INT(c->retention.apps[1].bytes, 1000);
     CHECK_STR(str_of(c->archive.url), S("s3://logs/prod"));
     CHECK_STR(str_of(c->archive.access_key), S("AKIA"));
     CHECK_INT(c->archive.every, 5 * USEC_PER_SEC);
@@ -242,6 +238,15 @@ TEST(a_listener_that_is_not_there_is_refused)
     unsetenv("LOGD_STATSD_UDP");
 }
 
+TEST(an_app_that_is_kept_longer_is_refused)
+{
+    refused("retention: {days: 30, apps: {shop: {days: 90}}}\n",
+            "1:12: retention.apps: keeping apps for different times is not there yet");
+    setenv("LOGD_RETENTION_APPS", "{\"shop\": {\"days\": 2}}", 1);
+    refused("", "config: retention.apps: keeping apps for different times is not there yet");
+    unsetenv("LOGD_RETENTION_APPS");
+}
+
 TEST(half_given_pairs_are_refused)
 {
     refused("tls: {cert: c}\n", "1:6: tls.cert is given without tls.key");
@@ -274,7 +279,6 @@ TEST(the_environment_wins_over_the_file)
                                          {"LOGD_LIMITS_EVENTS", "9"},
                                          {"LOGD_RULES", "x/*.yaml, /y.yaml"},
                                          {"LOGD_RECIPIENTS", "[{email: a@b, min: P5}, c@d]"},
-                                         {"LOGD_RETENTION_APPS", "{\"shop\": {\"days\": 2}}"},
                                          {"LOGD_URL", ""}};
     for (size_t i = 0; i < LENGTH(set); i++)
         setenv(set[i][0], set[i][1], 1);
@@ -292,7 +296,6 @@ TEST(the_environment_wins_over_the_file)
         CHECK_INT(c->recipients_n, 2);
         CHECK_INT(c->recipients[0].min, 5);
         CHECK_STR(str_of(c->recipients[1].email), S("c@d"));
-        CHECK_INT(c->retention.apps_n, 1);
         CHECK_STR(str_of(c->url), S("http://kept"));
     }
     config_free(c);
