@@ -51,7 +51,7 @@ static bool name_app(struct request *r)
 }
 
 /* The same key of two senders is two keys. */
-static bool take_idempotency_key(struct request *r, struct batch *b)
+bool post_idempotency(struct request *r, struct batch *b)
 {
     str key = http_header(r, "Idempotency-Key");
     uint8_t digest[32];
@@ -78,7 +78,7 @@ struct batch *post_begin(struct request *r, enum record_type type, struct event_
     usec now = batch_stamp(&r->parts->last_stamp, clock_now());
     struct batch *b = batch_new(type, r->who.app, now);
     memcpy(b->id_key, r->parts->id_key, sizeof b->id_key);
-    if (!take_idempotency_key(r, b)) {
+    if (!post_idempotency(r, b)) {
         batch_free(b);
         return NULL;
     }
@@ -119,17 +119,19 @@ static void reply_repeated(struct request *r, const struct batch *b)
     buf_lit(&r->out, ",\"duplicate\":true}\n");
 }
 
-static void reply_refused(struct request *r, struct post_count *c, const struct waiting *w, enum batch_status status)
+void post_not_taken(struct request *r, const struct batch *b)
 {
-    count(&c->rejected[status == BATCH_CONFLICT ? POST_CONFLICT : POST_FULL], w->events);
-    if (status == BATCH_CONFLICT) {
+    bool full = b->status == BATCH_FULL;
+    if (b->status == BATCH_REPEATED) {
+        reply_repeated(r, b);
+    } else if (b->status == BATCH_CONFLICT) {
         reply_error(r, 409, "Idempotency-Key: was used with another body");
-        return;
+    } else {
+        reply_header(r, "Retry-After", "%s", full ? "1" : "10");
+        reply_error(r, 503,
+                    full ? "the queue or the disk is full: nothing was taken, try again"
+                         : "the disk failed: nothing was taken, the server is stopping");
     }
-    reply_header(r, "Retry-After", "%s", status == BATCH_FULL ? "1" : "10");
-    reply_error(r, 503,
-                status == BATCH_FULL ? "the queue or the disk is full: nothing was taken, try again"
-                                     : "the disk failed: nothing was taken, the server is stopping");
 }
 
 /* In the journal's thread. */
@@ -143,12 +145,14 @@ static void on_done(struct batch *b, void *arg)
         count(&c->stored, b->accepted);
         count(&c->duplicate, b->duplicates);
         w->reply(r, b);
-    } else if (b->status == BATCH_REPEATED) {
-        count(&c->accepted, w->events);
-        count(&c->duplicate, w->events);
-        reply_repeated(r, b);
     } else {
-        reply_refused(r, c, w, b->status);
+        if (b->status == BATCH_REPEATED) {
+            count(&c->accepted, w->events);
+            count(&c->duplicate, w->events);
+        } else {
+            count(&c->rejected[b->status == BATCH_CONFLICT ? POST_CONFLICT : POST_FULL], w->events);
+        }
+        post_not_taken(r, b);
     }
     batch_free(b);
     http_finish(r);

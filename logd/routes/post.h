@@ -23,6 +23,11 @@ void post_refuse(struct request *r, const struct err *e);
 /* Gives b away. `reply` runs in the journal's thread, or at once when nothing was accepted; it must not block. */
 void post_commit(struct request *r, struct batch *b, void (*reply)(struct request *r, const struct batch *b));
 
+/* Of a batch: the request's Idempotency-Key, if any, goes into b; false: refused, the reply is set. */
+bool post_idempotency(struct request *r, struct batch *b);
+/* The answer for a batch whose status is not BATCH_OK: a repeat's first reply, 409 or 503. */
+void post_not_taken(struct request *r, const struct batch *b);
+
 enum post_reason { POST_INVALID, POST_QUOTA, POST_FULL, POST_CONFLICT, POST_REASONS };
 extern const char *const post_reason_names[POST_REASONS];
 enum { POST_APPS = 256 }; /* apps with a higher id share the last place */

@@ -8,6 +8,7 @@
 #include "parts.h"
 #include "query/query.h"
 #include "routes/http.h"
+#include "routes/post.h"
 #include "routes/resources.h"
 
 #define APPLY_WAIT (2 * USEC_PER_SEC)
@@ -18,16 +19,18 @@ void post_stats(struct request *r)
     usec now = clock_now();
     unsigned retry;
     struct batch *b = batch_new(RECORD_STATS, r->who.app, batch_stamp(&r->parts->last_stamp, now));
+    if (!post_idempotency(r, b)) {
+        batch_free(b);
+        return;
+    }
     if (stats_read(buf_view(&r->body), now, b, &e) < 0) {
         reply_err(r, &e);
     } else if (b->events && !auth_take(r->parts->auth, r->who.key, b->events, now, &retry)) {
         reply_header(r, "Retry-After", "%u", retry);
         reply_error(r, 429, "over this key's quota, try again in %u s", retry);
     } else {
-        enum batch_status status = b->events ? journal_commit(r->parts->journal, b) : BATCH_OK;
-        if (status != BATCH_OK) {
-            reply_header(r, "Retry-After", "5");
-            reply_error(r, 503, "the journal takes nothing now, try again");
+        if (b->events && journal_commit(r->parts->journal, b) != BATCH_OK) {
+            post_not_taken(r, b);
         } else { /* a reader that asks next finds the count; a slow fold does not hold the sender up */
             if (b->events && r->parts->fold)
                 (void)fold_wait(r->parts->fold, b->seq, APPLY_WAIT);
@@ -66,8 +69,8 @@ void get_stats(struct request *r)
     usec now = clock_now();
     if (!db)
         return;
-    if (query_time(from.n ? from : S("-1d"), now, &q.from, &e) < 0 ||
-        query_time(to.n ? to : S("now"), now, &q.to, &e) < 0) {
+    if ((query_time(from.n ? from : S("-1d"), now, &q.from, &e) < 0 && err_wrap(&e, "from")) ||
+        (query_time(to.n ? to : S("now"), now, &q.to, &e) < 0 && err_wrap(&e, "to"))) {
         reply_err(r, &e);
         return;
     }

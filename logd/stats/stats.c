@@ -122,6 +122,19 @@ static int check_time(json_t *time, usec now, usec *ret, struct err *e)
     return 0;
 }
 
+/* A value as it came, for an error: a number, or what it is instead. */
+static const char *said(json_t *v, char out[40])
+{
+    static const char *const kinds[] = {"an object", "an array", "text", "", "", "true", "false", "null"};
+    if (json_is_integer(v))
+        snprintf(out, 40, "%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v))
+        snprintf(out, 40, "%.10g", json_real_value(v));
+    else
+        return kinds[json_typeof(v)];
+    return out;
+}
+
 /* One posted object as a line of the record: {"n":name,"l":labels,"v":value,"t":µs}. */
 static int check_one(json_t *o, usec now, struct batch *b, struct err *e)
 {
@@ -131,6 +144,7 @@ static int check_one(json_t *o, usec now, struct batch *b, struct err *e)
                      *name = json_string_value(json_object_get(o, "name"));
     json_t *v, *value = json_object_get(o, "value"), *labels = json_object_get(o, "labels");
     usec t;
+    char got[40];
     if (!json_is_object(o))
         return refuse(e, "", "expected an object like {\"name\":\"pic.upload\",\"value\":1}%s", "");
     json_object_foreach(o, key, v)
@@ -156,7 +170,7 @@ static int check_one(json_t *o, usec now, struct batch *b, struct err *e)
         return refuse(e, "/type", "expected count, max, min, gauge, unique or timing, got \"%.40s\"", type ? type : "");
     if (value &&
         (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > 1000000000000))
-        return refuse(e, "/value", "expected a whole number from 0 to 10^12%s", "");
+        return refuse(e, "/value", "expected a whole number from 0 to 10^12, got %s", said(value, got));
     if (check_labels(labels, e) < 0 || check_time(json_object_get(o, "time"), now, &t, e) < 0)
         return -1;
     json_t *line = json_pack("{s:s,s:O*,s:I,s:I}", "n", name, "l", labels, "v",

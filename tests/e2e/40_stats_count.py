@@ -52,6 +52,26 @@ def test_the_201st_label_set_goes_to_other():
         assert points(logd, "x", "day")["total"] == 250
 
 
+def test_an_idempotency_key_counts_a_repeat_once():
+    with Logd() as logd:
+        def post(value):
+            return logd.post("/v1/stats", {"name": "x", "value": value}, headers={"Idempotency-Key": "k"})
+        assert post(2).json()["accepted"] == 1
+        logd.kill9_and_restart()
+        assert post(2).json() == {"accepted": 1, "duplicates": 0, "rejected": 0, "errors": [], "duplicate": True}
+        assert post(3).status == 409 and points(logd, "x", "day")["total"] == 2
+
+
+def test_a_wrong_value_or_time_is_told_as_it_came():
+    with Logd() as logd:
+        for value, got in [(-1, "-1"), (1.5, "1.5"), ("2", "text"), (None, "null"), ([], "an array")]:
+            why = logd.post("/v1/stats", {"name": "x", "value": value}).json()["error"]
+            assert why == "expected a whole number from 0 to 10^12, got " + got, why
+        for name in ("from", "to"):
+            why = logd.get("/v1/stats/x?%s=noon" % name, key="read").json()["error"]
+            assert why.startswith(name + ": expected a time") and "noon" in why, why
+
+
 def test_what_is_not_there_yet_says_so():
     with Logd() as logd:
         r = logd.get("/v1/stats/x?by=week", key="read")
