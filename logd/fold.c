@@ -281,9 +281,12 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
 {
     const char *const steps[] = {"CREATE TABLE position(seq INTEGER NOT NULL); INSERT INTO position VALUES(0);"
                                  "CREATE TABLE rules_memory(key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;",
-                                 issues_schema, notify_schema, stats_schema,
+                                 issues_schema,
+                                 notify_schema,
+                                 stats_schema,
                                  "CREATE TABLE rule_fired(rule TEXT PRIMARY KEY, last INTEGER NOT NULL,"
-                                 " signals INTEGER NOT NULL) WITHOUT ROWID;"};
+                                 " signals INTEGER NOT NULL) WITHOUT ROWID;",
+                                 issues_schema_releases};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

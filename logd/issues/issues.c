@@ -12,18 +12,21 @@
 const char issues_schema[] =
     "CREATE TABLE issue(id TEXT PRIMARY KEY, app TEXT NOT NULL, env TEXT, type TEXT, title TEXT NOT NULL, culprit TEXT,"
     " why TEXT, level INTEGER, state TEXT NOT NULL, count INTEGER NOT NULL, first_seen INTEGER, last_seen INTEGER,"
-    " first_event TEXT, last_event TEXT, first_release TEXT, last_release TEXT, resolved_at INTEGER, regressed_at INTEGER,"
+    " first_event TEXT, last_event TEXT, resolved_at INTEGER, regressed_at INTEGER,"
     " assignee TEXT, changed_by TEXT) WITHOUT ROWID;"
     "CREATE INDEX issue_by_last ON issue(state, last_seen);"
     "CREATE TABLE issue_hour(issue TEXT, hour INTEGER, count INTEGER NOT NULL, PRIMARY KEY(issue, hour)) WITHOUT ROWID;";
+const char issues_schema_releases[] = "CREATE TABLE issue_release(issue TEXT, release TEXT, first_seen INTEGER,"
+                                      " PRIMARY KEY(issue, release)) WITHOUT ROWID;";
 
-enum { HOURS_CACHED = 4, HISTORY_HOURS = 168 };
+enum { HOURS_CACHED = 4, HISTORY_HOURS = 168, RELEASES_MAX = 100 };
 #define HOUR (3600 * USEC_PER_SEC)
 
 struct row {
     char id[17];
     bool fresh; /* INSERT, not UPDATE */
-    char *app, *env, *type, *release, *title, *culprit, *why;
+    char *app, *env, *type, *title, *culprit, *why;
+    char *release; /* that was noted last */
     int level;
     char state[12];
     uint64_t count, added; /* in all; since the last flush */
@@ -164,6 +167,23 @@ static int count_hour(struct issues *is, struct row *r, usec t, struct err *e)
     return 0;
 }
 
+/* The first of them, so that a sender who names each event a release fills nothing. */
+static int note_release(struct issues *is, struct row *r, str release, usec t, struct err *e)
+{
+    if (!release.n || (r->release && str_eq(release, str_of(r->release))))
+        return 0;
+    free(r->release);
+    r->release = str_dup(release);
+    sqlite3_stmt *st = db_stmt(is->db, "INSERT INTO issue_release SELECT ?1, ?2, ?3 WHERE"
+                                       " (SELECT count(*) FROM issue_release WHERE issue = ?1) < ?4"
+                                       " ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)");
+    db_bind_str(st, 1, str_of(r->id));
+    db_bind_str(st, 2, release);
+    sqlite3_bind_int64(st, 3, t);
+    sqlite3_bind_int(st, 4, RELEASES_MAX);
+    return db_run(is->db, st, e);
+}
+
 int issues_apply(struct issues *is, const struct event *ev, const struct fingerprint *fp, usec now,
                  struct issue_seen *ret, struct arena *a, struct err *e)
 {
@@ -186,22 +206,16 @@ int issues_apply(struct issues *is, const struct event *ev, const struct fingerp
     if (t >= r->last_seen) {
         r->last_seen = t;
         copy_text(r->last_event, sizeof r->last_event, ev->id);
-        str release = event_text(ev, S("release"), a);
-        if (release.n) {
-            free(r->release);
-            r->release = str_dup(release);
-        }
     }
     if (ev->severity > r->level)
         r->level = ev->severity;
-    return count_hour(is, r, t, e);
+    return note_release(is, r, event_text(ev, S("release"), a), t, e) < 0 ? -1 : count_hour(is, r, t, e);
 }
 
 static int insert_row(struct issues *is, struct row *r, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(is->db,
-                               "INSERT INTO issue(id, app, env, type, title, culprit, why, first_event, first_release,"
-                               " state, count) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, 'open', 0)");
+    sqlite3_stmt *st = db_stmt(is->db, "INSERT INTO issue(id, app, env, type, title, culprit, why, first_event,"
+                                       " state, count) VALUES(?, ?, ?, ?, ?, ?, ?, ?, 'open', 0)");
     db_bind_str(st, 1, str_of(r->id));
     db_bind_str(st, 2, str_of(r->app));
     db_bind_str(st, 3, r->env[0] ? str_of(r->env) : (str){0});
@@ -210,7 +224,6 @@ static int insert_row(struct issues *is, struct row *r, struct err *e)
     db_bind_str(st, 6, str_of(r->culprit));
     db_bind_str(st, 7, str_of(r->why));
     db_bind_str(st, 8, str_of(r->first_event));
-    db_bind_str(st, 9, r->release ? str_of(r->release) : (str){0});
     r->fresh = false;
     return db_run(is->db, st, e);
 }
@@ -221,7 +234,7 @@ static int write_row(struct issues *is, struct row *r, struct err *e)
         return -1;
     sqlite3_stmt *st = db_stmt(is->db,
                                "UPDATE issue SET state = ?, count = ?, first_seen = ?, last_seen = ?, regressed_at = ?,"
-                               " level = ?, last_event = ?, last_release = coalesce(?, last_release) WHERE id = ?");
+                               " level = ?, last_event = ? WHERE id = ?");
     db_bind_str(st, 1, str_of(r->state));
     sqlite3_bind_int64(st, 2, (sqlite3_int64)r->count);
     sqlite3_bind_int64(st, 3, r->first_seen);
@@ -230,8 +243,7 @@ static int write_row(struct issues *is, struct row *r, struct err *e)
         sqlite3_bind_int64(st, 5, r->regressed_at);
     sqlite3_bind_int(st, 6, r->level);
     db_bind_str(st, 7, str_of(r->last_event));
-    db_bind_str(st, 8, r->release ? str_of(r->release) : (str){0});
-    db_bind_str(st, 9, str_of(r->id));
+    db_bind_str(st, 8, str_of(r->id));
     r->added = 0;
     return db_run(is->db, st, e) < 0 || add_hours(is, r, e) < 0 ? -1 : 0;
 }
@@ -266,10 +278,15 @@ int issue_patch_check(str body, str id, str by, struct buf *action, struct err *
     {
         const char *text = json_string_value(v);
         bool state = strcmp(key, "state") == 0;
-        if (!state && strcmp(key, "assignee") != 0) {
+        if (strcmp(key, "in_release") == 0 || strcmp(key, "until") == 0 ||
+            (state && text && strcmp(text, "muted") == 0)) {
+            err_set(e, ERR_INPUT, "muting, and resolving in a release, are not there yet");
+        } else if (!state && strcmp(key, "assignee") != 0) {
             err_set(e, ERR_INPUT, "unknown field, expected state or assignee");
+        } else if (!state && json_is_null(v)) {
+            continue; /* nobody */
         } else if (!text || strlen(text) > 200) {
-            err_set(e, ERR_INPUT, "expected text of at most 200 characters");
+            err_set(e, ERR_INPUT, "expected text of at most 200 bytes%s", state ? "" : " or null");
         } else if (state && strcmp(text, "open") != 0 && strcmp(text, "resolved") != 0) {
             err_set(e, ERR_INPUT, "expected \"open\" or \"resolved\", got \"%.40s\"", text);
         } else {
@@ -295,19 +312,20 @@ int issues_action(struct issues *is, str json, usec now, struct err *e)
     json_t *o = json_loadb(json.p, json.n, 0, NULL), *set = json_object_get(o, "set");
     const char *id = json_string_value(json_object_get(o, "issue")), *by = json_string_value(json_object_get(o, "by"));
     const char *state = json_string_value(json_object_get(set, "state"));
-    const char *assignee = json_string_value(json_object_get(set, "assignee"));
+    json_t *assignee = json_object_get(set, "assignee"); /* null or empty: nobody */
     int rc = 0;
     if (id && (rc = issues_flush(is, e)) == 0) {
         issues_forget(is); /* the cached row would write its old state back */
         sqlite3_stmt *st = db_stmt(
-            is->db, "UPDATE issue SET state = coalesce(?1, state), assignee = coalesce(?2, assignee),"
+            is->db, "UPDATE issue SET state = coalesce(?1, state), assignee = iif(?6, nullif(?2, ''), assignee),"
                     " changed_by = ?3, resolved_at = CASE ?1 WHEN 'resolved' THEN ?4 ELSE resolved_at END"
                     " WHERE id = ?5");
         db_bind_str(st, 1, str_of(state));
-        db_bind_str(st, 2, str_of(assignee));
+        db_bind_str(st, 2, str_of(json_string_value(assignee)));
         db_bind_str(st, 3, str_of(by));
         sqlite3_bind_int64(st, 4, now);
         db_bind_str(st, 5, str_of(id));
+        sqlite3_bind_int(st, 6, assignee != NULL);
         rc = db_run(is->db, st, e);
     }
     json_decref(o);
@@ -339,7 +357,8 @@ static void put_text(struct buf *out, const char *name, sqlite3_stmt *st, int co
 
 #define COLUMNS                                                                                                        \
     "id, title, culprit, type, app, env, level, first_seen, last_seen, count, state, assignee, regressed_at,"          \
-    " first_release, last_release, why, last_event"
+    " (SELECT json_group_array(release) FROM (SELECT release FROM issue_release WHERE issue = issue.id"                \
+    " ORDER BY first_seen, release)), why, last_event"
 /* Rank of an issue by its level, as the rules' default: fatal P2, error P3, the rest P4. */
 #define RANK "CASE WHEN level >= 21 THEN 2 WHEN level >= 17 THEN 3 ELSE 4 END"
 
@@ -364,15 +383,8 @@ static void put_issue(struct buf *out, sqlite3_stmt *st)
     put_text(out, "state", st, 10);
     put_text(out, "assignee", st, 11);
     put_time(out, "regressed_at", st, 12);
-    buf_lit(out, ",\"releases\":[");
-    str first = db_str(st, 13), last = db_str(st, 14);
-    if (first.p)
-        buf_json(out, first);
-    if (first.p && last.p && !str_eq(first, last))
-        buf_byte(out, ',');
-    if (last.p && !(first.p && str_eq(first, last)))
-        buf_json(out, last);
-    buf_byte(out, ']');
+    buf_lit(out, ",\"releases\":");
+    buf_str(out, db_str(st, 13));
 }
 
 int issues_list_json(struct db *read, const struct issues_filter *f, struct buf *out, struct err *e)
@@ -451,8 +463,8 @@ int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVE
     if (rc == 0)
         return err_set(e, ERR_GONE, "no issue has the id \"%.*s\"", STR_ARG(str_head(id, 40)));
     put_issue(out, st);
-    put_text(out, "why", st, 15);
-    copy_text(ret_last_event, EVENT_ID_LEN + 1, db_str(st, 16));
+    put_text(out, "why", st, 14);
+    copy_text(ret_last_event, EVENT_ID_LEN + 1, db_str(st, 15));
     sqlite3_reset(st);
     return put_history(read, id, out, e); /* the caller adds the latest event and closes the object */
 }

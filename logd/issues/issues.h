@@ -25,7 +25,7 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret);
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);
 
-extern const char issues_schema[]; /* SQL */
+extern const char issues_schema[], issues_schema_releases[]; /* SQL */
 struct issues;
 struct issues *issues_new(struct db *db);
 void issues_free(struct issues *is);

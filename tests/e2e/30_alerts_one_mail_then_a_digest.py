@@ -125,7 +125,10 @@ def test_resolving_an_issue_and_acknowledging_an_incident_survive_kill9():
         errors(logd, 1)
         back = eventually(lambda: logd.get("/v1/issues/" + issue["id"]).json()["regressed_at"] and logd.get("/v1/issues/" + issue["id"]).json(), "it came back")
         assert back["state"] == "open" and back["count"] == 4
-        for body, pointer in (({"state": "loud"}, "/state"), ({"colour": "red"}, "/colour"), ({"assignee": 7}, "/assignee")):
+        for who, is_who in (("ann@example.com", "ann@example.com"), (None, None)):
+            assert logd.request("PATCH", "/v1/issues/" + issue["id"], {"assignee": who}, key="admin").json()["assignee"] == is_who
+        for body, pointer in (({"state": "loud"}, "/state"), ({"colour": "red"}, "/colour"), ({"assignee": 7}, "/assignee"),
+                              ({"state": "muted"}, "/state"), ({"state": "resolved", "in_release": "1"}, "/in_release")):
             reply = logd.request("PATCH", "/v1/issues/" + issue["id"], body, key="admin")
             assert reply.status == 400 and reply.json()["pointer"] == pointer, reply
         assert logd.request("PATCH", "/v1/issues/0000", {"state": "open"}, key="admin").status == 404
@@ -162,6 +165,23 @@ def test_a_rule_says_when_it_fired_last_and_what_went_wrong():
         reload(RULES)
         eventually(lambda: logd.get("/v1/rules").json()["error"] is None, "a good file ends it")
         assert {r["last_error"] for r in rules().values()} == {None} and rules()["db-down"]["last_fired"] == fired
+
+
+def test_an_issue_knows_the_releases_it_was_seen_in():
+    with Logd() as logd:
+        def post(*releases):
+            assert logd.post("/v1/events", [{"level": "error", "message": "boom", "release": r} for r in releases]).status == 200
+
+        def seen():
+            issues = logd.get("/v1/issues").json()["issues"]
+            return issues[0]["releases"] if issues else None
+        post("1.1", "1.0", "1.1")
+        eventually(lambda: seen() == ["1.0", "1.1"], "both of one batch")
+        logd.kill9_and_restart()
+        post("1.2", "1.1")
+        eventually(lambda: seen() == ["1.0", "1.1", "1.2"], "and the third")
+        post(*["r%d" % i for i in range(150)])
+        eventually(lambda: len(seen()) == 100, "not more than a hundred")
 
 
 if __name__ == "__main__":

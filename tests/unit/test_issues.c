@@ -157,8 +157,8 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema};
-    CHECK(db_open(path, DB_NORMAL, steps, 1, &db, &e) == 0);
+    const char *const steps[] = {issues_schema, issues_schema_releases};
+    CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
     struct issues *is = issues_new(db);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
     CHECK(!apply(is, LINE("2026-01-01T10:00:01Z", "000000000000002", "\"message\":\"boom 2\""), 2).fresh);
