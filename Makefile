@@ -71,8 +71,9 @@ $(eval $(call program,unit))
 $(eval $(call program,bench))
 $(eval $(call program,crash))
 $(eval $(call program,fuzz,-fsanitize=fuzzer))
-build/libfault.so: tests/lib/fault.c
-	$(CC) -std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o $@ $< -ldl -pthread
+build/libfault.so: tests/lib/fault.c tests/lib/fault.h
+	$(call say,CC,$<)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O1 -g -Wall -Wextra -shared -fPIC -o $@ $< -ldl -pthread
 -include $(OBJ:.o=.d) $(wildcard $(B)/unit/*.d $(B)/fuzz/*.d $(B)/bench/*.d $(B)/crash/*.d)
 
 # Built by a make of its own: after what it needs is installed, on every core.
