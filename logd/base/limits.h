@@ -18,6 +18,9 @@
 #define LIMIT_REGEX 1000u           /* bytes of a regular expression */
 #define LIMIT_GROUPS 100000u        /* groups of one count */
 #define LIMIT_RESULT (64u << 20)    /* bytes one query may hold */
+#define LIMIT_UNIQ_EXACT 4096u      /* different values of one `uniq` that are told apart; past it: a sketch */
+#define LIMIT_CONTEXT 1000u         /* events before and after a hit of `context` */
+#define LIMIT_CONTEXT_HITS 1000u    /* hits that one `context` looks around */
 #define LIMIT_IDEMPOTENCY_KEY 256u  /* bytes of an Idempotency-Key */
 #define LIMIT_INFLIGHT (192u << 20) /* bytes of all requests between first byte and answer */
 #define LIMIT_ANSWERS (128u << 20)  /* bytes of answers that wait for slow readers, before queries are refused */

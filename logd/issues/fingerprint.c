@@ -301,6 +301,15 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
     return true;
 }
 
+str fingerprint_pattern(str message, struct arena *a)
+{
+    struct buf t = BUF_INIT(TEMPLATE_MAX + 300);
+    message_template(message, &t);
+    str text = arena_str(a, buf_view(&t));
+    buf_done(&t);
+    return text;
+}
+
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret)
 {
     (void)a;

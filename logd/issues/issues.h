@@ -21,6 +21,8 @@ struct fingerprint {
 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret);
+/* The message with numbers, hex, ids, paths and quoted text as <*>; in `a`. Pure. */
+str fingerprint_pattern(str message, struct arena *a);
 /* The id and reasons for lines of text without an event around them; `logd debug group`. */
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret);
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);

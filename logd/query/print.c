@@ -31,6 +31,11 @@ static void print_json(const struct query_result *r, struct buf *out)
         buf_printf(out, "],\"next\":\"%s\"", r->next);
     else
         buf_lit(out, "],\"next\":null");
+    if (r->approximate.n) {
+        buf_lit(out, ",\"approximate\":{");
+        buf_str(out, buf_view(&r->approximate));
+        buf_byte(out, '}');
+    }
     buf_printf(out, ",\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"partial\":%s}\n",
                (unsigned long long)r->scanned_events, (unsigned long long)r->scanned_bytes,
                (unsigned long long)r->matched, r->partial ? "true" : "false");

@@ -15,26 +15,33 @@ struct query;
 int query_parse(str text, struct query **ret, struct err *e) MUST_CHECK;
 void query_free(struct query *q);
 
+/* What makes events the same thing, told by those who know issues. Texts may live in `a`. */
+struct query_grouping {
+    str (*pattern)(str message, struct arena *a); /* the message without its values */
+    bool (*issue)(const struct event *ev, struct arena *a, str *ret_id, str *ret_title); /* false: it makes no issue */
+};
 struct query_options {
     nsec from, to;  /* from <= time < to */
     uint32_t limit; /* rows of this page; 0: 100 events, or 10,000 rows of a table. A `limit` stage is for all pages */
     bool ascending; /* order=asc; default newest first, ties by id. Not the order of `sort` and `count` */
     str cursor;     /* from an earlier answer to the same query, from, to and order, or absent */
     usec deadline;  /* clock_mono(); 0: none */
-    const _Atomic bool *cancel; /* may be NULL */
+    const _Atomic bool *cancel;            /* may be NULL */
+    const struct query_grouping *grouping; /* NULL: `patterns` and `issues` are refused */
 };
 struct query_result {
     struct buf rows; /* NDJSON: events as stored, or rows of columns */
     size_t n;
     char **columns;
-    size_t columns_n; /* of count and fields; 0: rows are events with all their fields */
+    size_t columns_n; /* of groups and `fields`; 0: each row has its own */
     char next[64];    /* cursor, "" at the end. A page may be shorter than asked for: LIMIT_RESULT */
     /* Blocks and events that could not add to the page were not looked at: `matched` is what was seen, not all. */
     uint64_t scanned_events, scanned_bytes, matched;
-    bool partial; /* the deadline came, damaged blocks were left out, or a regular expression was given up */
+    struct buf approximate; /* columns that are estimates: "uniq(user)":0.0081 (relative error), with commas between */
+    bool partial;           /* the deadline came, damaged blocks were left out, or a regular expression was given up */
 };
 void query_result_done(struct query_result *r);
-/* ERR_INPUT (with column) for a stage that is not there yet or does not fit. */
+/* ERR_INPUT (with column) for a stage that does not fit there or would hold too much. */
 int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
               struct err *e) MUST_CHECK;
 /* Of the events that pass the filter and the `where` stages right behind it; other stages are not for it. Steps are
@@ -46,7 +53,8 @@ int query_histogram(const struct query *q, struct store_view *v, const struct qu
 int query_event(struct store_view *v, str id, struct buf *out, struct err *e) MUST_CHECK;
 
 enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
-/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"partial":…}; CSV: RFC 4180 with a header line, texts that start
+/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"partial":…},
+ * and "approximate":{…} when there are estimates; CSV: RFC 4180 with a header line, texts that start
  * with = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…",
  * control characters shown. */
 void query_print(const struct query_result *r, enum query_format f, struct buf *out);

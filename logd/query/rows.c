@@ -12,14 +12,6 @@ void rows_done(struct rows *t)
 
 /* ---- a row is one allocation ---- */
 
-static size_t keys_bytes(const struct key *keys, size_t n)
-{
-    size_t bytes = n * sizeof *keys;
-    for (size_t i = 0; i < n; i++)
-        bytes += keys[i].text.n;
-    return bytes;
-}
-
 static str put(char **at, str s)
 {
     if (!s.p)
@@ -30,36 +22,22 @@ static str put(char **at, str s)
     return str_n(*at - s.n, s.n);
 }
 
-static struct row *row_of_line(nsec time, str line, const struct key *keys, size_t keys_n)
+static struct row *copy(const struct row *of, size_t keys_n)
 {
-    size_t bytes = sizeof(struct row) + keys_bytes(keys, keys_n) + line.n;
+    size_t bytes = sizeof *of + keys_n * sizeof *of->keys + of->id.n + of->line.n;
+    for (size_t i = 0; i < keys_n; i++)
+        bytes += of->keys[i].text.n;
     struct row *r = xcalloc(1, bytes);
-    r->keys = (struct key *)(r + 1);
-    char *at = (char *)(r->keys + keys_n);
-    r->time = time;
+    *r = *of;
+    r->keys = keys_n ? (struct key *)(r + 1) : NULL;
     r->bytes = bytes;
+    char *at = (char *)(r + 1) + keys_n * sizeof *of->keys;
     for (size_t i = 0; i < keys_n; i++) {
-        r->keys[i] = keys[i];
-        r->keys[i].text = r->keys[i].number.text = put(&at, keys[i].text);
+        r->keys[i] = of->keys[i];
+        r->keys[i].text = r->keys[i].number.text = put(&at, of->keys[i].text);
     }
-    r->line = put(&at, line);
-    r->id = str_n(r->line.p + (ptrdiff_t)sizeof "{\"id\":\"" - 1, EVENT_ID_LEN);
-    return r;
-}
-
-static struct row *row_of_cells(nsec time, str id, const struct cell *cells, size_t n)
-{
-    size_t bytes = sizeof(struct row) + n * sizeof *cells + id.n;
-    for (size_t i = 0; i < n; i++)
-        bytes += cells[i].text.n;
-    struct row *r = xcalloc(1, bytes);
-    r->cells = (struct cell *)(r + 1);
-    char *at = (char *)(r->cells + n);
-    r->time = time;
-    r->id = put(&at, id);
-    r->bytes = bytes;
-    for (size_t i = 0; i < n; i++)
-        r->cells[i] = (struct cell){cells[i].kind, put(&at, cells[i].text)};
+    r->id = put(&at, of->id);
+    r->line = put(&at, of->line);
     return r;
 }
 
@@ -71,14 +49,11 @@ static void append(struct rows *t, struct row *r)
     t->bytes += r->bytes + sizeof r;
 }
 
-void rows_add_cells(struct rows *t, nsec time, str id, const struct cell *cells)
-{
-    append(t, row_of_cells(time, id, cells, t->columns_n));
-}
+void rows_add(struct rows *t, const struct row *r) { append(t, copy(r, 0)); }
 
 /* ---- order ---- */
 
-static struct key key_of(str field, const struct event *ev, struct arena *a)
+struct key key_of(str field, const struct event *ev, struct arena *a)
 {
     const struct field *f = event_field(ev, field);
     struct key k = {.rank = KEY_MISSING};
@@ -107,8 +82,7 @@ static struct key *keys_of(const struct order *o, const struct event *ev, struct
 
 static size_t keys_count(const struct order *o) { return o->sort ? o->sort->fields_n : 0; }
 
-/* Numbers, then texts, then what has none: that is last in both directions. */
-static int key_cmp(const struct key *x, const struct key *y, bool descending)
+int key_cmp(const struct key *x, const struct key *y, bool descending)
 {
     if (x->rank == KEY_MISSING || y->rank == KEY_MISSING)
         return (x->rank == KEY_MISSING) - (y->rank == KEY_MISSING);
@@ -190,12 +164,13 @@ bool rows_wants_between(const struct rows *t, nsec oldest, nsec newest)
     return t->order.ascending ? oldest <= t->p[0]->time : newest >= t->p[0]->time;
 }
 
-void rows_offer(struct rows *t, const struct event *ev, struct arena *a)
+void rows_offer(struct rows *t, const struct row *of, const struct event *ev, struct arena *a)
 {
-    if (t->keep == 0)
+    struct row r = *of;
+    r.keys = keys_of(&t->order, ev, a);
+    if (t->keep == 0 || (t->n >= t->keep && row_cmp(&t->order, &r, t->p[0]) >= 0))
         return;
-    struct row *r = row_of_line(ev->time, ev->line, keys_of(&t->order, ev, a), keys_count(&t->order));
-    append(t, r);
+    append(t, copy(&r, keys_count(&t->order)));
     sift_up(t, t->n - 1);
     if (t->n > t->keep)
         drop_worst(t);
@@ -219,35 +194,39 @@ void rows_sort(struct rows *t)
 
 /* ---- stages ---- */
 
+/* What the names of an event's own parts mean in a row that is none. */
 static void fill_fixed(struct event *ev, const struct field *f)
 {
     struct err ignored;
+    int64_t severity;
     int digits;
+    if (str_eq(f->name, S("severity_number")) && str_i64(f->raw, &severity) && severity >= 1 && severity <= 24)
+        ev->severity = (int)severity;
     if (f->kind != VALUE_STRING)
         return;
-    if (str_eq(f->name, S("level")))
+    if (str_eq(f->name, S("level")) && !ev->severity)
         ev->severity = level_read(f->raw);
     else if (str_eq(f->name, S("time")) && time_read(f->raw, &ev->time, &digits, &ignored) < 0)
         ev->time = TIME_NONE;
+    else if (str_eq(f->name, S("app")))
+        ev->app = f->raw;
+    else if (str_eq(f->name, S("id")))
+        ev->id = f->raw;
 }
 
 bool rows_event(const struct rows *t, size_t i, struct event *ev, struct arena *a)
 {
     struct err ignored;
     const struct row *r = t->p[i];
-    if (!r->cells)
+    if (r->stored)
         return event_read(r->line, ev, a, &ignored) == 0;
-    ev->line = ev->id = ev->app = (str){NULL, 0};
+    ev->id = ev->app = (str){NULL, 0};
     ev->time = TIME_NONE;
     ev->severity = 0;
-    ev->n = 0;
-    for (size_t k = 0; k < t->columns_n; k++) {
-        if (!r->cells[k].text.p)
-            continue;
-        struct field *f = &ev->f[ev->n++];
-        *f = (struct field){.name = t->columns[k], .raw = r->cells[k].text, .kind = r->cells[k].kind};
-        fill_fixed(ev, f);
-    }
+    if (event_read_fields(r->line, ev, a, &ignored) < 0)
+        return false;
+    for (size_t k = 0; k < ev->n; k++)
+        fill_fixed(ev, &ev->f[k]);
     return true;
 }
 
@@ -304,48 +283,4 @@ void rows_skip(struct rows *t, size_t n)
     t->n -= n;
     if (t->n)
         memmove(t->p, t->p + n, t->n * sizeof *t->p);
-}
-
-void rows_fields(struct rows *t, const struct stage *st, struct event *ev, struct arena *a)
-{
-    struct cell cells[QUERY_FIELDS_MAX];
-    struct rows out = {.columns = st->fields, .columns_n = st->fields_n};
-    for (size_t i = 0; i < t->n; i++) {
-        arena_reset(a);
-        bool good = rows_event(t, i, ev, a);
-        for (size_t k = 0; k < st->fields_n; k++) {
-            const struct field *f = good ? event_field(ev, st->fields[k]) : NULL;
-            cells[k] = f ? (struct cell){f->kind, field_text(f, a)} : (struct cell){VALUE_NULL, {NULL, 0}};
-        }
-        rows_add_cells(&out, t->p[i]->time, t->p[i]->id, cells);
-    }
-    rows_done(t);
-    *t = out;
-}
-
-void rows_print_row(const struct rows *t, size_t i, struct buf *out)
-{
-    const struct row *r = t->p[i];
-    bool first = true;
-    if (!r->cells) {
-        buf_str(out, r->line);
-        buf_byte(out, '\n');
-        return;
-    }
-    buf_byte(out, '{');
-    for (size_t k = 0; k < t->columns_n; k++) {
-        const struct cell *c = &r->cells[k];
-        if (!c->text.p)
-            continue;
-        if (!first)
-            buf_byte(out, ',');
-        first = false;
-        buf_json(out, t->columns[k]);
-        buf_byte(out, ':');
-        if (c->kind == VALUE_STRING)
-            buf_json(out, c->text);
-        else
-            buf_str(out, c->text);
-    }
-    buf_lit(out, "}\n");
 }

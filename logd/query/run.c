@@ -1,14 +1,17 @@
-/* query/run.c - the life of a query: which stages the scan itself does, which run over the rows it gave, and the page
- * of the answer that is asked for.
+/* query/run.c - the life of a query: which stages run while events are found, which run over the rows that were kept, and
+ * the page of the answer that is asked for.
  *
- * The scan takes the filter and every `where` and `sort` up to the first other stage, then fills groups (`count`) or
- * keeps the best rows. Where all that follows is `limit` and `fields`, it keeps no more than the page needs, and stops
- * at blocks that cannot add to it; a page then ends in the time and id of its last row, so the next one starts there
- * whatever has arrived since. All other answers are worked out again for each page, which then starts at a row number. */
+ * The first stages are done event by event: `where` (in the scan itself, as long as no event was changed), `fields`,
+ * `parse`, one `sort`. What comes out fills groups or is kept, the best rows only. Where all that follows is `limit` and
+ * changes of single rows, no more is kept than the page needs, and the scan stops at blocks that cannot add to it; a page
+ * then ends in the time and id of its last row, so the next one starts there whatever has arrived since. All other
+ * answers are worked out again for each page, which then starts at a row number. */
 #include "base/limits.h"
+#include "query/context.h"
 #include "query/group.h"
-#include "query/scan.h"
 #include "query/rows.h"
+#include "query/scan.h"
+#include "query/shape.h"
 
 enum { EVENTS_DEFAULT = 100, ROWS_DEFAULT = 10000 };
 
@@ -27,11 +30,14 @@ struct run {
     struct rows table;
     struct groups *groups;
     struct err *e;
-    size_t at;      /* the first stage that the scan does not do */
-    bool paged;     /* rows are in order of time and only limited and cut: pages by time and id */
-    bool simple;    /* what follows the scan is limits and fields only */
-    uint64_t total; /* what `limit` stages allow; UINT64_MAX: all */
-    uint32_t page;  /* the most rows of the answer */
+    struct query_result meta;
+    size_t shaped, stream_end; /* stages that are done event by event; before: in the scan */
+    size_t at;                 /* the first stage over rows that were kept */
+    uint64_t passed;           /* events that went through the stream */
+    bool paged;                /* rows are in order of time and only limited and cut: pages by time and id */
+    bool simple;               /* what follows the scan is limits and fields only */
+    uint64_t total;            /* what `limit` stages allow; UINT64_MAX: all */
+    uint32_t page;             /* the most rows of the answer */
     struct cursor cursor;
     bool more; /* there are rows after this page */
 };
@@ -81,41 +87,77 @@ static void next_cursor(const struct run *r, struct query_result *ret)
 
 /* ---- the plan ---- */
 
-static int refuse_missing(const struct query *q, struct err *e)
+static bool sees_stored_events(const struct query *q, size_t stage)
 {
-    for (size_t i = 0; i < q->stages_n; i++)
-        if (q->stages[i].kind >= STAGE_STATS)
-            return err_at(e, q->stages[i].column, "stage '%s' is not there yet", q->stages[i].name);
+    for (size_t i = 0; i < stage; i++)
+        if (stage_shapes(&q->stages[i]) || stage_groups(&q->stages[i]))
+            return false;
+    return true;
+}
+
+static int refuse_misplaced(const struct run *r)
+{
+    for (size_t i = 0; i < r->q->stages_n; i++) {
+        const struct stage *st = &r->q->stages[i];
+        if (st->kind == STAGE_CONTEXT && !sees_stored_events(r->q, i))
+            return err_at(r->e, st->column,
+                          "stage 'context' needs events as they are: put it before fields, parse, "
+                          "counts and the like");
+        if (st->kind >= STAGE_PATTERNS && !r->o->grouping)
+            return err_at(r->e, st->column, "stage '%s' is not known here", st->name);
+    }
     return 0;
+}
+
+/* Can it be done event by event, in whatever order they are found? */
+static bool streams(struct run *r, const struct stage *st)
+{
+    const struct stage **sort = &r->table.order.sort;
+    if (st->kind == STAGE_SORT && !*sort)
+        return (*sort = st);
+    return st->kind == STAGE_WHERE || (stage_shapes(st) && !*sort);
+}
+
+static void plan_stream(struct run *r)
+{
+    const struct query *q = r->q;
+    r->table.order.ascending = r->o->ascending;
+    r->shaped = SIZE_MAX;
+    for (; r->at < q->stages_n && streams(r, &q->stages[r->at]); r->at++) {
+        const struct stage *st = &q->stages[r->at];
+        if (r->shaped == SIZE_MAX && st->kind == STAGE_WHERE)
+            scan_filter(r->scan, st->where);
+        if (!stage_shapes(st))
+            continue;
+        r->shaped = r->shaped == SIZE_MAX ? r->at : r->shaped;
+        r->table.columns = st->kind == STAGE_FIELDS ? st->fields : NULL;
+        r->table.columns_n = st->kind == STAGE_FIELDS ? st->fields_n : 0;
+    }
+    if (r->shaped == SIZE_MAX)
+        r->shaped = r->at;
 }
 
 static void make_plan(struct run *r)
 {
     const struct query *q = r->q;
-    const struct stage *sort = NULL;
-    size_t i = 0;
-    for (; i < q->stages_n && (q->stages[i].kind == STAGE_WHERE || q->stages[i].kind == STAGE_SORT); i++) {
-        if (q->stages[i].kind == STAGE_WHERE)
-            scan_filter(r->scan, q->stages[i].where);
-        else
-            sort = &q->stages[i];
-    }
-    if (i < q->stages_n && q->stages[i].kind == STAGE_COUNT)
-        r->groups = groups_new(&q->stages[i++]);
+    plan_stream(r);
+    size_t i = r->at;
+    if (i < q->stages_n && stage_groups(&q->stages[i]))
+        r->groups = groups_new(&q->stages[i++], r->o);
+    r->stream_end = r->at;
     r->at = i;
     r->total = UINT64_MAX;
     r->simple = !r->groups;
-    bool counts = r->groups;
+    bool groups = r->groups;
     for (; i < q->stages_n; i++) {
         const struct stage *st = &q->stages[i];
-        r->simple &= st->kind == STAGE_LIMIT || st->kind == STAGE_FIELDS;
-        counts |= st->kind == STAGE_COUNT;
+        r->simple &= st->kind == STAGE_LIMIT || stage_shapes(st);
+        groups |= stage_groups(st);
         if (st->kind == STAGE_LIMIT && st->limit < r->total)
             r->total = st->limit;
     }
-    r->page = r->o->limit ? r->o->limit : counts ? ROWS_DEFAULT : EVENTS_DEFAULT;
-    r->paged = r->simple && !sort;
-    r->table.order = (struct order){sort, r->o->ascending};
+    r->page = r->o->limit ? r->o->limit : groups ? ROWS_DEFAULT : EVENTS_DEFAULT;
+    r->paged = r->simple && !r->table.order.sort;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -130,6 +172,8 @@ static void set_keep(struct run *r)
         keep = min_u64(r->total, r->cursor.offset + r->page + 1);
     else if (next && next->kind == STAGE_LIMIT)
         keep = next->limit;
+    else if (next && next->kind == STAGE_CONTEXT)
+        keep = LIMIT_CONTEXT_HITS + 1;
     r->table.keep = (size_t)keep;
 }
 
@@ -164,16 +208,40 @@ static bool more_rows(void *arg, const struct store_block *b)
     return rows_wants_between(&r->table, b->t_min, b->t_max);
 }
 
+/* Where and by what name the event at hand stands. */
+static struct row row_at_hand(const struct scan *s)
+{
+    return (struct row){.time = s->time, .id = line_id(s->line), .line = s->line, .stored = true};
+}
+
+/* Stages that are done event by event; false: one of them leaves it out. */
+static bool pass_stream(struct run *r, struct scan *s)
+{
+    for (size_t i = r->shaped; i < r->stream_end; i++) {
+        const struct stage *st = &r->q->stages[i];
+        if (stage_shapes(st))
+            shape(st, &s->ev, &s->a);
+        else if (st->kind == STAGE_WHERE && !filter_match(st->where, &s->ev, &s->a))
+            return false;
+    }
+    r->passed++;
+    return true;
+}
+
 static int take_row(void *arg, struct scan *s, struct err *e)
 {
     struct run *r = arg;
-    if (!r->table.order.sort) {
-        s->ev.line = s->line;
-        s->ev.time = s->time;
-    } else if (!scan_event(s)) {
+    struct row row = row_at_hand(s);
+    bool shaped = r->shaped < r->stream_end;
+    if ((shaped || r->table.order.sort) && !scan_event(s))
         return 0;
+    if (!pass_stream(r, s))
+        return 0;
+    if (shaped) {
+        row.line = shape_line(&s->ev, &s->a);
+        row.stored = false;
     }
-    rows_offer(&r->table, &s->ev, &s->a);
+    rows_offer(&r->table, &row, &s->ev, &s->a);
     if (r->table.cut && !r->simple)
         return err_at(e, r->q->stages[r->at].column,
                       "stage '%s' would need more than %u bytes of events before it: narrow the filter",
@@ -181,40 +249,44 @@ static int take_row(void *arg, struct scan *s, struct err *e)
     return 0;
 }
 
-static int take_count(void *arg, struct scan *s, struct err *e)
+static int take_group(void *arg, struct scan *s, struct err *e)
 {
     struct run *r = arg;
-    if (groups_need_event(r->groups) && !scan_event(s))
+    struct row row = row_at_hand(s);
+    if ((r->shaped < r->stream_end || groups_need_event(r->groups)) && !scan_event(s))
         return 0;
-    if (!s->read)
+    if (!s->read) {
         s->ev.n = 0;
-    s->ev.time = s->time;
-    s->ev.severity = s->severity;
-    return groups_add(r->groups, &s->ev, &s->a, e);
+        s->ev.time = s->time;
+        s->ev.severity = s->severity;
+    }
+    return pass_stream(r, s) ? groups_add(r->groups, &s->ev, &row, &s->a, e) : 0;
 }
 
 /* A count of all needs no more of a block than its size. */
 static bool count_whole(void *arg, const struct store_block *b)
 {
-    groups_add_many(((struct run *)arg)->groups, b->events);
+    struct run *r = arg;
+    groups_add_many(r->groups, b->events);
+    r->passed += b->events;
     return true;
 }
 
 /* ---- the rest ---- */
 
-static int count_rows(struct run *r, const struct stage *st, struct arena *names)
+static int group_rows(struct run *r, const struct stage *st, struct arena *names)
 {
-    struct groups *g = groups_new(st);
+    struct groups *g = groups_new(st, r->o);
     struct scan *s = r->scan;
     int rc = 0;
-    for (size_t i = 0; i < r->table.n && rc == 0; i++) {
+    for (size_t i = 0; i < r->table.n && rc == 0 && !scan_out_of_time(s); i++) {
         arena_reset(&s->a);
         if (rows_event(&r->table, i, &s->ev, &s->a))
-            rc = groups_add(g, &s->ev, &s->a, r->e);
+            rc = groups_add(g, &s->ev, r->table.p[i], &s->a, r->e);
     }
     rows_done(&r->table);
     if (rc == 0)
-        groups_rows(g, &r->table, names);
+        groups_rows(g, &r->table, &r->meta, names);
     groups_free(g);
     return rc;
 }
@@ -223,35 +295,74 @@ static int count_rows(struct run *r, const struct stage *st, struct arena *names
 static void where_rows(struct run *r, const struct filter *f)
 {
     struct scan *s = r->scan;
-    uint64_t before = filter_gave_up(f);
     for (size_t i = 0; i < r->table.n; i++) {
         arena_reset(&s->a);
         if (scan_out_of_time(s) || !rows_event(&r->table, i, &s->ev, &s->a) || !filter_match(f, &s->ev, &s->a))
             rows_mark(&r->table, i);
     }
     rows_drop_marked(&r->table);
-    s->partial |= filter_gave_up(f) != before;
+}
+
+static int shape_rows(struct run *r, const struct stage *st)
+{
+    struct scan *s = r->scan;
+    struct rows out = {0};
+    if (st->kind == STAGE_FIELDS)
+        out = (struct rows){.columns = st->fields, .columns_n = st->fields_n};
+    for (size_t i = 0; i < r->table.n && out.bytes <= 2 * LIMIT_RESULT; i++) {
+        struct row row = *r->table.p[i];
+        arena_reset(&s->a);
+        if (!rows_event(&r->table, i, &s->ev, &s->a))
+            continue;
+        shape(st, &s->ev, &s->a);
+        row.line = shape_line(&s->ev, &s->a);
+        row.stored = false;
+        rows_add(&out, &row);
+    }
+    rows_done(&r->table);
+    r->table = out;
+    return out.bytes <= 2 * LIMIT_RESULT
+               ? 0
+               : err_at(r->e, st->column, "stage '%s' makes more than %u bytes", st->name, 2 * LIMIT_RESULT);
+}
+
+static int context_rows(struct run *r, const struct stage *st)
+{
+    struct surroundings c = {.before = st->limit, .after = st->limit, .column = st->column};
+    struct rows out;
+    if (r->table.n > LIMIT_CONTEXT_HITS)
+        return err_at(r->e, st->column, "stage 'context' looks around at most %u events: put a 'limit' before it",
+                      LIMIT_CONTEXT_HITS);
+    int rc = context_find(r->scan->view, r->o, &r->table, &c, &out, r->e);
+    rows_done(&r->table);
+    r->table = out;
+    r->scan->partial |= c.partial;
+    return rc;
+}
+
+static int run_stage(struct run *r, const struct stage *st, struct arena *names)
+{
+    struct scan *s = r->scan;
+    switch (st->kind) {
+    case STAGE_WHERE: where_rows(r, st->where); return 0;
+    case STAGE_SORT: rows_resort(&r->table, st, &s->ev, &s->a); return 0;
+    case STAGE_LIMIT:
+        if (!r->simple) /* else the page has seen to it */
+            rows_limit(&r->table, st->limit);
+        return 0;
+    case STAGE_FIELDS:
+    case STAGE_PARSE: return shape_rows(r, st);
+    case STAGE_CONTEXT: return context_rows(r, st);
+    default: return group_rows(r, st, names);
+    }
 }
 
 static int run_stages(struct run *r, struct arena *names)
 {
-    struct scan *s = r->scan;
-    for (size_t i = r->at; i < r->q->stages_n; i++) {
-        const struct stage *st = &r->q->stages[i];
-        switch (st->kind) {
-        case STAGE_WHERE: where_rows(r, st->where); break;
-        case STAGE_SORT: rows_resort(&r->table, st, &s->ev, &s->a); break;
-        case STAGE_FIELDS: rows_fields(&r->table, st, &s->ev, &s->a); break;
-        case STAGE_LIMIT:
-            if (!r->simple) /* else the page has seen to it */
-                rows_limit(&r->table, st->limit);
-            break;
-        default:
-            if (count_rows(r, st, names) < 0)
-                return -1;
-        }
-    }
-    return 0;
+    int rc = 0;
+    for (size_t i = r->at; i < r->q->stages_n && rc == 0; i++)
+        rc = run_stage(r, &r->q->stages[i], names);
+    return rc;
 }
 
 /* Leaves the rows of this page in the table. When time ran out, rows that belong before its end may be missing, so
@@ -282,7 +393,8 @@ static void print_rows(struct run *r, struct query_result *ret)
     buf_init(&ret->rows, LIMIT_RESULT);
     for (size_t i = 0; i < r->table.n; i++) {
         size_t before = ret->rows.n;
-        rows_print_row(&r->table, i, &ret->rows);
+        buf_str(&ret->rows, r->table.p[i]->line);
+        buf_byte(&ret->rows, '\n');
         if (ret->rows.full && i > 0) { /* the page ends here */
             ret->rows.n = before;
             rows_limit(&r->table, i);
@@ -303,9 +415,9 @@ static int run(struct run *r, struct query_result *ret, struct arena *names)
     set_keep(r);
     narrow(r);
     s->arg = r;
-    s->take = r->groups ? take_count : take_row;
+    s->take = r->groups ? take_group : take_row;
     if (r->groups) {
-        s->whole = groups_only_count(r->groups) ? count_whole : NULL;
+        s->whole = r->shaped == r->stream_end && groups_only_count(r->groups) ? count_whole : NULL;
     } else {
         s->wanted = row_wanted;
         s->more = more_rows;
@@ -313,25 +425,47 @@ static int run(struct run *r, struct query_result *ret, struct arena *names)
     if (scan_run(s, r->e) < 0)
         return -1;
     if (r->groups)
-        groups_rows(r->groups, &r->table, names);
+        groups_rows(r->groups, &r->table, &r->meta, names);
     else
         rows_sort(&r->table);
     if ((r->paged && cut_page(r) < 0) || run_stages(r, names) < 0 || (!r->paged && cut_page(r) < 0))
         return -1;
-    *ret = (struct query_result){
-        .scanned_events = s->events, .scanned_bytes = s->bytes, .matched = s->matched, .partial = s->partial};
+    *ret = r->meta;
+    ret->scanned_events = s->events;
+    ret->scanned_bytes = s->bytes;
+    ret->matched = r->passed;
+    ret->partial = s->partial;
     print_rows(r, ret);
+    r->meta = (struct query_result){0};
     return 0;
+}
+
+/* Of every filter: matches that were given up leave the answer in doubt. */
+static uint64_t gave_up(const struct query *q)
+{
+    uint64_t n = filter_gave_up(q->filter);
+    for (size_t i = 0; i < q->stages_n; i++) {
+        n += q->stages[i].where ? filter_gave_up(q->stages[i].where) : 0;
+        for (size_t k = 0; k < q->stages[i].aggregates_n; k++)
+            n += q->stages[i].aggregates[k].only ? filter_gave_up(q->stages[i].aggregates[k].only) : 0;
+    }
+    return n;
 }
 
 int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
               struct err *e)
 {
     struct arena names = {0};
-    if (refuse_missing(q, e) < 0)
+    struct run r = {.q = q, .o = o, .e = e};
+    uint64_t before = gave_up(q);
+    if (refuse_misplaced(&r) < 0)
         return -1;
-    struct run r = {.q = q, .o = o, .scan = scan_new(q, v, o), .e = e};
+    buf_init(&r.meta.approximate, LIMIT_QUERY * 4);
+    r.scan = scan_new(q, v, o);
     int rc = run(&r, ret, &names);
+    if (rc == 0)
+        ret->partial |= gave_up(q) != before;
+    query_result_done(&r.meta);
     scan_free(r.scan);
     groups_free(r.groups);
     rows_done(&r.table);
@@ -339,9 +473,22 @@ int query_run(const struct query *q, struct store_view *v, const struct query_op
     return rc;
 }
 
+void result_approximate(struct query_result *r, str column, double error)
+{
+    struct buf name = BUF_INIT(LIMIT_QUERY * 4);
+    buf_json(&name, column);
+    if (error != 0 && str_find(buf_view(&r->approximate), buf_view(&name)) < 0) {
+        buf_str(&r->approximate, r->approximate.n ? S(",") : S(""));
+        buf_str(&r->approximate, buf_view(&name));
+        buf_printf(&r->approximate, ":%.4g", error);
+    }
+    buf_done(&name);
+}
+
 void query_result_done(struct query_result *r)
 {
     buf_done(&r->rows);
+    buf_done(&r->approximate);
     for (size_t i = 0; i < r->columns_n; i++)
         free(r->columns[i]);
     free(r->columns);

@@ -2,11 +2,23 @@
 #include "query/query.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "issues/issues.h"
 #include "parts.h"
 #include "routes/http.h"
 #include "routes/resources.h"
 
 enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000 };
+
+static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
+{
+    struct fingerprint *fp = arena_alloc(a, sizeof *fp);
+    if (!fingerprint_of(ev, a, fp))
+        return false;
+    *ret_id = str_of(fp->id);
+    *ret_title = str_of(fp->title);
+    return true;
+}
+static const struct query_grouping grouping = {fingerprint_pattern, issue_of};
 
 /* from=, to=, limit=, order=, cursor=. */
 static int read_options(struct request *r, struct query_options *o, struct err *e)
@@ -16,7 +28,8 @@ static int read_options(struct request *r, struct query_options *o, struct err *
         order = http_param(r, "order");
     uint64_t n = 0; /* query.h's default */
     *o = (struct query_options){.cursor = http_param(r, "cursor"),
-                                .deadline = clock_mono() + r->parts->config->query_deadline};
+                                .deadline = clock_mono() + r->parts->config->query_deadline,
+                                .grouping = &grouping};
     if (query_time(from.n ? from : S("-1h"), now, &o->from, e) < 0)
         return err_wrap(e, "from");
     if (query_time(to.n ? to : S("now"), now, &o->to, e) < 0)
@@ -74,6 +87,8 @@ void get_query(struct request *r)
             reply_header(r, "X-Logd-Next", "%s", result.next);
         if (result.partial)
             reply_header(r, "X-Logd-Partial", "true");
+        if (result.approximate.n)
+            reply_header(r, "X-Logd-Approximate", "{%.*s}", STR_ARG(buf_view(&result.approximate)));
         query_print(&result, format, &r->out);
     }
     store_view_close(v);

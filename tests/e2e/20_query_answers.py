@@ -74,7 +74,7 @@ def test_counts_and_histogram():
 
 def test_a_wrong_query_is_400_with_a_column():
     with Logd() as logd:
-        for q, column in (("level>=loud", 8), ("(a or b", 8), ("a | top 3 x", 5), ('message~"("', 11)):
+        for q, column in (("level>=loud", 8), ("(a or b", 8), ("a | top x", 9), ('message~"("', 11)):
             r = get(logd, q)
             assert r.status == 400 and r.json()["column"] == column and r.json()["error"], (q, r)
         for more in ("&limit=0", "&order=up", "&format=xml", "&cursor=zzz"):

@@ -1,0 +1,263 @@
+#include "query/shape.h"
+
+#include "event/json.h"
+
+bool stage_shapes(const struct stage *st) { return st->kind == STAGE_FIELDS || st->kind == STAGE_PARSE; }
+
+/* ---- one field ---- */
+
+static void drop(struct event *ev, str name)
+{
+    for (size_t i = 0; i < ev->n; i++)
+        if (str_eq(ev->f[i].name, name)) {
+            memmove(ev->f + i, ev->f + i + 1, (--ev->n - i) * sizeof *ev->f);
+            return;
+        }
+}
+
+/* An event's own parts are more than fields to filters and counts. */
+static void set_fixed(struct event *ev, const struct field *f, struct arena *a)
+{
+    struct err ignored;
+    int digits;
+    str text = field_text(f, a);
+    if (str_eq(f->name, S("level"))) {
+        ev->severity = level_read(text);
+        drop(ev, S("severity_number"));
+    } else if (str_eq(f->name, S("time")) && time_read(text, &ev->time, &digits, &ignored) < 0) {
+        ev->time = TIME_NONE;
+    } else if (str_eq(f->name, S("app"))) {
+        ev->app = text;
+    }
+}
+
+/* In the place of one of that name. What is past the limit of an event's fields is left out. */
+static void set(struct event *ev, struct field f, struct arena *a)
+{
+    size_t i = 0;
+    while (i < ev->n && !str_eq(ev->f[i].name, f.name))
+        i++;
+    if (i == LENGTH(ev->f) || f.name.n == 0 || f.name.n > LIMIT_NAME)
+        return;
+    ev->n += i == ev->n;
+    ev->f[i] = f;
+    set_fixed(ev, &f, a);
+}
+
+static void set_text(struct event *ev, str name, str text, struct arena *a)
+{
+    set(ev, (struct field){.name = name, .raw = text, .kind = VALUE_STRING}, a);
+}
+
+/* ---- fields ---- */
+
+static void only_fields(const struct stage *st, struct event *ev)
+{
+    struct field kept[QUERY_FIELDS_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < st->fields_n; i++) {
+        const struct field *f = event_field(ev, st->fields[i]);
+        if (f)
+            kept[n++] = *f;
+    }
+    memcpy(ev->f, kept, n * sizeof *kept);
+    ev->n = n;
+    if (!event_field(ev, S("time")))
+        ev->time = TIME_NONE;
+    if (!event_field(ev, S("level")) && !event_field(ev, S("severity_number")))
+        ev->severity = 0;
+}
+
+/* ---- parse json ---- */
+
+struct path { /* the dotted name of what is being read */
+    char text[LIMIT_NAME + 1];
+    size_t n[LIMIT_DEPTH + 1]; /* its length at each depth */
+};
+
+static bool push_name(struct path *p, size_t depth, str raw, struct arena *a)
+{
+    char *decoded = arena_alloc(a, 3 * raw.n + 1);
+    size_t n = json_decode(raw, decoded), at = p->n[depth - 1];
+    if (at + 1 + n >= sizeof p->text)
+        return false;
+    if (at)
+        p->text[at++] = '.';
+    memcpy(p->text + at, decoded, n);
+    p->n[depth] = at + n;
+    return true;
+}
+
+static void add_json(struct event *ev, str name, enum json_kind kind, const struct json_token *t, struct arena *a)
+{
+    static const enum value_kind kinds[] = {
+        [J_NULL] = VALUE_NULL,     [J_FALSE] = VALUE_BOOL,    [J_TRUE] = VALUE_BOOL,
+        [J_NUMBER] = VALUE_NUMBER, [J_STRING] = VALUE_STRING, [J_ARRAY] = VALUE_JSON};
+    struct field f = {arena_str(a, name), t->raw, kinds[kind], false};
+    if (kind == J_STRING && t->flags) {
+        char *text = arena_alloc(a, json_decoded_max(t->raw.n, t->flags));
+        f.raw = str_n(text, json_decode(t->raw, text));
+    }
+    set(ev, f, a);
+}
+
+/* Objects inside become dotted names, lists stay as they are; a text that is no object adds nothing. */
+static void parse_json(struct event *ev, str text, struct arena *a)
+{
+    struct json j;
+    struct json_token t;
+    struct path p = {.n = {0}};
+    enum json_kind kind;
+    size_t depth = 1;
+    if (!json_valid(text, LIMIT_DEPTH))
+        return;
+    json_init(&j, text, LIMIT_DEPTH);
+    if (json_next(&j, &t) != J_OBJECT)
+        return;
+    while ((kind = json_next(&j, &t)) >= J_CLOSE && depth) {
+        if (kind == J_CLOSE) {
+            depth--;
+            continue;
+        }
+        bool named = push_name(&p, depth, t.name, a);
+        if (kind == J_OBJECT && named) {
+            depth++;
+            continue;
+        }
+        if (kind >= J_ARRAY && json_skip(&j) != J_CLOSE)
+            return;
+        if (kind == J_ARRAY)
+            t.raw.n = (size_t)(j.p - t.raw.p);
+        if (named)
+            add_json(ev, str_n(p.text, p.n[depth]), kind, &t, a);
+    }
+}
+
+/* ---- parse logfmt ---- */
+
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+/* "…" with backslash escapes, or up to a blank. */
+static str take_value(str *s, struct arena *a)
+{
+    if (!str_starts(*s, S("\""))) {
+        size_t n = 0;
+        while (n < s->n && !is_blank(s->p[n]))
+            n++;
+        str value = str_head(*s, n);
+        *s = str_skip(*s, n);
+        return value;
+    }
+    size_t end = 1;
+    while (end < s->n && s->p[end] != '"')
+        end += s->p[end] == '\\' ? 2 : 1;
+    end = end < s->n ? end : s->n;
+    str raw = str_n(s->p + 1, end - 1);
+    *s = str_skip(*s, end + 1);
+    if (str_chr(raw, '\\') < 0)
+        return raw;
+    char *text = arena_alloc(a, json_decoded_max(raw.n, J_ESCAPED | J_BAD));
+    return str_n(text, json_decode(raw, text));
+}
+
+/* name=value; words without a '=' say nothing. */
+static void parse_logfmt(struct event *ev, str s, struct arena *a)
+{
+    while (s.n) {
+        size_t n = 0;
+        while (n < s.n && !is_blank(s.p[n]) && s.p[n] != '=' && s.p[n] != '"')
+            n++;
+        str name = str_head(s, n);
+        bool pair = n > 0 && n < s.n && s.p[n] == '=';
+        s = str_skip(s, pair ? n + 1 : n ? n : 1);
+        if (pair)
+            set_text(ev, name, take_value(&s, a), a);
+    }
+}
+
+/* ---- parse "pattern" ---- */
+
+/* Text before the first capture is looked for; each capture goes up to the text behind it, the last one to the end. */
+static void parse_pattern(const struct stage *st, struct event *ev, str s, struct arena *a)
+{
+    str found[LIMIT_QUERY / 3 + 2];
+    for (size_t i = 0; i < st->captures_n; i++) {
+        ptrdiff_t at = str_find(s, st->captures[i].before);
+        if (at < 0)
+            return;
+        if (i > 0)
+            found[i - 1] = str_head(s, (size_t)at);
+        s = str_skip(s, (size_t)at + st->captures[i].before.n);
+        found[i] = s;
+    }
+    for (size_t i = 0; i < st->captures_n; i++)
+        if (st->captures[i].name.p)
+            set_text(ev, st->captures[i].name, found[i], a);
+}
+
+void shape(const struct stage *st, struct event *ev, struct arena *a)
+{
+    if (st->kind == STAGE_FIELDS) {
+        only_fields(st, ev);
+        return;
+    }
+    const struct field *f = event_field(ev, st->from);
+    if (!f || f->kind == VALUE_NULL)
+        return;
+    str text = field_text(f, a);
+    switch (st->form) {
+    case PARSE_JSON: parse_json(ev, str_trim(text), a); break;
+    case PARSE_LOGFMT: parse_logfmt(ev, text, a); break;
+    case PARSE_PATTERN: parse_pattern(st, ev, text, a); break;
+    }
+}
+
+/* ---- patterns, issues ---- */
+
+bool shape_group(const struct stage *st, const struct query_options *o, struct event *ev, struct arena *a)
+{
+    str first, title;
+    if (st->kind == STAGE_PATTERNS) {
+        str text = event_text(ev, S("message"), a);
+        if (text.p)
+            set_text(ev, S("pattern"), o->grouping->pattern(text, a), a);
+        return text.p;
+    }
+    if (!o->grouping->issue(ev, a, &first, &title))
+        return false;
+    set_text(ev, S("issue"), first, a);
+    set_text(ev, S("title"), title, a);
+    return true;
+}
+
+/* ---- lines ---- */
+
+void shape_value(const struct field *f, struct buf *out)
+{
+    if (!f) {
+        buf_lit(out, "null");
+    } else if (f->kind != VALUE_STRING) {
+        buf_str(out, f->raw);
+    } else if (f->escaped) {
+        buf_byte(out, '"');
+        buf_str(out, f->raw);
+        buf_byte(out, '"');
+    } else {
+        buf_json(out, f->raw);
+    }
+}
+
+str shape_line(const struct event *ev, struct arena *a)
+{
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    for (size_t i = 0; i < ev->n; i++) {
+        buf_byte(&out, i ? ',' : '{');
+        buf_json(&out, ev->f[i].name);
+        buf_byte(&out, ':');
+        shape_value(&ev->f[i], &out);
+    }
+    buf_str(&out, ev->n ? S("}") : S("{}"));
+    str line = arena_str(a, buf_view(&out));
+    buf_done(&out);
+    return line;
+}
