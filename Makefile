@@ -101,9 +101,9 @@ tsan: deps-test  ## threads under ThreadSanitizer
 	@$(PYTHON) tests/lib/check.py tsan
 fuzz: deps-check  ## 20 s of fuzzing a target (SECONDS=n)
 	@$(PYTHON) tests/lib/check.py fuzz $(SECONDS)
-bench: deps-test  ## measure beside rivals and limits
+bench: deps-bench  ## measure beside rivals and limits (EVENTS=10000000)
 	@$(EVERY_CORE) all bench-build
-	@$(PYTHON) tests/bench/run.py
+	@$(PYTHON) tests/bench/run.py $(if $(EVENTS),--events $(EVENTS))
 torture: deps-test  ## the release figures of the crash proofs
 	@$(EVERY_CORE) all
 	@$(PYTHON) tests/lib/check.py torture
@@ -122,6 +122,8 @@ deps-run:
 	@tests/lib/deps.sh run
 deps-test:
 	@tests/lib/deps.sh test
+deps-bench:
+	@tests/lib/deps.sh bench
 deps-check:
 	@tests/lib/deps.sh check
 
@@ -142,5 +144,5 @@ help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo "  MODE=asan|tsan|cover|fuzz  V=1 (show commands)  DEV=1 (-Werror)  CC=clang-14  PREFIX=  DESTDIR="
 
-.PHONY: all run test check unit unit-build bench-build crash-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check install clean distclean help
+.PHONY: all run test check unit unit-build bench-build crash-build asan tsan fuzz bench torture lint format cover deps deps-run deps-test deps-check deps-bench install clean distclean help
 .SECONDARY:

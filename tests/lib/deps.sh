@@ -1,10 +1,12 @@
 #!/bin/bash
-# deps.sh build|run|test|check|cover - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
+# deps.sh build|run|test|check|bench|cover - installs what is missing on a minimal Debian 12, says what it does, and is quick when all is there.
 #
 # build: a compiler and libraries, by apt-get, which may never remove anything here. run: and python3, which posts the demo's events.
 # test:  and tools; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs without rights;
 #        npm packages at the versions of tests/lib/node/package-lock.json; a recent Node where the system's is older than 20.
 # check: and the second compiler, the fuzzer and the formatter.
+# bench: as test, and rivals: servers unpacked into build/deps/rivals, DuckDB at the version of tests/bench/node/package-lock.json.
+#        A rival that cannot be had is said to be missing; the rest is measured.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -13,6 +15,7 @@ BUILD="gcc libc6-dev pkg-config zlib1g-dev libuv1-dev libmicrohttpd-dev libsqlit
 TEST="python3 chromium openssl curl binutils zstd"
 CHECK="clang-14 clang-format-14 libclang-rt-14-dev llvm-14 man-db"
 SERVERS="swift-proxy swift-account swift-container swift-object memcached exim4-daemon-heavy libnss-wrapper python3-aiosmtpd prometheus rsyslog"
+RIVALS="clickhouse-server ripgrep"
 NODE=22.23.3
 export DEBIAN_FRONTEND=noninteractive
 
@@ -51,23 +54,25 @@ install_packages() {
   apt_install "${want[@]}" || { update again && apt_install "${want[@]}"; }
 }
 
-# The servers themselves, installed or not, and the libraries that this system lacks for them.
-download_servers() {
-  { tr ' ' '\n' <<<"$SERVERS"; apt-get -s -qq install --no-install-recommends $SERVERS | awk '/^Inst/ {print $2}'; } | sort -u >wanted
+# The packages themselves, installed or not, and the libraries that this system lacks for them.
+download() {
+  { printf '%s\n' "$@"; apt-get -s -qq install --no-install-recommends "$@" | awk '/^Inst/ {print $2}'; } | sort -u >wanted
   xargs apt-get -qq -o APT::Sandbox::User=root download <wanted
 }
 
-unpack_servers() {
-  local stamp=build/deps/servers.$(sha256sum <<<"$SERVERS" | cut -c1-12)
+unpack() { # STAMP ROOT PACKAGES...
+  local root=build/deps/$2 debs=build/deps/$2.debs stamp
+  stamp=build/deps/$1.$(sha256sum <<<"${*:3}" | cut -c1-12)
   [ ! -e "$stamp" ] || return 0
-  say "unpacking servers for tests into build/deps/root: $SERVERS"
+  say "unpacking into $root: ${*:3}"
   [ "$(id -u)" != 0 ] || update
-  rm -rf build/deps/debs build/deps/root build/deps/servers.* && mkdir -p build/deps/debs build/deps/root
-  (cd build/deps/debs && { download_servers || { cd ../../.. && update again && cd build/deps/debs && download_servers; }; })
-  for d in build/deps/debs/*.deb; do dpkg-deb --fsys-tarfile "$d" | tar -x -C build/deps/root --no-same-owner --no-same-permissions; done
-  chmod -R u-s,g-s build/deps/root
-  rm -rf build/deps/debs && touch "$stamp"
+  rm -rf "$debs" "$root" "build/deps/$1".* && mkdir -p "$debs" "$root"
+  (cd "$debs" && { download "${@:3}" || { cd ../../.. && update again && cd "$debs" && download "${@:3}"; }; }) || return 1
+  for d in "$debs"/*.deb; do dpkg-deb --fsys-tarfile "$d" | tar -x -C "$root" --no-same-owner --no-same-permissions || return 1; done
+  chmod -R u-s,g-s "$root"
+  rm -rf "$debs" && touch "$stamp"
 }
+unpack_servers() { unpack servers root $SERVERS; }
 
 node_packages() {
   local lock=tests/lib/node/package-lock.json stamp
@@ -88,6 +93,19 @@ node_packages() {
   touch "$stamp"
 }
 
+# Whoever measures wants what can be had; a server from Debian and a library from npm are not to be had everywhere.
+rivals() {
+  local lock=tests/bench/node/package-lock.json stamp
+  stamp=build/deps/duckdb.$(sha256sum <$lock | cut -c1-12)
+  unpack rivals rivals $RIVALS || say "MISSING: $RIVALS cannot be had here, the figures come without them" >&2
+  [ ! -e "$stamp" ] || return 0
+  say "npm ci of tests/bench/node, into build/deps/duckdb"
+  rm -rf build/deps/duckdb build/deps/duckdb.* && mkdir -p build/deps/duckdb
+  cp tests/bench/node/package.json $lock build/deps/duckdb/
+  (cd build/deps/duckdb && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) && touch "$stamp" ||
+    say "MISSING: DuckDB cannot be had here, the figures come without it" >&2
+}
+
 npm_itself() { for p in node npm; do command -v $p >/dev/null || echo $p | sed s/node/nodejs/; done; }
 
 # shellcheck disable=SC2086,SC2046
@@ -95,7 +113,8 @@ case "${1:-}" in
 build) install_packages $BUILD ;;
 run) install_packages $BUILD python3 ;;
 test) install_packages $BUILD $TEST $(npm_itself) && unpack_servers && node_packages ;;
+bench) "$0" test && rivals ;;
 cover) install_packages $BUILD gcovr ;;
 check) install_packages $BUILD $TEST $CHECK $(npm_itself) && unpack_servers && node_packages ;;
-*) echo "usage: deps.sh build|run|test|check|cover" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|run|test|check|bench|cover" >&2; exit 2 ;;
 esac

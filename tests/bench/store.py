@@ -1,0 +1,239 @@
+"""The store and query legs: a real logd takes the corpus over HTTP, seals it, starts again and answers, beside its rivals."""
+import contextlib, json, os, shutil, statistics, subprocess, time, urllib.parse
+
+import intake, rivals
+from corpus import APPS, BUILD, KEPT, epoch, questions, rfc3339
+from logd import Logd, eventually
+
+PER_REQUEST, CONNECTIONS = 1000, 8
+CONFIG = "retention: {days: 36500}\n"  # the corpus has fixed dates
+
+
+class Server:
+    """A logd whose folder is kept beside the corpus, so that queries can be measured again without loading."""
+
+    def __init__(self, corpus, reuse):
+        self.corpus, self.folder = corpus, os.path.join(KEPT, f"logd-{corpus.events}")
+        self.loaded = reuse and os.path.exists(os.path.join(self.folder, "loaded"))
+        if not self.loaded:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder, exist_ok=True)
+        self.logd = Logd(CONFIG, data=self.folder)
+        if self.loaded:
+            self.logd.keys.update({("app", app): True for app in APPS})
+
+    @property
+    def pid(self):
+        return self.logd.process.pid
+
+    def load(self):
+        """Posts all, waits until store and rules have it, seals. Returns figures."""
+        logd, n = self.logd, self.corpus.events
+        keys = [f"{app}={logd.key('ingest', app)}" for app in APPS]
+        time.sleep(0.5)
+        r = {"idle empty": rivals.memory(self.pid)}
+        before, threads = rivals.cpu(self.pid), intake.cpu_by_thread(self.pid)
+        with open(self.corpus.path) as f:
+            out = subprocess.run([os.path.join(BUILD, "feed"), str(logd.port), str(PER_REQUEST), str(CONNECTIONS), *keys], stdin=f, stdout=subprocess.PIPE, check=True).stdout
+        r["feed"] = json.loads(out)
+        assert r["feed"]["accepted"] == n and r["feed"]["duplicates"] == r["feed"]["rejected"] == 0, f"all {n} are taken: {out}"
+        eventually(lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"], "the rules have seen all", 600)
+        begun = time.monotonic()
+        logd.seal()
+        r["seal_s"] = time.monotonic() - begun
+        r["events_per_cpu_s"] = n / (rivals.cpu(self.pid) - before)
+        r["cpu_by_thread"] = {name: round(used - threads.get(name, 0), 2) for name, used in intake.cpu_by_thread(self.pid).items()}
+        r["ingest"] = rivals.memory(self.pid)
+        with open(os.path.join(self.folder, "loaded"), "w"):
+            pass
+        return r
+
+    def disk(self):
+        """Bytes by folder of the data, an event."""
+        sizes = {}
+        for folder, _, files in os.walk(self.logd.data):
+            name = os.path.relpath(folder, self.logd.data)
+            for f in files:
+                with contextlib.suppress(FileNotFoundError):
+                    sizes[name] = sizes.get(name, 0) + os.path.getsize(os.path.join(folder, f))
+        return {name: size / self.corpus.events for name, size in sizes.items()}
+
+    def start_again(self):
+        """ms to start, median of three, and memory a second later."""
+        took = []
+        for _ in range(3):
+            self.logd.stop()
+            begun = time.monotonic()
+            self.logd.start()
+            took.append((time.monotonic() - begun) * 1e3)
+        time.sleep(1)
+        return {"ms": statistics.median(took), "idle": rivals.memory(self.pid)}
+
+    def get(self, path, **params):
+        r = self.logd.request("GET", path + "?" + urllib.parse.urlencode(params), connection=self.connection)
+        assert r.status == 200, r.text
+        return r
+
+    def ask(self, question):
+        """{"ms", "cpu_ms", "answer", "step"} of one question; answers in the form of the rivals'."""
+        window = question.window or (self.corpus.begin, self.corpus.end)
+        times = {"from": rfc3339(window[0]), "to": rfc3339(window[1])}
+        before, asked = rivals.cpu(self.pid), [0]
+
+        def once():
+            asked[0] += 1
+            if question.q is None:
+                return self.get("/v1/histogram", q="", buckets=60, **times)
+            return self.get("/v1/query", q=question.q, limit=10000, **times)
+        ms, reply = rivals.timed(once)
+        used = (rivals.cpu(self.pid) - before) / asked[0]
+        return {"ms": ms, "cpu_ms": used * 1e3, **answer_of(question, reply)}
+
+    def ask_all(self, wanted):
+        self.connection, _ = self.logd.connect(timeout=600), self.logd.key("admin")
+        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
+            f.write("5")  # the peak begins anew
+        answers = {q.name: self.ask(q) for q in wanted}
+        self.connection.close()
+        return answers, rivals.memory(self.pid)
+
+
+def answer_of(question, reply):
+    if question.q is None:
+        h = reply.json()
+        return {"step": h["step_s"], "answer": {f"{int(epoch(b['time']))} {level}": n for b in h["buckets"] for level, n in b["levels"].items()}}
+    rows = [json.loads(line) for line in reply.text.splitlines()]
+    if question.key == "time":
+        return {"answer": {str(int(epoch(r["time"]))): r["count"] for r in rows}}
+    if question.key:
+        return {"answer": {"null" if r[question.key] is None else str(r[question.key]): r["count"] for r in rows}}
+    return {"answer": rows[0]["count"] if question.q.endswith("| count") else len(rows)}
+
+
+# ---- legs ----------------------------------------------------------------------------------------------------------------
+
+def ask_databases(databases, wanted, corpus, step):
+    """{question: {rival: (ms, answer)}}, and the memory of each in MB."""
+    out = {q.name: {db.name: db.ask(q, corpus, step) for db in databases} for q in wanted}
+    return out, {db.name: rivals.memory(db.process.pid)["VmRSS"] for db in databases}
+
+
+def ask_programs(wanted, corpus, names):
+    """{question: {program: (ms, lines)}} of what looks through all of it."""
+    texts = [q for q in wanted if q.text]
+    out = {q.name: {} for q in wanted}
+    for name, command in rivals.greps(corpus).items():
+        for q in texts if name in names else []:
+            out[q.name][name] = rivals.timed(lambda: rivals.count_by(command(q.text)), 3)
+    if "memmem" in names:
+        for q, found in zip(texts, rivals.memmem(corpus, [q.text for q in texts])):
+            out[q.name]["memmem, 1 thread"] = found
+    return out
+
+
+def right_answers(wanted, corpus, beside, step):
+    """What is true, by name: DuckDB's word, of this run or an earlier one over the same bytes; else what grep counts; else None."""
+    truth = {}
+    for q in wanted:
+        fact = f"{q.sql} step {step}"
+        if "DuckDB" in beside[q.name]:
+            corpus.fact(fact, lambda: beside[q.name]["DuckDB"][1])
+        truth[q.name] = corpus.facts().get(fact)
+        if truth[q.name] is None and q.text:
+            truth[q.name] = corpus.fact(f"lines with {q.text}", lambda: rivals.count_by(["grep", "-cF", q.text, corpus.path]))
+    return truth
+
+
+def gate(wanted, mine, beside, truth):
+    """A fast wrong answer is no answer: says which are wrong, of anyone. Returns how many of logd's are."""
+    bad = 0
+    for q in wanted:
+        right = truth[q.name]
+        if right is None:
+            print(f"UNCHECKED: {q.name}: nothing here knows the answer (DuckDB would)", flush=True)
+            continue
+        for who, got in [("logd", mine[q.name]["answer"])] + [(name, r[1]) for name, r in beside[q.name].items()]:
+            if got != right:
+                bad += who == "logd"
+                print(f"WRONG: {q.name}: {who} says {shorten(got)}, right is {shorten(right)}", flush=True)
+    return bad
+
+
+def shorten(answer):
+    text = json.dumps(answer, sort_keys=True)
+    return text if len(text) < 200 else text[:200] + "..."
+
+
+def query_figures(corpus, wanted, mine, beside):
+    """Rows of the table: name, logd's value, what to reach, rivals; "less" is better."""
+    rows = []
+    for q in wanted:
+        m = mine[q.name]
+        rows.append({"figure": q.name, "unit": "ms", "logd": m["ms"], "cpu_ms": m["cpu_ms"], "reach": q.reach_ms, "better": "less",
+                     "rivals": {name: r[0] for name, r in beside[q.name].items()}})
+        if q.name.startswith("absent"):  # how fast all is looked through
+            rates = {name: corpus.bytes / r[0] / 1e6 for name, r in beside[q.name].items() if name in ("memmem, 1 thread", "zstdgrep")}
+            rows.append({"figure": "looked through, a CPU second", "unit": "GB", "logd": corpus.bytes / m["cpu_ms"] / 1e6, "reach": 5, "better": "more", "rivals": rates})
+    return rows
+
+
+def store_figures(corpus, loaded, disk, again, loads):
+    sizes = {**rivals.zstd_sizes(corpus), **{name: r["bytes"] for name, r in loads.items()}}
+    if "DuckDB" in loads:
+        sizes["Parquet zstd"] = loads["DuckDB"]["parquet"]
+    lines = corpus.lines(200000)
+    rates = {name: r["events_per_cpu_s"] for name, r in loads.items()}
+    rates["SQLite + FTS5"] = intake.sqlite_leg(lines[:20000], PER_REQUEST)
+    rates["rsyslog to a file"] = intake.rsyslog_leg(lines)
+    peaks = {name: r["peak"] for name, r in loads.items()}
+    return [
+        {"figure": "durable ingest, events a CPU second", "unit": "", "logd": loaded["events_per_cpu_s"], "reach": 350000, "better": "more", "rivals": {k: v for k, v in rates.items() if v}},
+        {"figure": "bytes an event on disk, sealed", "unit": "B", "logd": disk["segments"], "reach": 34, "better": "less", "rivals": sizes},
+        {"figure": "memory at ingest, peak", "unit": "MB", "logd": loaded["ingest"]["VmHWM"], "reach": 256, "better": "less", "rivals": peaks},
+        {"figure": "memory idle, after a start", "unit": "MB", "logd": again["idle"]["VmRSS"], "reach": 24, "better": "less", "rivals": {}},
+        {"figure": "of it anonymous", "unit": "MB", "logd": again["idle"]["RssAnon"], "reach": 8, "better": "less", "rivals": {}},
+        {"figure": "start", "unit": "ms", "logd": again["ms"], "reach": 300, "better": "less", "rivals": {}},
+    ]
+
+
+def run(corpus, legs, beside_names, reuse):
+    """Runs the wanted legs. Returns the table's rows, all else measured, and how many answers of logd were wrong."""
+    rows, more = [], {"events": corpus.events, "corpus_bytes": corpus.bytes, "memmem_GB_s": weather(corpus)}
+    wanted = questions(corpus)
+    server = Server(corpus, reuse)
+    with server.logd:
+        if not server.loaded:
+            print(f"loading {corpus.events:,} events, {corpus.bytes / 1e6:,.0f} MB", flush=True)
+            more["load"] = server.load()
+        more["disk"] = server.disk()
+        more["again"] = server.start_again()
+        mine, asking = server.ask_all(wanted) if "query" in legs else ({}, None)
+    databases = rivals.open_databases(beside_names)
+    try:
+        loads = {}
+        for db in databases:
+            print(f"loading {db.name}", flush=True)
+            loads[db.name] = db.load(corpus)
+        if "store" in legs and "load" in more:
+            rows += store_figures(corpus, more["load"], more["disk"], more["again"], loads)
+        wrong = 0
+        if mine:
+            step = next(a["step"] for a in mine.values() if "step" in a)
+            beside, memory = ask_databases(databases, wanted, corpus, step)
+            programs = ask_programs(wanted, corpus, beside_names)
+            for name in beside:
+                beside[name].update(programs[name])
+            wrong = gate(wanted, mine, beside, right_answers(wanted, corpus, beside, step))
+            rows += query_figures(corpus, wanted, mine, beside)
+            rows.append({"figure": "memory during these queries, peak", "unit": "MB", "logd": asking["VmHWM"], "reach": 256, "better": "less", "rivals": memory})
+    finally:
+        for db in databases:
+            db.close()
+    more["memmem_GB_s_after"] = weather(corpus)
+    return rows, more, wrong
+
+
+def weather(corpus):
+    """How fast this machine is right now: figures of runs whose weather differs do not compare."""
+    ms, _ = rivals.memmem(corpus, ["qzxkwvq"])[0]
+    return corpus.bytes / ms / 1e6
