@@ -219,6 +219,7 @@ static void gap_before(struct walk *w, uint64_t seq, uint64_t at, struct gap *g)
         g->records = 0; /* the spot lies among records that are left out */
     w->bad_tail = false;
     w->seq = seq;
+    w->known = true;
 }
 
 enum scan_result walk_next(struct walk *w, struct scan *s, struct scan_record *ret, struct gap *ret_gap, struct err *e)
