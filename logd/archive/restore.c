@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { BLOCK_BYTES = 1 << 20 };
 
 struct restore {
     struct objects *objects;
@@ -116,7 +115,7 @@ static int add_blocks(struct restore *r, struct segment_writer *w, const struct 
                                    .seq_min = o->first,
                                    .seq_max = o->last};
         const char *from = rest.p;
-        while (rest.n && (size_t)(rest.p - from) < BLOCK_BYTES) {
+        while (rest.n && (size_t)(rest.p - from) < BLOCK_BYTES_MAX && info.events < BLOCK_EVENTS_MAX) {
             nsec t;
             int severity;
             usec recv;

@@ -2,19 +2,19 @@
  *
  *   offset  bytes  what
  *        0      8  magic "LOGDSEG1"
- *        8      …  blocks: one zstd frame each, with its content checksum
- *        …   n*80  block table, a row a block:
- *                     0  8  offset          8  4  length        12  4  raw length
- *                    16  8  t_min (ns)     24  8  t_max         32  8  recv_min (µs)   40  8  recv_max
- *                    48  4  events         52  4  app           56  4  levels          60  4  zero
- *                    64  8  seq_min        72  8  seq_max
- *      end-64   64  tail:
- *                     0  8  table offset    8  4  blocks        12  4  version, 1
- *                    16  8  first seq      24  8  last seq      32  8  events          40  8  raw bytes
- *                    48  8  xxh64 of the table and the 48 bytes of tail before it       56  8  magic "LOGDEND1"
+ *        8      …  columns: by group of blocks (of up to GROUP_BYTES), then by name, then by block, so that one column of
+ *                  many blocks is read in one sweep
+ *        …      …  signatures, one a block
+ *        …      …  table: for each block its head (struct block_head) and its columns (struct packed)
+ *        …      …  names: for each 4 length and the bytes
+ *   end-88     88  tail:
+ *                     0  8  table offset   8  8  bytes of the table   16  8  bytes of the names
+ *                    24  4  blocks        28  4  names                32  4  version, 2        36  4  zero
+ *                    40  8  first seq     48  8  last seq             56  8  events            64  8  raw bytes
+ *                    72  8  xxh64 of table, names and the 72 bytes of tail before it           80  8  magic "LOGDEND1"
  *
  * All little endian. A file whose tail lacks the magic is torn (or foreign, when the first magic is not there either);
- * a greater version is newer. */
+ * a greater version is newer. Each column and each signature has its own checksum. */
 #include "store/segment.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -23,26 +23,19 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
-enum { ROW_BYTES = 80, TAIL_BYTES = 64, VERSION = 1, ZSTD_LEVEL = 3 };
+enum { TAIL_BYTES = 88, VERSION = 2, ZSTD_LEVEL = 1, GROUP_BYTES = 32 << 20 };
 static const char HEAD_MAGIC[8] = "LOGDSEG1", TAIL_MAGIC[8] = "LOGDEND1";
 
-struct row { /* as on disk */
-    uint64_t offset;
-    uint32_t length, raw;
-    int64_t t_min, t_max, recv_min, recv_max;
-    uint32_t events, app, levels, zero;
-    uint64_t seq_min, seq_max;
-};
-_Static_assert(sizeof(struct row) == ROW_BYTES, "the byte table above");
 struct tail { /* as on disk */
-    uint64_t table;
-    uint32_t blocks, version;
+    uint64_t table, table_bytes, names_bytes;
+    uint32_t blocks, names, version, zero;
     uint64_t first_seq, last_seq, events, raw, hash;
     char magic[8];
 };
 _Static_assert(sizeof(struct tail) == TAIL_BYTES, "the byte table above");
+
+/* ---- writing ---- */
 
 struct segment_writer {
     char *tmp, *path;
@@ -50,8 +43,11 @@ struct segment_writer {
     int fd;
     uint64_t at; /* bytes written */
     struct tail tail;
-    struct buf table, packed;
-    ZSTD_CCtx *zstd;
+    struct block_maker *maker;
+    struct names names;
+    struct block_made *group; /* blocks whose columns are not written yet */
+    size_t group_n, group_cap, group_bytes;
+    struct buf out, table, signatures;
 };
 
 static int put(struct segment_writer *w, str s, struct err *e)
@@ -73,12 +69,10 @@ int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struc
     w->tmp = buf_take(&path, NULL);
     w->tail = (struct tail){.version = VERSION, .first_seq = first_seq, .last_seq = last_seq};
     memcpy(w->tail.magic, TAIL_MAGIC, 8);
+    buf_init(&w->out, SIZE_MAX / 2);
     buf_init(&w->table, SIZE_MAX / 2);
-    buf_init(&w->packed, SIZE_MAX / 2);
-    w->zstd = ZSTD_createCCtx();
-    assert(w->zstd);
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL);
-    ZSTD_CCtx_setParameter(w->zstd, ZSTD_c_checksumFlag, 1);
+    buf_init(&w->signatures, SIZE_MAX / 2);
+    w->maker = block_maker_new(ZSTD_LEVEL);
     w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (w->fd < 0) {
         err_sys(e, "create '%s'", w->tmp);
@@ -93,33 +87,78 @@ int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struc
     return 0;
 }
 
+struct piece { /* a column on its way into the file */
+    struct packed *info;
+    const char *from;
+    size_t block;
+};
+
+static int by_column(const void *va, const void *vb)
+{
+    const struct piece *a = va, *b = vb;
+    bool own_a = a->info->kind == KIND_SYSTEM, own_b = b->info->kind == KIND_SYSTEM;
+    if (own_a != own_b)
+        return own_a ? -1 : 1;
+    if (a->info->name != b->info->name)
+        return a->info->name < b->info->name ? -1 : 1;
+    return a->block != b->block ? (a->block > b->block) - (a->block < b->block)
+                                : (int)a->info->kind - (int)b->info->kind;
+}
+
+static int write_pieces(struct segment_writer *w, struct piece *pieces, size_t n, struct err *e)
+{
+    qsort(pieces, n, sizeof *pieces, by_column);
+    buf_reset(&w->out);
+    for (size_t i = 0; i < n; i++) {
+        struct packed *info = pieces[i].info;
+        info->offset = w->at + w->out.n;
+        buf_add(&w->out, pieces[i].from, info->stored);
+    }
+    return put(w, buf_view(&w->out), e);
+}
+
+/* The columns of the group's blocks into the file, their heads into the table. */
+static int flush_group(struct segment_writer *w, struct err *e)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < w->group_n; i++)
+        n += w->group[i].head.columns;
+    struct piece *pieces = xmalloc((n + 1) * sizeof *pieces);
+    for (size_t i = 0; i < w->group_n; i++)
+        for (uint32_t k = 0; k < w->group[i].head.columns; k++) {
+            struct packed *info = &w->group[i].columns[k];
+            pieces[at++] = (struct piece){info, w->group[i].bytes.p + info->offset, i};
+        }
+    int rc = write_pieces(w, pieces, n, e);
+    for (size_t i = 0; i < w->group_n; i++) {
+        struct block_made *m = &w->group[i];
+        m->head.signature = w->signatures.n; /* from where the signatures will begin */
+        m->head.signature_bytes = (uint32_t)m->signature.n;
+        buf_str(&w->signatures, buf_view(&m->signature));
+        buf_add(&w->table, &m->head, sizeof m->head);
+        buf_add(&w->table, m->columns, m->head.columns * sizeof *m->columns);
+        block_made_done(m);
+    }
+    free(pieces);
+    w->group_n = w->group_bytes = 0;
+    return rc;
+}
+
 int segment_add(struct segment_writer *w, str lines, const struct store_block *info, struct err *e)
 {
-    buf_reset(&w->packed);
-    size_t bound = ZSTD_compressBound(lines.n);
-    (void)buf_grow(&w->packed, bound);
-    size_t n = ZSTD_compress2(w->zstd, w->packed.p, bound, lines.p, lines.n);
-    if (ZSTD_isError(n))
-        return err_set(e, ERR_SYS, "compress a block: %s", ZSTD_getErrorName(n));
-    struct row row = {.offset = w->at,
-                      .length = (uint32_t)n,
-                      .raw = (uint32_t)lines.n,
-                      .t_min = info->t_min,
-                      .t_max = info->t_max,
-                      .recv_min = info->recv_min,
-                      .recv_max = info->recv_max,
-                      .events = info->events,
-                      .app = info->app,
-                      .levels = info->levels,
-                      .seq_min = info->seq_min,
-                      .seq_max = info->seq_max};
-    if (put(w, str_n(w->packed.p, n), e) < 0)
-        return -1;
-    buf_add(&w->table, &row, sizeof row);
+    if (w->group_n == w->group_cap)
+        w->group = xrealloc(w->group, (w->group_cap = w->group_cap ? 2 * w->group_cap : 16) * sizeof *w->group);
+    struct block_made *m = &w->group[w->group_n];
+    if (block_make(w->maker, lines, info, &w->names, m, e) < 0) {
+        block_made_done(m);
+        return err_wrap(e, "in '%s'", w->tmp);
+    }
+    w->group_n++;
+    w->group_bytes += m->bytes.n;
     w->tail.blocks++;
-    w->tail.events += info->events;
+    w->tail.events += m->head.events;
     w->tail.raw += lines.n;
-    return 0;
+    return w->group_bytes >= GROUP_BYTES ? flush_group(w, e) : 0;
 }
 
 static uint64_t table_hash(str table, const struct tail *t)
@@ -127,12 +166,42 @@ static uint64_t table_hash(str table, const struct tail *t)
     return xxh64(t, offsetof(struct tail, hash), xxh64(table.p, table.n, 0));
 }
 
+/* Signatures were placed from 0 on: now it is known where they stand. */
+static void place_signatures(struct segment_writer *w)
+{
+    char *p = w->table.p;
+    for (uint32_t i = 0; i < w->tail.blocks; i++) {
+        struct block_head h;
+        memcpy(&h, p, sizeof h);
+        h.signature += w->at;
+        memcpy(p, &h, sizeof h);
+        p += sizeof h + h.columns * sizeof(struct packed);
+    }
+}
+
+static int write_footer(struct segment_writer *w, struct err *e)
+{
+    if (flush_group(w, e) < 0)
+        return -1;
+    place_signatures(w);
+    if (put(w, buf_view(&w->signatures), e) < 0)
+        return -1;
+    w->tail.table = w->at;
+    w->tail.table_bytes = w->table.n;
+    for (size_t i = 0; i < w->names.n; i++) {
+        buf_add(&w->table, &(uint32_t){(uint32_t)w->names.p[i].n}, 4);
+        buf_str(&w->table, w->names.p[i]);
+    }
+    w->tail.names = (uint32_t)w->names.n;
+    w->tail.names_bytes = w->table.n - w->tail.table_bytes;
+    w->tail.hash = table_hash(buf_view(&w->table), &w->tail);
+    return put(w, buf_view(&w->table), e) < 0 || put(w, str_n((const char *)&w->tail, sizeof w->tail), e) < 0 ? -1 : 0;
+}
+
 int segment_finish(struct segment_writer *w, struct segment **ret, struct err *e)
 {
     int rc = -1;
-    w->tail.table = w->at;
-    w->tail.hash = table_hash(buf_view(&w->table), &w->tail);
-    if (put(w, buf_view(&w->table), e) < 0 || put(w, str_n((const char *)&w->tail, sizeof w->tail), e) < 0)
+    if (write_footer(w, e) < 0)
         goto out;
     if (fdatasync(w->fd) < 0)
         err_sys(e, "sync '%s'", w->tmp);
@@ -153,100 +222,130 @@ void segment_abort(struct segment_writer *w)
         close(w->fd);
         (void)unlink(w->tmp); /* renamed away when all went well */
     }
-    ZSTD_freeCCtx(w->zstd);
+    for (size_t i = 0; i < w->group_n; i++)
+        block_made_done(&w->group[i]);
+    free(w->group);
+    block_maker_free(w->maker);
+    names_done(&w->names);
+    buf_done(&w->out);
     buf_done(&w->table);
-    buf_done(&w->packed);
+    buf_done(&w->signatures);
     free(w->dir);
     free(w->path);
     free(w->tmp);
     free(w);
 }
 
-static int take_table(struct segment *s, const struct tail *t, struct err *e)
+/* ---- reading ---- */
+
+static int bad(const struct segment *s, const char *what, struct err *e)
 {
-    size_t got, n = (size_t)t->blocks * ROW_BYTES;
-    if (t->table < 8 || t->table > s->bytes || s->bytes - t->table != n + TAIL_BYTES)
-        return err_set(e, ERR_CORRUPT, "'%s' is damaged: its block table does not fit its size", s->path);
-    struct row *rows = xmalloc(n);
-    int rc = -1;
-    if (pread_all(s->fd, rows, n, t->table, &got) < 0 || got != n) {
-        err_sys(e, "read the block table of '%s'", s->path);
-        goto out;
-    }
-    if (table_hash(str_n((char *)rows, n), t) != t->hash) {
-        err_set(e, ERR_CORRUPT, "'%s' is damaged: the checksum of its block table is wrong", s->path);
-        goto out;
-    }
-    s->n = t->blocks;
-    s->blocks = xcalloc(s->n, sizeof *s->blocks);
+    return err_set(e, ERR_CORRUPT, "'%s' is damaged: %s", s->path, what);
+}
+
+static void learn_block(struct segment *s, const struct block_head *h)
+{
+    s->blocks[s->n++] = (struct segment_block){.info = {.t_min = h->t_min,
+                                                        .t_max = h->t_max,
+                                                        .recv_min = h->recv_min,
+                                                        .recv_max = h->recv_max,
+                                                        .events = h->events,
+                                                        .app = h->app,
+                                                        .levels = h->levels,
+                                                        .seq_min = h->seq_min,
+                                                        .seq_max = h->seq_max},
+                                               .head = h};
+    if (h->t_min < s->t_min)
+        s->t_min = h->t_min;
+    if (h->t_max > s->t_max)
+        s->t_max = h->t_max;
+}
+
+static int learn_blocks(struct segment *s, const struct tail *t, struct err *e)
+{
+    uint64_t at = 0;
+    s->blocks = xcalloc(t->blocks + 1, sizeof *s->blocks);
     s->t_min = INT64_MAX;
     s->t_max = INT64_MIN;
-    for (size_t i = 0; i < s->n; i++) {
-        const struct row *r = &rows[i];
-        s->blocks[i] = (struct segment_block){.info = {.t_min = r->t_min,
-                                                       .t_max = r->t_max,
-                                                       .recv_min = r->recv_min,
-                                                       .recv_max = r->recv_max,
-                                                       .events = r->events,
-                                                       .app = r->app,
-                                                       .levels = r->levels,
-                                                       .seq_min = r->seq_min,
-                                                       .seq_max = r->seq_max},
-                                              .offset = r->offset,
-                                              .length = r->length,
-                                              .raw = r->raw};
-        if (r->t_min < s->t_min)
-            s->t_min = r->t_min;
-        if (r->t_max > s->t_max)
-            s->t_max = r->t_max;
+    for (uint32_t i = 0; i < t->blocks; i++) {
+        const struct block_head *h = (const struct block_head *)(const void *)(s->table + at);
+        if (t->table_bytes - at < sizeof *h || (t->table_bytes - at - sizeof *h) / sizeof(struct packed) < h->columns ||
+            h->columns < SYSTEM_COLUMNS)
+            return bad(s, "its block table is cut off", e);
+        at += sizeof *h + h->columns * sizeof(struct packed);
+        learn_block(s, h);
     }
-    rc = 0;
-out:
-    free(rows);
-    return rc;
+    return at == t->table_bytes ? 0 : bad(s, "its block table has bytes left over", e);
+}
+
+static int learn_names(struct segment *s, const struct tail *t, struct err *e)
+{
+    str rest = str_n(s->table + t->table_bytes, t->names_bytes);
+    s->names = xcalloc(t->names + 1, sizeof *s->names);
+    for (uint32_t i = 0; i < t->names; i++) {
+        uint32_t n = 0;
+        if (rest.n >= 4)
+            memcpy(&n, rest.p, 4);
+        if (rest.n < 4 || rest.n - 4 < n)
+            return bad(s, "its list of names is cut off", e);
+        s->names[s->names_n++] = str_n(rest.p + 4, n);
+        rest = str_skip(rest, 4 + n);
+    }
+    return 0;
+}
+
+static int read_table(struct segment *s, const struct tail *t, struct err *e)
+{
+    size_t got, n = t->table_bytes + t->names_bytes;
+    if (t->table < 8 || t->table > s->bytes || t->table_bytes > s->bytes || t->names_bytes > s->bytes ||
+        s->bytes - t->table != n + TAIL_BYTES || t->blocks > t->table_bytes / sizeof(struct block_head) ||
+        t->names > t->names_bytes / 4)
+        return bad(s, "its block table does not fit its size", e);
+    s->table = xmalloc(n + 1);
+    if (pread_all(s->fd, s->table, n, t->table, &got) < 0 || got != n)
+        return err_sys(e, "read the block table of '%s'", s->path);
+    if (table_hash(str_n(s->table, n), t) != t->hash)
+        return bad(s, "the checksum of its block table is wrong", e);
+    return learn_blocks(s, t, e) < 0 || learn_names(s, t, e) < 0 ? -1 : 0;
+}
+
+static int read_segment(struct segment *s, struct err *e)
+{
+    struct tail t;
+    struct stat st;
+    char magic[8];
+    size_t got;
+    if (s->fd < 0 || fstat(s->fd, &st) < 0)
+        return err_sys(e, "open '%s'", s->path);
+    s->bytes = (uint64_t)st.st_size;
+    if (pread_all(s->fd, magic, 8, 0, &got) < 0 || got != 8 || memcmp(magic, HEAD_MAGIC, 8) != 0)
+        return err_set(e, ERR_CORRUPT, "'%s' is not a segment: it does not start with LOGDSEG1", s->path);
+    if (s->bytes < 8 + TAIL_BYTES || pread_all(s->fd, &t, sizeof t, s->bytes - TAIL_BYTES, &got) < 0 ||
+        got != sizeof t || memcmp(t.magic, TAIL_MAGIC, 8) != 0)
+        return err_set(e, ERR_CORRUPT, "'%s' is torn: its end is missing", s->path);
+    if (t.version != VERSION)
+        return err_set(e, ERR_CORRUPT, "'%s' was written by %s logd (segment version %u, this one reads %d)", s->path,
+                       t.version > VERSION ? "a newer" : "an older", t.version, VERSION);
+    s->first_seq = t.first_seq;
+    s->last_seq = t.last_seq;
+    s->events = t.events;
+    s->raw_bytes = t.raw;
+    return read_table(s, &t, e);
 }
 
 int segment_open(const char *path, struct segment **ret, struct err *e)
 {
     struct segment *s = xcalloc(1, sizeof *s);
-    struct tail t;
-    struct stat st;
-    char magic[8];
-    size_t got;
     s->path = xstrdup(path);
     s->refs = 1;
     s->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (s->fd < 0 || fstat(s->fd, &st) < 0) {
-        err_sys(e, "open '%s'", path);
-        goto fail;
+    if (read_segment(s, e) < 0) {
+        segment_unref(s);
+        return -1;
     }
-    s->bytes = (uint64_t)st.st_size;
-    if (pread_all(s->fd, magic, 8, 0, &got) < 0 || got != 8 || memcmp(magic, HEAD_MAGIC, 8) != 0) {
-        err_set(e, ERR_CORRUPT, "'%s' is not a segment: it does not start with LOGDSEG1", path);
-        goto fail;
-    }
-    if (s->bytes < 8 + TAIL_BYTES || pread_all(s->fd, &t, sizeof t, s->bytes - TAIL_BYTES, &got) < 0 ||
-        got != sizeof t || memcmp(t.magic, TAIL_MAGIC, 8) != 0) {
-        err_set(e, ERR_CORRUPT, "'%s' is torn: its end is missing", path);
-        goto fail;
-    }
-    if (t.version != VERSION) {
-        err_set(e, ERR_CORRUPT, "'%s' was written by a newer logd (version %u, this one reads %d)", path, t.version,
-                VERSION);
-        goto fail;
-    }
-    if (take_table(s, &t, e) < 0)
-        goto fail;
-    s->first_seq = t.first_seq;
-    s->last_seq = t.last_seq;
-    s->events = t.events;
-    s->raw_bytes = t.raw;
     (void)posix_fadvise(s->fd, 0, 0, POSIX_FADV_RANDOM);
     *ret = s;
     return 0;
-fail:
-    segment_unref(s);
-    return -1;
 }
 
 void segment_unref(struct segment *s)
@@ -258,55 +357,38 @@ void segment_unref(struct segment *s)
     if (s->doomed)
         (void)unlink(s->path);
     free(s->blocks);
+    free(s->table);
+    free(s->names);
     free(s->path);
     free(s);
 }
 
 int segment_lines(const struct segment *s, size_t block, struct buf *scratch, str *ret, struct err *e)
 {
-    static _Thread_local struct buf packed = BUF_INIT(SIZE_MAX / 2);
-    const struct segment_block *b = &s->blocks[block];
-    size_t got;
-    buf_reset(&packed);
+    struct arena a = {0};
+    struct block b;
+    int rc = 0;
+    block_open(s, block, &a, &b);
     buf_reset(scratch);
-    (void)buf_grow(&packed, b->length);
-    if (b->raw > LIMIT_DECODED * 4u || !buf_grow(scratch, b->raw))
-        return err_set(e, ERR_FULL, "block %zu of '%s' holds %u bytes, more than %zu", block, s->path, b->raw,
-                       scratch->max);
-    if (pread_all(s->fd, packed.p, b->length, b->offset, &got) < 0)
-        return err_sys(e, "read block %zu of '%s'", block, s->path);
-    if (got != b->length)
-        return err_set(e, ERR_CORRUPT, "block %zu of '%s' is cut off", block, s->path);
-    size_t n = ZSTD_decompress(scratch->p, b->raw, packed.p, b->length);
-    if (ZSTD_isError(n) || n != b->raw)
-        return err_set(e, ERR_CORRUPT, "block %zu of '%s' (offset %llu) is damaged: %s", block, s->path,
-                       (unsigned long long)b->offset, ZSTD_isError(n) ? ZSTD_getErrorName(n) : "its length is wrong");
-    scratch->n = n;
+    for (uint32_t row = 0; rc == 0 && row < b.head->events; row++) {
+        rc = block_line(&b, row, scratch, e);
+        buf_byte(scratch, '\n');
+    }
+    if (rc == 0 && scratch->full)
+        rc = err_set(e, ERR_FULL, "block %zu of '%s' holds more than %zu bytes", block, s->path, scratch->max);
+    else if (rc == 0 && scratch->n != b.head->raw)
+        rc = err_set(e, ERR_CORRUPT, "block %zu of '%s' is damaged: it gives %zu bytes of lines, not %llu", block,
+                     s->path, scratch->n, (unsigned long long)b.head->raw);
+    arena_done(&a);
     *ret = buf_view(scratch);
-    return 0;
+    return rc;
 }
 
-int store_debug(const char *path, FILE *out, struct err *e)
+bool segment_signature(const struct segment *s, size_t block, struct arena *a, struct signature *ret)
 {
-    struct segment *s;
-    struct buf lines = BUF_INIT(LIMIT_DECODED * 4u);
-    size_t damaged = 0;
-    if (segment_open(path, &s, e) < 0)
-        return -1;
-    fprintf(out, "segment %s: records %llu-%llu, %zu blocks, %llu events, %llu bytes of lines in %llu (%.1f x)\n", path,
-            (unsigned long long)s->first_seq, (unsigned long long)s->last_seq, s->n, (unsigned long long)s->events,
-            (unsigned long long)s->raw_bytes, (unsigned long long)s->bytes, (double)s->raw_bytes / (double)s->bytes);
-    for (size_t i = 0; i < s->n; i++) {
-        const struct segment_block *b = &s->blocks[i];
-        str text;
-        struct err why;
-        bool ok = segment_lines(s, i, &lines, &text, &why) == 0;
-        damaged += !ok;
-        fprintf(out, "block %zu: offset %llu, %u bytes of %u, app %u, %u events, ns %lld-%lld: %s\n", i,
-                (unsigned long long)b->offset, b->length, b->raw, b->info.app, b->info.events, (long long)b->info.t_min,
-                (long long)b->info.t_max, ok ? "ok" : why.text);
-    }
-    buf_done(&lines);
-    segment_unref(s);
-    return damaged ? err_set(e, ERR_CORRUPT, "%zu blocks of '%s' are damaged", damaged, path) : 0;
+    const struct block_head *h = s->blocks[block].head;
+    size_t got;
+    char *p = arena_alloc(a, h->signature_bytes + 1);
+    return pread_all(s->fd, p, h->signature_bytes, h->signature, &got) == 0 && got == h->signature_bytes &&
+           signature_read(str_n(p, got), ret);
 }

@@ -1,10 +1,11 @@
-/* store/segment.h - one sealed segment: an immutable file of zstd blocks with their statistics in one footer.
+/* store/segment.h - one sealed segment: an immutable file of columns, with all that is known of its blocks in one footer.
  *
  * Owner   written by the store thread; a segment that was opened is read by any thread (pread, no shared offset).
- * Memory  the block table stays in memory (80 bytes a block of about 1 MiB). */
+ * Memory  the block table stays in memory: 88 bytes a block and 56 a column of it, about one byte for three events. */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
 
+#include "store/block.h"
 #include "store/store.h"
 
 struct segment {
@@ -16,20 +17,22 @@ struct segment {
     nsec t_min, t_max;
     size_t n;
     struct segment_block *blocks;
+    char *table; /* block heads and columns, then the names */
+    str *names;  /* views into it */
+    size_t names_n;
     _Atomic unsigned refs;
     _Atomic bool doomed; /* retention: the file goes with the last reference */
 };
 struct segment_block {
     struct store_block info;
-    uint64_t offset;
-    uint32_t length, raw; /* bytes in the file, bytes of the lines */
+    const struct block_head *head; /* its columns follow */
 };
 
 struct segment_writer;
 /* Writes DIR/FIRST-LAST.seg.tmp; nothing is visible before segment_finish. */
 int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struct segment_writer **ret,
                    struct err *e) MUST_CHECK;
-/* One block: lines, each ended by \n, of the statistics given. */
+/* One block: lines of one app, each ended by \n, of the statistics given; at most BLOCK_EVENTS_MAX of them. */
 int segment_add(struct segment_writer *w, str lines, const struct store_block *info, struct err *e) MUST_CHECK;
 /* Footer, fdatasync, rename, fsync of the folder. w is freed in every case; *ret has one reference. */
 int segment_finish(struct segment_writer *w, struct segment **ret, struct err *e) MUST_CHECK;
@@ -38,6 +41,9 @@ void segment_abort(struct segment_writer *w);
 /* ERR_CORRUPT tells torn from foreign from newer. */
 int segment_open(const char *path, struct segment **ret, struct err *e) MUST_CHECK;
 void segment_unref(struct segment *s);
+/* All lines of a block, each ended by \n; `scratch` owns them. */
 int segment_lines(const struct segment *s, size_t block, struct buf *scratch, str *ret, struct err *e) MUST_CHECK;
+/* The signature of a block, read into `a`. False: damaged or unreadable, so nothing can be said. */
+bool segment_signature(const struct segment *s, size_t block, struct arena *a, struct signature *ret) MUST_CHECK;
 
 #endif

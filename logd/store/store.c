@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 1 << 20, BLOCK_BYTES = 1 << 20 };
+enum { CHUNK_BYTES = 1 << 20 };
 #define ANY_LEVEL UINT32_MAX
 
 struct mark { /* a batch in a chunk: what its lines do not say themselves */
@@ -228,7 +228,9 @@ static int add_block(struct segment_writer *w, const struct line_ref *lines, siz
         .t_min = INT64_MAX, .t_max = INT64_MIN, .recv_min = INT64_MAX, .seq_min = UINT64_MAX, .app = lines[from].app};
     size_t i = from;
     buf_reset(text);
-    for (; i < n && lines[i].app == info.app && (i == from || text->n + lines[i].length <= BLOCK_BYTES); i++) {
+    for (; i < n && lines[i].app == info.app && i - from < BLOCK_EVENTS_MAX &&
+           (i == from || text->n + lines[i].length <= BLOCK_BYTES_MAX);
+         i++) {
         const struct line_ref *l = &lines[i];
         struct store_block one = {.t_min = l->time,
                                   .t_max = l->time,

@@ -1,0 +1,459 @@
+/* store/block.c - lines become columns. */
+#include "store/block.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "event/json.h"
+
+enum { FEW_COLUMNS = 256, RARE = 64 };
+
+/* ---- names of a segment ---- */
+
+uint32_t names_add(struct names *l, str name)
+{
+    if (!l->index)
+        l->index = xcalloc(1, sizeof *l->index);
+    void *known = map_get(l->index, name);
+    if (known)
+        return (uint32_t)((uintptr_t)known - 1);
+    if (l->n == l->cap)
+        l->p = xrealloc(l->p, (l->cap = l->cap ? 2 * l->cap : 64) * sizeof *l->p);
+    l->p[l->n++] = str_n(str_dup(name), name.n);
+    map_set(l->index, name, (void *)(uintptr_t)l->n);
+    return (uint32_t)(l->n - 1);
+}
+
+void names_done(struct names *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free((char *)l->p[i].p);
+    free(l->p);
+    if (l->index)
+        map_done(l->index);
+    free(l->index);
+    *l = (struct names){0};
+}
+
+/* ---- cells: every value of every event, then sorted by column ---- */
+
+struct cell {
+    uint32_t column;
+    str text;
+};
+struct maker_column {
+    str name;
+    uint64_t hash;
+    enum column_kind kind;
+    bool escapes;
+    uint32_t count; /* values */
+    uint32_t place; /* in the block; of its first value among the sorted ones, while they are sorted */
+    uint32_t last;  /* event + 1 of its latest value */
+    bool twice;     /* two values of one event */
+};
+struct block_maker {
+    struct packer *packer;
+    struct signature_maker *signature;
+    struct arena a; /* decoded strings, values of REST */
+    struct event ev;
+    struct cell *cells;
+    size_t cells_n, cells_cap;
+    struct maker_column *columns;
+    size_t columns_n, columns_cap;
+    uint32_t *slots; /* of columns: index + 1 */
+    size_t slots_n;
+    uint32_t before[LIMIT_FIELDS_STORED]; /* the columns of the event before: most have the same */
+    uint32_t *starts;                     /* first cell of each event, and one more */
+    int64_t *numbers[SYSTEM_COLUMNS];
+    uint32_t events, cap;
+    str app;
+    str *values; /* sorted */
+    size_t values_cap;
+    struct buf shapes, codes, text;
+};
+
+struct block_maker *block_maker_new(int level)
+{
+    struct block_maker *m = xcalloc(1, sizeof *m);
+    m->packer = packer_new(level);
+    m->signature = signature_new();
+    m->cap = COLUMN_VALUES_MAX;
+    m->starts = xmalloc((m->cap + 1) * sizeof *m->starts);
+    for (size_t i = 0; i < SYSTEM_COLUMNS; i++)
+        m->numbers[i] = xmalloc(m->cap * sizeof **m->numbers);
+    m->slots_n = 1024;
+    m->slots = xcalloc(m->slots_n, sizeof *m->slots);
+    buf_init(&m->shapes, SIZE_MAX / 2);
+    buf_init(&m->codes, SIZE_MAX / 2);
+    buf_init(&m->text, SIZE_MAX / 2);
+    return m;
+}
+
+void block_maker_free(struct block_maker *m)
+{
+    if (!m)
+        return;
+    packer_free(m->packer);
+    signature_free(m->signature);
+    arena_done(&m->a);
+    for (size_t i = 0; i < SYSTEM_COLUMNS; i++)
+        free(m->numbers[i]);
+    free(m->cells);
+    free(m->columns);
+    free(m->slots);
+    free(m->starts);
+    free(m->values);
+    buf_done(&m->shapes);
+    buf_done(&m->codes);
+    buf_done(&m->text);
+    free(m);
+}
+
+static bool is_column(const struct maker_column *c, str name, enum column_kind kind)
+{
+    return c->kind == kind && str_eq(c->name, name);
+}
+
+static void slots_grow(struct block_maker *m)
+{
+    free(m->slots);
+    m->slots_n *= 2;
+    m->slots = xcalloc(m->slots_n, sizeof *m->slots);
+    for (size_t i = 0; i < m->columns_n; i++) {
+        size_t at = m->columns[i].hash & (m->slots_n - 1);
+        while (m->slots[at])
+            at = (at + 1) & (m->slots_n - 1);
+        m->slots[at] = (uint32_t)i + 1;
+    }
+}
+
+static uint32_t find_column(struct block_maker *m, str name, enum column_kind kind)
+{
+    uint64_t hash = hash_str(name) + kind;
+    size_t at = hash & (m->slots_n - 1);
+    for (; m->slots[at]; at = (at + 1) & (m->slots_n - 1))
+        if (is_column(&m->columns[m->slots[at] - 1], name, kind))
+            return m->slots[at] - 1;
+    if (m->columns_n == m->columns_cap)
+        m->columns = xrealloc(m->columns,
+                              (m->columns_cap = m->columns_cap ? 2 * m->columns_cap : 64) * sizeof *m->columns);
+    m->columns[m->columns_n] = (struct maker_column){.name = name, .hash = hash, .kind = kind};
+    m->slots[at] = (uint32_t)++m->columns_n;
+    if (m->columns_n * 2 > m->slots_n)
+        slots_grow(m);
+    return (uint32_t)m->columns_n - 1;
+}
+
+/* A string with escapes stands decoded when we would escape it the same way. */
+static enum column_kind decode(struct block_maker *m, str *text)
+{
+    char *p = arena_alloc(&m->a, text->n);
+    str decoded = {p, json_decode(*text, p)};
+    buf_reset(&m->text);
+    json_encode(&m->text, decoded);
+    if (!str_eq(buf_view(&m->text), *text))
+        return KIND_ESCAPED;
+    *text = decoded;
+    return KIND_STRING;
+}
+
+static void add_cell(struct block_maker *m, const struct field *f, size_t place)
+{
+    str text = f->raw;
+    enum column_kind kind = f->escaped ? decode(m, &text) : (enum column_kind)f->kind;
+    uint32_t i = m->before[place];
+    if (i >= m->columns_n || !is_column(&m->columns[i], f->name, kind))
+        i = m->before[place] = find_column(m, f->name, kind);
+    struct maker_column *c = &m->columns[i];
+    c->escapes |= f->escaped;
+    c->count++;
+    c->twice |= c->last == m->events + 1;
+    c->last = m->events + 1;
+    if (m->cells_n == m->cells_cap)
+        m->cells = xrealloc(m->cells, (m->cells_cap = m->cells_cap ? 2 * m->cells_cap : 1 << 16) * sizeof *m->cells);
+    m->cells[m->cells_n++] = (struct cell){i, text};
+}
+
+/* Would the head of the line come back as it is? */
+static int add_head(struct block_maker *m, const struct event *ev, size_t at, struct err *e)
+{
+    usec recv;
+    uint32_t row;
+    str time = ev->f[at].raw;
+    size_t digits = time.n == 20 ? 0 : time.n - 21;
+    if (!event_id_parse(ev->id, &recv, &row))
+        return err_set(e, ERR_CORRUPT, "not a stored event: its id is '%.*s'", STR_ARG(str_head(ev->id, 40)));
+    if (time.n < 20 || time.n > 30 || time.n == 21 || time.p[10] != 'T' || time.p[time.n - 1] != 'Z' ||
+        !str_eq(ev->f[at + 2].raw, level_name(ev->severity)) || (m->events && !str_eq(ev->app, m->app)))
+        return err_set(e, ERR_CORRUPT, "not a stored event: its time, app or level is not as logd writes it");
+    m->app = ev->app;
+    m->numbers[SYSTEM_RECV][m->events] = recv;
+    m->numbers[SYSTEM_ROW][m->events] = row;
+    m->numbers[SYSTEM_TIME][m->events] = ev->time;
+    m->numbers[SYSTEM_DIGITS][m->events] = (int64_t)digits;
+    m->numbers[SYSTEM_SEVERITY][m->events] = ev->severity;
+    return 0;
+}
+
+static int add_line(struct block_maker *m, str line, struct err *e)
+{
+    struct event *ev = &m->ev;
+    if (m->events == COLUMN_VALUES_MAX)
+        return err_set(e, ERR_FULL, "a block holds at most %d events", COLUMN_VALUES_MAX);
+    if (event_read(line, ev, &m->a, e) < 0)
+        return -1;
+    size_t at = str_eq(ev->f[1].name, S("event_id")) ? 2 : 1;
+    if (add_head(m, ev, at, e) < 0)
+        return -1;
+    m->starts[m->events] = (uint32_t)m->cells_n;
+    if (at == 2)
+        add_cell(m, &ev->f[1], 0);
+    for (size_t i = at + 4; i < ev->n; i++)
+        add_cell(m, &ev->f[i], i);
+    m->starts[++m->events] = (uint32_t)m->cells_n;
+    return 0;
+}
+
+/* ---- rare names ---- */
+
+static bool is_rare(const struct block_maker *m, const struct maker_column *c)
+{
+    return c->kind != KIND_REST && (c->count < 2 || (uint64_t)c->count * RARE < m->events) &&
+           !str_eq(c->name, S("event_id"));
+}
+
+/* All but the frequent columns go into one, of which an event may have several values. */
+static void move_rare(struct block_maker *m)
+{
+    if (m->columns_n <= FEW_COLUMNS)
+        return;
+    size_t n = m->columns_n;
+    uint32_t rest = find_column(m, S(""), KIND_REST);
+    for (size_t i = 0; i < m->cells_n; i++) {
+        struct cell *cell = &m->cells[i];
+        const struct maker_column *c = &m->columns[cell->column];
+        if (!is_rare(m, c))
+            continue;
+        size_t bytes = 3 + c->name.n + cell->text.n;
+        uint16_t name_n = (uint16_t)c->name.n;
+        char *p = arena_alloc(&m->a, bytes);
+        p[0] = (char)c->kind;
+        memcpy(p + 1, &name_n, 2);
+        memcpy(p + 3, c->name.p, c->name.n);
+        if (cell->text.n)
+            memcpy(p + 3 + c->name.n, cell->text.p, cell->text.n);
+        *cell = (struct cell){rest, str_n(p, bytes)};
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (is_rare(m, &m->columns[i])) {
+            m->columns[rest].count += m->columns[i].count;
+            m->columns[i].count = 0;
+        }
+    }
+    m->columns[rest].twice = true;
+}
+
+bool rest_read(str value, struct rest_value *ret)
+{
+    uint16_t n;
+    if (value.n < 3)
+        return false;
+    memcpy(&n, value.p + 1, 2);
+    if (value.n < 3u + n || (unsigned char)value.p[0] > KIND_ESCAPED)
+        return false;
+    *ret = (struct rest_value){(enum column_kind)value.p[0], str_n(value.p + 3, n), str_skip(value, 3u + n)};
+    return true;
+}
+
+/* ---- shapes ---- */
+
+struct shape_table {
+    uint32_t *slots; /* offset of a shape in m->shapes, in words, + 1; then its number */
+    size_t n, mask;
+};
+
+/* Where the shape at the end of `shapes`, n columns, stood already; else it stays there. Returns its number. */
+static uint32_t find_shape(struct block_maker *m, struct shape_table *t, size_t from)
+{
+    size_t bytes = m->shapes.n - from;
+    size_t at = xxh64(m->shapes.p + from, bytes, 0) & t->mask;
+    for (; t->slots[2 * at]; at = (at + 1) & t->mask) {
+        const char *known = m->shapes.p + (size_t)(t->slots[2 * at] - 1) * 4;
+        if (known + bytes <= m->shapes.p + from && memcmp(known, m->shapes.p + from, bytes) == 0) {
+            m->shapes.n = from;
+            return t->slots[2 * at + 1];
+        }
+    }
+    t->slots[2 * at] = (uint32_t)(from / 4) + 1;
+    t->slots[2 * at + 1] = (uint32_t)t->n;
+    return (uint32_t)t->n++;
+}
+
+static void make_shapes(struct block_maker *m)
+{
+    struct shape_table t = {.mask = 1};
+    while (t.mask < 2 * (size_t)m->events)
+        t.mask = 2 * t.mask + 1;
+    t.slots = xcalloc(2 * (t.mask + 1), sizeof *t.slots);
+    uint32_t *codes = xmalloc((m->events + 1) * sizeof *codes);
+    buf_reset(&m->shapes);
+    buf_add(&m->shapes, &(uint32_t){0}, 4);
+    for (uint32_t i = 0; i < m->events; i++) {
+        size_t from = m->shapes.n;
+        buf_add(&m->shapes, &(uint32_t){m->starts[i + 1] - m->starts[i]}, 4);
+        for (uint32_t k = m->starts[i]; k < m->starts[i + 1]; k++)
+            buf_add(&m->shapes, &m->columns[m->cells[k].column].place, 4);
+        codes[i] = find_shape(m, &t, from);
+    }
+    memcpy(m->shapes.p, &(uint32_t){(uint32_t)t.n}, 4);
+    for (unsigned w = 0; t.n > 1 && w < (t.n <= 256 ? 1 : 2); w++)
+        for (uint32_t i = 0; i < m->events; i++)
+            buf_byte(&m->shapes, (char)(codes[i] >> 8 * w));
+    free(codes);
+    free(t.slots);
+}
+
+/* ---- packing ---- */
+
+static void sort_cells(struct block_maker *m)
+{
+    if (m->values_cap < m->cells_n)
+        m->values = xrealloc(m->values, (m->values_cap = m->cells_n) * sizeof *m->values);
+    uint32_t at = 0;
+    for (size_t i = 0; i < m->columns_n; i++) {
+        m->columns[i].place = at;
+        at += m->columns[i].count;
+    }
+    for (size_t i = 0; i < m->cells_n; i++)
+        m->values[m->columns[m->cells[i].column].place++] = m->cells[i].text;
+}
+
+static void sign_text(struct block_maker *m, enum column_kind kind, str text)
+{
+    if (kind == KIND_ESCAPED) {
+        buf_reset(&m->text);
+        (void)buf_grow(&m->text, text.n);
+        text = str_n(m->text.p, json_decode(text, m->text.p));
+    }
+    signature_text(m->signature, text);
+}
+
+/* Numbers and addresses are left out: they would set the bits of all digits, and are quick to look at. */
+static void sign(struct block_maker *m, const struct packed *p, const str *v, size_t n)
+{
+    if (p->kind < KIND_STRING || p->packing == PACK_INT || p->packing == PACK_DECIMAL || p->packing == PACK_IPV4)
+        return;
+    if (p->packing == PACK_HEX || p->packing == PACK_UUID) {
+        for (size_t i = 0; i < n; i++)
+            signature_value(m->signature, v[i]);
+        return;
+    }
+    size_t distinct = p->packing == PACK_CONST ? 1 : n;
+    for (size_t i = 0; i < distinct; i++) {
+        if (i > 0 && str_eq(v[i], v[i - 1]))
+            continue;
+        struct rest_value rest = {.kind = (enum column_kind)p->kind, .text = v[i]};
+        bool ok = p->kind != KIND_REST || rest_read(v[i], &rest);
+        assert(ok);
+        (void)ok;
+        sign_text(m, rest.kind, rest.text);
+    }
+}
+
+static void pack_system(struct block_maker *m, struct packed *columns, struct names *names, struct buf *out)
+{
+    for (size_t i = 0; i < SYSTEM_COLUMNS; i++) {
+        size_t at = out->n;
+        if (i == SYSTEM_APP)
+            pack_bytes(m->packer, m->app, out, &columns[i]);
+        else if (i == SYSTEM_SHAPE)
+            pack_bytes(m->packer, buf_view(&m->shapes), out, &columns[i]);
+        else
+            pack_numbers(m->packer, m->numbers[i], m->events, out, &columns[i]);
+        columns[i].offset = at;
+        columns[i].kind = KIND_SYSTEM;
+        columns[i].name = (uint32_t)i;
+        columns[i].flags = COLUMN_EVERY;
+        columns[i].values = (uint16_t)m->events;
+    }
+    columns[SYSTEM_APP].kind = KIND_STRING;
+    columns[SYSTEM_APP].name = names_add(names, S("app"));
+    columns[SYSTEM_APP].distinct = 1;
+    signature_text(m->signature, m->app);
+}
+
+/* REST holds values of all kinds and names; what is not text in it does no harm. */
+static void pack_column(struct block_maker *m, const struct maker_column *c, const str *v, struct names *names,
+                        struct buf *out, struct packed *ret)
+{
+    size_t at = out->n;
+    pack_texts(m->packer, v, c->count, c->kind == KIND_REST, out, ret);
+    ret->offset = at;
+    ret->kind = (uint8_t)c->kind;
+    ret->name = c->kind == KIND_REST ? UINT32_MAX : names_add(names, c->name);
+    ret->flags = (uint8_t)((c->count == m->events && !c->twice ? COLUMN_EVERY : 0) | (c->escapes ? COLUMN_ESCAPES : 0));
+    sign(m, ret, v, c->count);
+}
+
+static void maker_reset(struct block_maker *m)
+{
+    memset(m->slots, 0, m->slots_n * sizeof *m->slots);
+    m->cells_n = m->columns_n = 0;
+    m->events = 0;
+    arena_reset(&m->a);
+    signature_reset(m->signature);
+}
+
+static void make_columns(struct block_maker *m, struct names *names, struct block_made *ret)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < m->columns_n; i++)
+        used += m->columns[i].count > 0;
+    ret->columns = xcalloc(SYSTEM_COLUMNS + used, sizeof *ret->columns);
+    sort_cells(m);
+    const str *v = m->values;
+    uint32_t n = SYSTEM_COLUMNS;
+    for (size_t i = 0; i < m->columns_n; i++) {
+        struct maker_column *c = &m->columns[i];
+        if (!c->count)
+            continue;
+        c->place = n;
+        pack_column(m, c, v, names, &ret->bytes, &ret->columns[n++]);
+        v += c->count;
+    }
+    make_shapes(m);
+    pack_system(m, ret->columns, names, &ret->bytes);
+    ret->head.columns = n;
+}
+
+int block_make(struct block_maker *m, str lines, const struct store_block *info, struct names *names,
+               struct block_made *ret, struct err *e)
+{
+    *ret = (struct block_made){0};
+    buf_init(&ret->bytes, SIZE_MAX / 2);
+    buf_init(&ret->signature, SIZE_MAX / 2);
+    maker_reset(m);
+    for (str rest = lines; rest.n;)
+        if (add_line(m, str_cut(&rest, '\n'), e) < 0)
+            return -1;
+    move_rare(m);
+    ret->head = (struct block_head){.events = m->events,
+                                    .app = info->app,
+                                    .levels = info->levels,
+                                    .t_min = info->t_min,
+                                    .t_max = info->t_max,
+                                    .recv_min = info->recv_min,
+                                    .recv_max = info->recv_max,
+                                    .seq_min = info->seq_min,
+                                    .seq_max = info->seq_max,
+                                    .raw = lines.n};
+    make_columns(m, names, ret);
+    signature_write(m->signature, &ret->signature);
+    return 0;
+}
+
+void block_made_done(struct block_made *m)
+{
+    free(m->columns);
+    buf_done(&m->bytes);
+    buf_done(&m->signature);
+}
