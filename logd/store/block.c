@@ -48,7 +48,6 @@ struct maker_column {
     uint32_t count; /* values */
     uint32_t place; /* in the block; of its first value among the sorted ones, while they are sorted */
     uint32_t last;  /* event + 1 of its latest value */
-    bool twice;     /* two values of one event */
 };
 struct block_maker {
     struct packer *packer;
@@ -156,7 +155,7 @@ static enum column_kind decode(struct block_maker *m, str *text)
     return KIND_STRING;
 }
 
-static void add_cell(struct block_maker *m, const struct field *f, size_t place)
+static int add_cell(struct block_maker *m, const struct field *f, size_t place, struct err *e)
 {
     str text = f->raw;
     enum column_kind kind = f->escaped ? decode(m, &text) : (enum column_kind)f->kind;
@@ -166,11 +165,13 @@ static void add_cell(struct block_maker *m, const struct field *f, size_t place)
     struct maker_column *c = &m->columns[i];
     c->escapes |= f->escaped;
     c->count++;
-    c->twice |= c->last == m->events + 1;
+    if (c->last == m->events + 1)
+        return err_set(e, ERR_CORRUPT, "not a stored event: it has '%.*s' twice", STR_ARG(str_head(f->name, 100)));
     c->last = m->events + 1;
     if (m->cells_n == m->cells_cap)
         m->cells = xrealloc(m->cells, (m->cells_cap = m->cells_cap ? 2 * m->cells_cap : 1 << 16) * sizeof *m->cells);
     m->cells[m->cells_n++] = (struct cell){i, text};
+    return 0;
 }
 
 /* Would the head of the line come back as it is? */
@@ -205,10 +206,11 @@ static int add_line(struct block_maker *m, str line, struct err *e)
     if (add_head(m, ev, at, e) < 0)
         return -1;
     m->starts[m->events] = (uint32_t)m->cells_n;
-    if (at == 2)
-        add_cell(m, &ev->f[1], 0);
+    if (at == 2 && add_cell(m, &ev->f[1], 0, e) < 0)
+        return -1;
     for (size_t i = at + 4; i < ev->n; i++)
-        add_cell(m, &ev->f[i], i);
+        if (add_cell(m, &ev->f[i], i, e) < 0)
+            return -1;
     m->starts[++m->events] = (uint32_t)m->cells_n;
     return 0;
 }
@@ -221,46 +223,59 @@ static bool is_rare(const struct block_maker *m, const struct maker_column *c)
            !str_eq(c->name, S("event_id"));
 }
 
-/* All but the frequent columns go into one, of which an event may have several values. */
+static void add_rest(struct block_maker *m, const struct maker_column *c, str text)
+{
+    uint8_t kind = (uint8_t)c->kind;
+    uint16_t name_n = (uint16_t)c->name.n;
+    uint32_t text_n = (uint32_t)text.n;
+    buf_add(&m->text, &kind, 1);
+    buf_add(&m->text, &name_n, 2);
+    buf_add(&m->text, &text_n, 4);
+    buf_str(&m->text, c->name);
+    buf_str(&m->text, text);
+}
+
+/* All but the frequent columns go into one: the first of an event's rare cells gets all of them, the others nothing. */
 static void move_rare(struct block_maker *m)
 {
     if (m->columns_n <= FEW_COLUMNS)
         return;
     size_t n = m->columns_n;
     uint32_t rest = find_column(m, S(""), KIND_REST);
-    for (size_t i = 0; i < m->cells_n; i++) {
-        struct cell *cell = &m->cells[i];
-        const struct maker_column *c = &m->columns[cell->column];
-        if (!is_rare(m, c))
-            continue;
-        size_t bytes = 3 + c->name.n + cell->text.n;
-        uint16_t name_n = (uint16_t)c->name.n;
-        char *p = arena_alloc(&m->a, bytes);
-        p[0] = (char)c->kind;
-        memcpy(p + 1, &name_n, 2);
-        memcpy(p + 3, c->name.p, c->name.n);
-        if (cell->text.n)
-            memcpy(p + 3 + c->name.n, cell->text.p, cell->text.n);
-        *cell = (struct cell){rest, str_n(p, bytes)};
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (is_rare(m, &m->columns[i])) {
-            m->columns[rest].count += m->columns[i].count;
-            m->columns[i].count = 0;
+    for (uint32_t i = 0; i < m->events; i++) {
+        struct cell *first = NULL;
+        buf_reset(&m->text);
+        for (uint32_t k = m->starts[i]; k < m->starts[i + 1]; k++) {
+            struct cell *cell = &m->cells[k];
+            if (!is_rare(m, &m->columns[cell->column]))
+                continue;
+            add_rest(m, &m->columns[cell->column], cell->text);
+            *cell = (struct cell){.column = rest};
+            first = first ? first : cell;
+        }
+        if (first) {
+            first->text = arena_str(&m->a, buf_view(&m->text));
+            m->columns[rest].count++;
         }
     }
-    m->columns[rest].twice = true;
+    for (size_t i = 0; i < n; i++)
+        if (is_rare(m, &m->columns[i]))
+            m->columns[i].count = 0;
 }
 
-bool rest_read(str value, struct rest_value *ret)
+bool rest_next(str *rest, struct rest_value *ret)
 {
-    uint16_t n;
-    if (value.n < 3)
+    uint16_t name_n;
+    uint32_t text_n;
+    if (rest->n < 7)
         return false;
-    memcpy(&n, value.p + 1, 2);
-    if (value.n < 3u + n || (unsigned char)value.p[0] > KIND_ESCAPED)
+    memcpy(&name_n, rest->p + 1, 2);
+    memcpy(&text_n, rest->p + 3, 4);
+    if (rest->n - 7 < name_n || rest->n - 7 - name_n < text_n || (unsigned char)rest->p[0] > KIND_ESCAPED)
         return false;
-    *ret = (struct rest_value){(enum column_kind)value.p[0], str_n(value.p + 3, n), str_skip(value, 3u + n)};
+    *ret = (struct rest_value){(enum column_kind)rest->p[0], str_n(rest->p + 7, name_n),
+                               str_n(rest->p + 7 + name_n, text_n)};
+    *rest = str_skip(*rest, 7u + name_n + text_n);
     return true;
 }
 
@@ -323,8 +338,11 @@ static void sort_cells(struct block_maker *m)
         m->columns[i].place = at;
         at += m->columns[i].count;
     }
-    for (size_t i = 0; i < m->cells_n; i++)
-        m->values[m->columns[m->cells[i].column].place++] = m->cells[i].text;
+    for (size_t i = 0; i < m->cells_n; i++) {
+        struct maker_column *c = &m->columns[m->cells[i].column];
+        if (c->kind != KIND_REST || m->cells[i].text.p)
+            m->values[c->place++] = m->cells[i].text;
+    }
 }
 
 static void sign_text(struct block_maker *m, enum column_kind kind, str text)
@@ -351,11 +369,12 @@ static void sign(struct block_maker *m, const struct packed *p, const str *v, si
     for (size_t i = 0; i < distinct; i++) {
         if (i > 0 && str_eq(v[i], v[i - 1]))
             continue;
-        struct rest_value rest = {.kind = (enum column_kind)p->kind, .text = v[i]};
-        bool ok = p->kind != KIND_REST || rest_read(v[i], &rest);
-        assert(ok);
-        (void)ok;
-        sign_text(m, rest.kind, rest.text);
+        struct rest_value value = {.kind = (enum column_kind)p->kind, .text = v[i]};
+        if (p->kind != KIND_REST)
+            sign_text(m, value.kind, value.text);
+        else
+            for (str rest = v[i]; rest_next(&rest, &value);)
+                sign_text(m, value.kind, value.text);
     }
 }
 
@@ -390,7 +409,7 @@ static void pack_column(struct block_maker *m, const struct maker_column *c, con
     ret->offset = at;
     ret->kind = (uint8_t)c->kind;
     ret->name = c->kind == KIND_REST ? UINT32_MAX : names_add(names, c->name);
-    ret->flags = (uint8_t)((c->count == m->events && !c->twice ? COLUMN_EVERY : 0) | (c->escapes ? COLUMN_ESCAPES : 0));
+    ret->flags = (uint8_t)((c->count == m->events ? COLUMN_EVERY : 0) | (c->escapes ? COLUMN_ESCAPES : 0));
     sign(m, ret, v, c->count);
 }
 

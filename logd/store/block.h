@@ -9,7 +9,8 @@
  *            plane of codes, one for each event, of 1 or 2 bytes
  *   RECV ROW the event's id: reception time and row in its batch
  *   TIME DIGITS  ns, and how many digits of fraction were given
- *   REST     values of 1 kind, 2 length of the name, the name, the value
+ *   REST     all rare fields of one event: each 1 kind, 2 length of the name, 4 length of the value, name, value. It stands
+ *            in a shape once for each of them
  * Strings stand decoded. Those whose escapes are not the ones we would write are of KIND_ESCAPED and stand as they came.
  *
  * Owner   a maker belongs to one thread; a block that is read belongs to one thread and its arena. */
@@ -98,11 +99,11 @@ int block_shapes(struct block *b, struct err *e) MUST_CHECK;
 int block_event(struct block *b, size_t row, const bool *wanted, struct event *ev, struct err *e) MUST_CHECK;
 /* Adds the line, without \n. */
 int block_line(struct block *b, size_t row, struct buf *out, struct err *e) MUST_CHECK;
-/* One value of REST. */
-struct rest_value {
+struct rest_value { /* one field of REST */
     enum column_kind kind;
     str name, text;
 };
-bool rest_read(str value, struct rest_value *ret) MUST_CHECK;
+/* Takes the next one off *rest; false: no more, or damaged. */
+bool rest_next(str *rest, struct rest_value *ret) MUST_CHECK;
 
 #endif

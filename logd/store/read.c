@@ -114,12 +114,12 @@ const uint16_t *block_rows(struct block *b, size_t column, struct err *e)
         return NULL;
     size_t values = b->columns[column].values, n = 0;
     uint16_t *rows = arena_alloc(b->a, (values + 1) * sizeof *rows);
-    uint32_t *times = arena_zero(b->a, b->shapes_n * sizeof *times); /* how often a shape has it */
+    bool *has = arena_zero(b->a, b->shapes_n);
     for (uint32_t i = 0; i < b->shapes_n; i++)
         for (uint32_t k = 0; k < b->shapes[i].n; k++)
-            times[i] += b->shapes[i].columns[k] == column;
+            has[i] |= b->shapes[i].columns[k] == column;
     for (uint32_t i = 0; i < b->head->events; i++)
-        for (uint32_t k = times[b->shape_of[i]]; k > 0; k--) {
+        if (has[b->shape_of[i]]) {
             if (n == values)
                 return bad(b, "a column has too few values", e), NULL;
             rows[n++] = (uint16_t)i;
@@ -131,7 +131,7 @@ const uint16_t *block_rows(struct block *b, size_t column, struct err *e)
 
 /* ---- one event ---- */
 
-/* The number of the column's first value that belongs to the event. */
+/* The number of the column's value that belongs to the event. */
 static int find_value(struct block *b, size_t column, size_t row, size_t *ret, struct err *e)
 {
     if (b->columns[column].flags & COLUMN_EVERY) {
@@ -150,13 +150,15 @@ static int find_value(struct block *b, size_t column, size_t row, size_t *ret, s
             high = middle;
     }
     *ret = low;
-    return 0;
+    return low < b->columns[column].values ? 0 : bad(b, "a column has too few values", e);
 }
 
-/* A walk over the values of one event. REST may come several times: its values stand in order. */
+/* A walk over the values of one event. */
 struct walk {
     const struct shape *shape;
-    uint32_t at, rest; /* columns given, values of REST among them */
+    uint32_t at; /* columns given */
+    str rest;    /* of REST, what is still to be given */
+    bool in_rest;
 };
 struct value {
     uint32_t column;
@@ -171,20 +173,20 @@ static int next_value(struct block *b, size_t row, struct walk *w, struct value 
     size_t i;
     v->column = w->shape->columns[w->at++];
     v->kind = (enum column_kind)b->columns[v->column].kind;
-    const struct column *c = block_column(b, v->column, e);
-    if (!c || find_value(b, v->column, row, &i, e) < 0)
-        return -1;
-    if (v->kind != KIND_REST) {
+    if (v->kind != KIND_REST || !w->in_rest) {
+        const struct column *c = block_column(b, v->column, e);
+        if (!c || find_value(b, v->column, row, &i, e) < 0)
+            return -1;
         v->name = block_name(b, v->column);
         v->text = column_text(c, i, room);
-        return 0;
     }
-    i += w->rest++;
-    if (i >= c->n || !rest_read(column_text(c, i, room), &rest))
+    if (v->kind != KIND_REST)
+        return 0;
+    w->rest = w->in_rest ? w->rest : v->text;
+    w->in_rest = true;
+    if (!rest_next(&w->rest, &rest))
         return bad(b, "a rare field cannot be read", e);
-    v->kind = rest.kind;
-    v->name = rest.name;
-    v->text = rest.text;
+    *v = (struct value){v->column, rest.kind, rest.name, rest.text};
     return 0;
 }
 
