@@ -100,8 +100,6 @@ struct matching {
     bool gave_up;
 };
 
-static bool negative(const struct filter_node *n) { return n->op == OP_NE || n->op == OP_NRE; }
-
 static bool time_match(const struct filter_node *n, nsec t)
 {
     for (size_t i = 0; i < n->values_n; i++)
@@ -115,10 +113,10 @@ static bool compare_match(struct matching *m, const struct filter_node *n)
     if (n->subject == SUBJECT_LEVEL)
         return n->levels >> m->ev->severity & 1;
     if (n->subject == SUBJECT_TIME)
-        return time_match(n, m->ev->time) != negative(n);
+        return time_match(n, m->ev->time) != filter_negative(n);
     const struct field *f = event_field(m->ev, n->field);
     bool is = f && f->kind != VALUE_NULL && filter_field_match(n, f, m->a, &m->gave_up);
-    return is != negative(n);
+    return is != filter_negative(n);
 }
 
 /* Text is looked for in what the sender wrote, not in what we added or hold as numbers. */
@@ -167,12 +165,22 @@ static bool node_match(struct matching *m, const struct filter_node *n)
     return false;
 }
 
+bool filter_node_match(const struct filter_node *n, const struct event *ev, struct arena *a, bool *gave_up)
+{
+    struct matching m = {ev, a, false};
+    bool is = node_match(&m, n);
+    *gave_up |= m.gave_up;
+    return is;
+}
+
+void filter_note_gave_up(const struct filter *f) { atomic_fetch_add_explicit(f->gave_up, 1, memory_order_relaxed); }
+
 bool filter_match(const struct filter *f, const struct event *ev, struct arena *a)
 {
     struct matching m = {ev, a, false};
     bool is = node_match(&m, f->root);
     if (UNLIKELY(m.gave_up))
-        atomic_fetch_add_explicit(f->gave_up, 1, memory_order_relaxed);
+        filter_note_gave_up(f);
     return is;
 }
 
@@ -201,7 +209,7 @@ static enum outlook time_outlook(const struct filter_node *n, const struct known
         if (k->t_max >= v->t_low && k->t_min <= v->t_high)
             o = OUTLOOK_MAYBE;
     }
-    return negative(n) ? turn_round(o) : o;
+    return filter_negative(n) ? turn_round(o) : o;
 }
 
 static enum outlook compare_outlook(const struct filter_node *n, const struct known *k)

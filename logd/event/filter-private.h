@@ -26,7 +26,5 @@ int filter_compare_ready(struct filter *f, const struct lexer *l, struct filter_
 int filter_text_ready(struct filter *f, const struct lexer *l, struct filter_node *n, size_t start,
                       struct err *e) MUST_CHECK;
 void filter_find_hint(struct filter *f);
-/* Does the field's value satisfy the operator (NE and NRE are not turned round here) and one of the values? */
-bool filter_field_match(const struct filter_node *n, const struct field *field, struct arena *a, bool *gave_up);
 
 #endif

@@ -75,6 +75,13 @@ const struct filter_node *filter_root(const struct filter *f);
 bool filter_match(const struct filter *f, const struct event *ev, struct arena *a);
 /* How many matches of regular expressions were given up at a limit, and so counted as none. */
 uint64_t filter_gave_up(const struct filter *f);
+/* ---- for executors that walk the tree themselves ---- */
+bool filter_node_match(const struct filter_node *n, const struct event *ev, struct arena *a, bool *gave_up);
+/* COMPARE: does the field's value satisfy the operator (NE and NRE are not turned round here) and one of the values? */
+bool filter_field_match(const struct filter_node *n, const struct field *f, struct arena *a, bool *gave_up);
+static inline bool filter_negative(const struct filter_node *n) { return n->op == OP_NE || n->op == OP_NRE; }
+void filter_note_gave_up(const struct filter *f); /* once for each match that was given up */
+
 /* The filter as text again, normalised; parsing it gives the same filter. */
 void filter_print(const struct filter *f, struct buf *out);
 

@@ -61,7 +61,9 @@ static bool wanted(void *arg, nsec time, str id)
 static int take(void *arg, struct scan *scan, struct err *e)
 {
     struct search *s = arg;
-    struct row r = {.time = scan->time, .id = line_id(scan->line), .line = scan->line, .stored = true};
+    struct row r = {.time = scan->time, .id = scan_id(scan), .line = scan_line(scan), .stored = true};
+    if (!r.line.p)
+        return 0;
     struct gap *g = gap_of(s, r.time, r.id);
     size_t before = g->after.bytes + g->before.bytes;
     rows_offer(&g->after, &r, NULL, &scan->a);

@@ -209,9 +209,9 @@ static bool more_rows(void *arg, const struct store_block *b)
 }
 
 /* Where and by what name the event at hand stands. */
-static struct row row_at_hand(const struct scan *s)
+static struct row row_at_hand(struct scan *s)
 {
-    return (struct row){.time = s->time, .id = line_id(s->line), .line = s->line, .stored = true};
+    return (struct row){.time = s->time, .id = scan_id(s), .stored = true};
 }
 
 /* Stages that are done event by event; false: one of them leaves it out. */
@@ -237,10 +237,10 @@ static int take_row(void *arg, struct scan *s, struct err *e)
         return 0;
     if (!pass_stream(r, s))
         return 0;
-    if (shaped) {
-        row.line = shape_line(&s->ev, &s->a);
-        row.stored = false;
-    }
+    row.stored = !shaped;
+    row.line = shaped ? shape_line(&s->ev, &s->a) : scan_line(s);
+    if (!row.line.p)
+        return 0;
     rows_offer(&r->table, &row, &s->ev, &s->a);
     if (r->table.cut && !r->simple)
         return err_at(e, r->q->stages[r->at].column,

@@ -15,20 +15,27 @@ struct scan *scan_new(const struct query *q, struct store_view *v, const struct 
     s->deadline = o->deadline;
     s->cancel = o->cancel;
     buf_init(&s->scratch, SIZE_MAX);
+    buf_init(&s->text, SIZE_MAX);
     scan_filter(s, q->filter);
     return s;
 }
 
 void scan_free(struct scan *s)
 {
+    for (size_t i = 0; i < s->filters_n; i++)
+        prepared_free(s->prepared[i]);
     buf_done(&s->scratch);
+    buf_done(&s->text);
     arena_done(&s->a);
+    arena_done(&s->block_a);
+    arena_done(&s->match_a);
     free(s);
 }
 
 void scan_filter(struct scan *s, const struct filter *f)
 {
     assert(s->filters_n < LENGTH(s->filters));
+    s->prepared[s->filters_n] = prepare(f);
     s->filters[s->filters_n++] = f;
 }
 
@@ -39,15 +46,47 @@ str line_id(str line)
                                                                       : (str){NULL, 0};
 }
 
+static bool damaged(struct scan *s, const struct err *why)
+{
+    if (s->block)
+        store_view_damaged(s->view, why);
+    s->partial = true;
+    return false;
+}
+
 const struct event *scan_event(struct scan *s)
 {
-    struct err ignored;
-    if (!s->read && event_read(s->line, &s->ev, &s->a, &ignored) < 0) {
-        s->partial = true;
-        return NULL;
-    }
-    s->read = true;
-    return &s->ev;
+    struct err e;
+    if (!s->read)
+        s->read = (s->block ? block_event(s->block, s->row, s->given, &s->ev, &e)
+                            : event_read(s->line, &s->ev, &s->a, &e)) == 0 ||
+                  damaged(s, &e);
+    return s->read ? &s->ev : NULL;
+}
+
+str scan_id(struct scan *s)
+{
+    struct err e;
+    if (!s->block)
+        return line_id(s->line);
+    const struct column *recv = block_column(s->block, SYSTEM_RECV, &e);
+    const struct column *number = recv ? block_column(s->block, SYSTEM_ROW, &e) : NULL;
+    if (!number)
+        return (void)damaged(s, &e), (str){NULL, 0};
+    event_id_print(recv->numbers[s->row], (uint32_t)number->numbers[s->row], s->id);
+    return str_n(s->id, sizeof s->id);
+}
+
+str scan_line(struct scan *s)
+{
+    struct err e;
+    if (!s->block)
+        return s->line;
+    buf_reset(&s->text);
+    if (block_line(s->block, s->row, &s->text, &e) == 0)
+        return buf_view(&s->text);
+    (void)damaged(s, &e);
+    return (str){NULL, 0};
 }
 
 bool scan_out_of_time(struct scan *s)
@@ -193,6 +232,112 @@ static int scan_lines(struct scan *s, str lines, struct err *e)
     return 0;
 }
 
+/* ---- columns ---- */
+
+static bool out_of_time(void *scan) { return scan_out_of_time(scan); }
+
+/* The events within from..to. */
+static int bits_of_time(struct scan *s, const struct store_block *b, uint64_t *bits, struct err *e)
+{
+    size_t n = b->events;
+    if (b->t_min >= s->from && b->t_max < s->to) {
+        memset(bits, 0xff, n / 64 * sizeof *bits);
+        if (n % 64)
+            bits[n / 64] = (1ull << n % 64) - 1;
+        return 0;
+    }
+    const struct column *c = block_column(s->block, SYSTEM_TIME, e);
+    if (!c)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        bits[i / 64] |= (uint64_t)(c->numbers[i] >= s->from && c->numbers[i] < s->to) << i % 64;
+    return 0;
+}
+
+static void find_given(struct scan *s)
+{
+    static const str own[] = {S("id"), S("time"), S("app"), S("level"), S("severity_number")};
+    s->given = NULL;
+    if (!s->fields)
+        return;
+    s->given = arena_zero(&s->block_a, s->block->head->columns);
+    for (size_t i = 0; i < s->fields_n; i++) {
+        for (size_t k = 0; k < LENGTH(own); k++)
+            s->given[SYSTEM_RECV] |= str_eq(s->fields[i], own[k]);
+        for (size_t k = SYSTEM_COLUMNS; k < s->block->head->columns; k++)
+            s->given[k] |= s->block->columns[k].kind == KIND_REST || str_eq(block_name(s->block, k), s->fields[i]);
+    }
+}
+
+struct row_columns {
+    const int64_t *time, *severity, *recv, *number;
+};
+
+static const int64_t *own_column(struct scan *s, size_t column, struct err *e)
+{
+    const struct column *c = block_column(s->block, column, e);
+    return c ? c->numbers : NULL;
+}
+
+static int take_event(struct scan *s, const struct row_columns *c, size_t row, struct err *e)
+{
+    char id[EVENT_ID_LEN];
+    if (s->a.used > 64 << 10)
+        arena_reset(&s->a);
+    s->row = row;
+    s->read = false;
+    s->time = c->time[row];
+    s->severity = (int)c->severity[row];
+    if (s->wanted) {
+        event_id_print(c->recv[row], (uint32_t)c->number[row], id);
+        if (!s->wanted(s->arg, s->time, str_n(id, sizeof id)))
+            return 0;
+    }
+    s->matched++;
+    return s->take(s->arg, s, e);
+}
+
+/* In order of time, which is that of the rows. */
+static int take_events(struct scan *s, const uint64_t *bits, size_t n, struct err *damage, struct err *e)
+{
+    struct row_columns c = {own_column(s, SYSTEM_TIME, damage), own_column(s, SYSTEM_SEVERITY, damage), NULL, NULL};
+    if (c.time && c.severity && s->wanted) {
+        c.recv = own_column(s, SYSTEM_RECV, damage);
+        c.number = own_column(s, SYSTEM_ROW, damage);
+    }
+    if (!c.time || !c.severity || (s->wanted && (!c.recv || !c.number)))
+        return (void)damaged(s, damage), 0;
+    find_given(s);
+    for (size_t k = 0; k < n; k++) {
+        size_t row = s->ascending ? k : n - 1 - k;
+        if (!(bits[row / 64] >> row % 64 & 1))
+            continue;
+        if (++s->unchecked >= CHECK_AFTER && scan_out_of_time(s))
+            return 0;
+        if (take_event(s, &c, row, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int scan_columns(struct scan *s, const struct store_block *b, size_t index, struct err *e)
+{
+    struct err damage;
+    size_t words = bit_words(b->events);
+    uint64_t *bits = arena_zero(&s->match_a, words * sizeof *bits);
+    if (bits_of_time(s, b, bits, &damage) < 0)
+        return (void)damaged(s, &damage), 0;
+    for (size_t i = 0; i < s->filters_n; i++) {
+        if (filter_outlook(s->filters[i], b->levels, b->t_min, b->t_max) == OUTLOOK_YES)
+            continue;
+        if (columns_match(s->prepared[i], s->block, index, bits, &s->match_a, out_of_time, s, &damage) < 0)
+            return (void)damaged(s, &damage), 0;
+        if (s->stopped || !bits_any(bits, words))
+            return 0;
+    }
+    return take_events(s, bits, b->events, &damage, e);
+}
+
 /* ---- blocks ---- */
 
 struct place {
@@ -234,12 +379,22 @@ static bool take_whole(struct scan *s, const struct store_block *b)
 static int scan_block(struct scan *s, size_t i, struct err *e)
 {
     const struct store_block *b = store_view_block(s->view, i);
-    struct err damaged;
+    struct err unreadable;
     str lines;
+    size_t index;
     s->events += b->events;
     if (take_whole(s, b))
         return 0;
-    if (store_view_lines(s->view, i, &s->scratch, &lines, &damaged) < 0) {
+    arena_reset(&s->block_a);
+    arena_reset(&s->match_a);
+    if (store_view_columns(s->view, i, &s->block_a, &s->columns, &index)) {
+        s->block = &s->columns;
+        s->bytes += s->block->head->raw;
+        int rc = scan_columns(s, b, index, e);
+        s->block = NULL;
+        return rc;
+    }
+    if (store_view_lines(s->view, i, &s->scratch, &lines, &unreadable) < 0) {
         s->partial = true; /* the store has told of it */
         return 0;
     }

@@ -5,12 +5,16 @@
 #ifndef QUERY_SCAN_H
 #define QUERY_SCAN_H
 
+#include "query/columns.h"
 #include "query/plan.h"
 
 struct scan {
     struct store_view *view;
     const struct filter *filters[1 + QUERY_STAGES_MAX]; /* all of them must match */
+    struct prepared *prepared[1 + QUERY_STAGES_MAX];
     size_t filters_n;
+    const str *fields; /* what scan_event has to give beside time and severity; NULL: everything */
+    size_t fields_n;
     nsec from, to;
     bool ascending; /* blocks by their first event, oldest first; else by their last, newest first */
     usec deadline;
@@ -22,8 +26,7 @@ struct scan {
     bool (*wanted)(void *arg, nsec time, str id); /* false: not this event, before it is read; NULL: all */
     int (*take)(void *arg, struct scan *s, struct err *e); /* a matching event; <0 ends the scan */
 
-    str line; /* the event at hand */
-    nsec time;
+    nsec time; /* of the event at hand; scan_line and scan_event give the rest */
     int severity;
 
     uint64_t events, bytes, matched;
@@ -35,6 +38,16 @@ struct scan {
     struct arena a;
     struct buf scratch;
     struct event ev;
+
+    /* ---- the place of the event at hand ---- */
+    str line;            /* of the head */
+    struct block *block; /* of a segment; NULL: `line` */
+    struct block columns;
+    size_t row;
+    bool *given; /* columns of the block that `fields` names; NULL: all */
+    struct arena block_a, match_a;
+    struct buf text; /* its line, when it was asked for */
+    char id[EVENT_ID_LEN];
 };
 struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o);
 void scan_free(struct scan *s);
@@ -42,8 +55,10 @@ void scan_filter(struct scan *s, const struct filter *f); /* one more */
 /* The deadline has come, or the query was cancelled: `partial` and `stopped` are set. */
 bool scan_out_of_time(struct scan *s);
 int scan_run(struct scan *s, struct err *e) MUST_CHECK;
-/* The event at hand, read when it was not yet; NULL: damaged. */
+/* The event at hand, read when it was not yet; NULL: damaged. `line` of it is absent: */
 const struct event *scan_event(struct scan *s);
-str line_id(str line); /* of a stored line; absent: it is not one */
+str scan_id(struct scan *s);   /* good until the next event. Absent: damaged */
+str scan_line(struct scan *s); /* as stored; good until the next event. Absent: damaged */
+str line_id(str line);         /* of a stored line; absent: it is not one */
 
 #endif

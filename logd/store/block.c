@@ -64,7 +64,7 @@ struct block_maker {
     uint32_t *starts;                     /* first cell of each event, and one more */
     int64_t *numbers[SYSTEM_COLUMNS];
     uint32_t events, cap;
-    str app;
+    str *apps;   /* of each event; all the same unless an app was renamed */
     str *values; /* sorted */
     size_t values_cap;
     struct buf shapes, codes, text;
@@ -77,6 +77,7 @@ struct block_maker *block_maker_new(int level)
     m->signature = signature_new();
     m->cap = COLUMN_VALUES_MAX;
     m->starts = xmalloc((m->cap + 1) * sizeof *m->starts);
+    m->apps = xmalloc(m->cap * sizeof *m->apps);
     for (size_t i = 0; i < SYSTEM_COLUMNS; i++)
         m->numbers[i] = xmalloc(m->cap * sizeof **m->numbers);
     m->slots_n = 1024;
@@ -100,6 +101,7 @@ void block_maker_free(struct block_maker *m)
     free(m->columns);
     free(m->slots);
     free(m->starts);
+    free(m->apps);
     free(m->values);
     buf_done(&m->shapes);
     buf_done(&m->codes);
@@ -184,9 +186,9 @@ static int add_head(struct block_maker *m, const struct event *ev, size_t at, st
     if (!event_id_parse(ev->id, &recv, &row))
         return err_set(e, ERR_CORRUPT, "not a stored event: its id is '%.*s'", STR_ARG(str_head(ev->id, 40)));
     if (time.n < 20 || time.n > 30 || time.n == 21 || time.p[10] != 'T' || time.p[time.n - 1] != 'Z' ||
-        !str_eq(ev->f[at + 2].raw, level_name(ev->severity)) || (m->events && !str_eq(ev->app, m->app)))
-        return err_set(e, ERR_CORRUPT, "not a stored event: its time, app or level is not as logd writes it");
-    m->app = ev->app;
+        !str_eq(ev->f[at + 2].raw, level_name(ev->severity)))
+        return err_set(e, ERR_CORRUPT, "not a stored event: its time or level is not as logd writes it");
+    m->apps[m->events] = ev->app;
     m->numbers[SYSTEM_RECV][m->events] = recv;
     m->numbers[SYSTEM_ROW][m->events] = row;
     m->numbers[SYSTEM_TIME][m->events] = ev->time;
@@ -383,7 +385,7 @@ static void pack_system(struct block_maker *m, struct packed *columns, struct na
     for (size_t i = 0; i < SYSTEM_COLUMNS; i++) {
         size_t at = out->n;
         if (i == SYSTEM_APP)
-            pack_bytes(m->packer, m->app, out, &columns[i]);
+            pack_texts(m->packer, m->apps, m->events, false, out, &columns[i]);
         else if (i == SYSTEM_SHAPE)
             pack_bytes(m->packer, buf_view(&m->shapes), out, &columns[i]);
         else
@@ -392,12 +394,11 @@ static void pack_system(struct block_maker *m, struct packed *columns, struct na
         columns[i].kind = KIND_SYSTEM;
         columns[i].name = (uint32_t)i;
         columns[i].flags = COLUMN_EVERY;
-        columns[i].values = (uint16_t)m->events;
+        columns[i].values = (uint16_t)m->events; /* also of SHAPE */
     }
     columns[SYSTEM_APP].kind = KIND_STRING;
     columns[SYSTEM_APP].name = names_add(names, S("app"));
-    columns[SYSTEM_APP].distinct = 1;
-    signature_text(m->signature, m->app);
+    sign(m, &columns[SYSTEM_APP], m->apps, m->events);
 }
 
 /* REST holds values of all kinds and names; what is not text in it does no harm. */

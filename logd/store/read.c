@@ -222,6 +222,7 @@ static int system_number(struct block *b, size_t column, size_t row, int64_t *re
 }
 
 struct head {
+    char app_room[PACKED_TEXT_MAX];
     char id[EVENT_ID_LEN], time[TIME_TEXT_MAX];
     size_t time_n;
     str app;
@@ -242,7 +243,7 @@ static int read_head(struct block *b, size_t row, struct head *h, struct err *e)
         return bad(b, "the id, time or level of an event is none", e);
     event_id_print(recv, (uint32_t)number, h->id);
     h->time_n = time_print(h->t, (int)digits, h->time);
-    h->app = app->bytes;
+    h->app = column_text(app, row, h->app_room);
     h->severity = (int)severity;
     return 0;
 }
@@ -251,12 +252,12 @@ static int read_head(struct block *b, size_t row, struct head *h, struct err *e)
 static void add_head(struct block *b, const struct head *h, const struct value *event_id, struct event *ev)
 {
     ev->id = arena_str(b->a, str_n(h->id, sizeof h->id));
-    ev->app = h->app;
+    ev->app = arena_str(b->a, h->app);
     add_field(ev, S("id"), ev->id, KIND_STRING);
     if (event_id)
         add_field(ev, event_id->name, event_id->text, event_id->kind);
     add_field(ev, S("time"), arena_str(b->a, str_n(h->time, h->time_n)), KIND_STRING);
-    add_field(ev, S("app"), h->app, KIND_STRING);
+    add_field(ev, S("app"), ev->app, KIND_STRING);
     add_field(ev, S("level"), level_name(h->severity), KIND_STRING);
     add_field(ev, S("severity_number"), str_of(arena_printf(b->a, "%d", h->severity)), KIND_NUMBER);
 }

@@ -579,6 +579,22 @@ void store_view_close(struct store_view *v)
 size_t store_view_count(const struct store_view *v) { return v->n; }
 const struct store_block *store_view_block(const struct store_view *v, size_t i) { return &v->blocks[i].info; }
 
+void store_view_damaged(const struct store_view *v, const struct err *why)
+{
+    atomic_fetch_add(&v->store->corrupt, 1);
+    log_error("store", "what=\"block left out of a query\" why=\"%s\"", why->text);
+}
+
+bool store_view_columns(const struct store_view *v, size_t i, struct arena *a, struct block *ret, size_t *ret_index)
+{
+    const struct view_block *b = &v->blocks[i];
+    if (b->chunk)
+        return false;
+    block_open(b->segment, b->index, a, ret);
+    *ret_index = b->index;
+    return true;
+}
+
 int store_view_lines(const struct store_view *v, size_t i, struct buf *scratch, str *ret, struct err *e)
 {
     const struct view_block *b = &v->blocks[i];
@@ -587,9 +603,7 @@ int store_view_lines(const struct store_view *v, size_t i, struct buf *scratch, 
         return 0;
     }
     int rc = segment_lines(b->segment, b->index, scratch, ret, e);
-    if (rc < 0) {
-        atomic_fetch_add(&v->store->corrupt, 1);
-        log_error("store", "what=\"block left out of a query\" why=\"%s\"", e->text);
-    }
+    if (rc < 0)
+        store_view_damaged(v, e);
     return rc;
 }

@@ -10,6 +10,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "event/batch.h"
@@ -59,6 +60,12 @@ const struct store_block *store_view_block(const struct store_view *v, size_t i)
 /* The block's lines, each ended by \n. `scratch` owns the bytes when they had to be decoded; the view stays valid until
  * scratch changes. ERR_CORRUPT: the block is damaged, was counted and logged; go on with the next one. */
 int store_view_lines(const struct store_view *v, size_t i, struct buf *scratch, str *ret, struct err *e) MUST_CHECK;
+
+/* The block as columns, to be read into `a`, and its number in its segment; false: it is of the head, as lines only. */
+struct block;
+bool store_view_columns(const struct store_view *v, size_t i, struct arena *a, struct block *ret, size_t *ret_index);
+/* Counts and logs a block that is left out because it is damaged. store_view_lines has done so itself. */
+void store_view_damaged(const struct store_view *v, const struct err *why);
 
 /* `logd debug segment FILE` */
 int store_debug(const char *path, FILE *out, struct err *e) MUST_CHECK;
