@@ -284,7 +284,10 @@ static bool one_fault(const struct kind *k, long n, const char *how, bool *ret_h
         *ret_hit |= rec.op[i].op.hit;
     snprintf(what, sizeof what, "%s", r.fault);
     bool reading = strcmp(k->op, "read") == 0; /* what could not be read is no longer known to the windows */
-    right = right && check_images(&d, &before, &rec, r.first + r.count, reading ? 0 : 8, what);
+    size_t count = reading                      ? 0
+                   : strcmp(how, ":short") == 0 ? 40
+                                                : 8; /* half a group: has its removal reached the disk? */
+    right = right && check_images(&d, &before, &rec, r.first + r.count, count, what);
     right = right &&
             (folder_right(dir, &p, !reading) || bad("%s: in the folder as it was left, kept in %s", what, dir));
     recording_done(&rec);
