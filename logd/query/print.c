@@ -36,9 +36,10 @@ static void print_json(const struct query_result *r, struct buf *out)
         buf_str(out, buf_view(&r->approximate));
         buf_byte(out, '}');
     }
-    buf_printf(out, ",\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"partial\":%s}\n",
+    buf_printf(out, ",\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"blocks\":{\"read\":%u,\"of\":%u}",
                (unsigned long long)r->scanned_events, (unsigned long long)r->scanned_bytes,
-               (unsigned long long)r->matched, r->partial ? "true" : "false");
+               (unsigned long long)r->matched, r->blocks_read, r->blocks);
+    buf_str(out, r->partial ? S(",\"partial\":true}\n") : S(",\"partial\":false}\n"));
 }
 
 /* ---- CSV: RFC 4180 ---- */

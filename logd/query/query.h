@@ -37,6 +37,7 @@ struct query_result {
     char next[64];    /* cursor, "" at the end. A page may be shorter than asked for: LIMIT_RESULT */
     /* Blocks and events that could not add to the page were not looked at: `matched` is what was seen, not all. */
     uint64_t scanned_events, scanned_bytes, matched;
+    uint32_t blocks_read, blocks; /* looked at, of those that hold the range */
     struct buf approximate; /* columns that are estimates: "uniq(user)":0.0081 (relative error), with commas between */
     bool partial;           /* the deadline came, damaged blocks were left out, or a regular expression was given up */
 };
@@ -49,11 +50,23 @@ int query_run(const struct query *q, struct store_view *v, const struct query_op
  * {"step_s":60,"buckets":[{"time":"…","total":7,"levels":{"error":2}}],"partial":false} */
 int query_histogram(const struct query *q, struct store_view *v, const struct query_options *o, uint32_t buckets,
                     struct buf *out, struct err *e) MUST_CHECK;
+/* {"FIELD":[{"value":V,"count":N},…],…}: the most frequent values of the events that query_histogram would count, at most
+ * o->limit (0: 10) of each field. *ret_partial: as query_result's, or of a field only the first LIMIT_GROUPS values that
+ * came are counted. */
+int query_facets(const struct query *q, struct store_view *v, const struct query_options *o, const str *fields,
+                 size_t n, struct buf *out, bool *ret_partial, struct err *e) MUST_CHECK;
+/* {"fields":[{"name":"n","count":3,"kinds":{"number":2,"string":1}},…],"partial":false}: names that these events have,
+ * most frequent first, at most o->limit (0: 1000). Kinds: null boolean number string list. */
+int query_fields(const struct query *q, struct store_view *v, const struct query_options *o, struct buf *out,
+                 struct err *e) MUST_CHECK;
+/* {"before":[…],"event":{…},"after":[…],"partial":false}: the nearest events of the same app, oldest first. */
+int query_context(struct store_view *v, const struct query_options *o, str id, uint32_t before, uint32_t after,
+                  struct buf *out, struct err *e) MUST_CHECK;
 /* The event with that id, as stored, no newline; ERR_GONE, or ERR_CORRUPT when it may be in a damaged block. */
 int query_event(struct store_view *v, str id, struct buf *out, struct err *e) MUST_CHECK;
 
 enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
-/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"partial":…},
+/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"blocks":{"read":…,"of":…},"partial":…},
  * and "approximate":{…} when there are estimates; CSV: RFC 4180 with a header line, texts that start
  * with = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…",
  * control characters shown. */

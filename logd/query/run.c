@@ -202,10 +202,13 @@ static bool row_wanted(void *arg, nsec time, str id)
     return rows_wants(&r->table, time, id);
 }
 
-static bool more_rows(void *arg, const struct store_block *b)
+static bool more_blocks(void *arg, const struct store_block *b)
 {
     struct run *r = arg;
-    return rows_wants_between(&r->table, b->t_min, b->t_max);
+    if (!r->groups && !rows_wants_between(&r->table, b->t_min, b->t_max))
+        return false;
+    r->meta.blocks_read++;
+    return true;
 }
 
 /* Where and by what name the event at hand stands. */
@@ -406,6 +409,16 @@ static void print_rows(struct run *r, struct query_result *ret)
     next_cursor(r, ret);
 }
 
+static uint32_t blocks_in_range(const struct scan *s)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < store_view_count(s->view); i++) {
+        const struct store_block *b = store_view_block(s->view, i);
+        n += b->events && b->t_max >= s->from && b->t_min < s->to;
+    }
+    return n;
+}
+
 static int run(struct run *r, struct query_result *ret, struct arena *names)
 {
     struct scan *s = r->scan;
@@ -420,8 +433,9 @@ static int run(struct run *r, struct query_result *ret, struct arena *names)
         s->whole = r->shaped == r->stream_end && groups_only_count(r->groups) ? count_whole : NULL;
     } else {
         s->wanted = row_wanted;
-        s->more = more_rows;
     }
+    s->more = more_blocks;
+    r->meta.blocks = blocks_in_range(s);
     if (scan_run(s, r->e) < 0)
         return -1;
     if (r->groups)

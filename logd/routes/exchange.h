@@ -59,6 +59,15 @@ void reaper_add(struct reaper *r, struct conn *c);
 void reaper_remove(struct reaper *r, struct conn *c);
 void reaper_count(struct reaper *r, size_t *ret_connections, uint64_t *ret_reaped);
 
+/* watch.c: tells whose client is gone while a query runs. */
+struct watch;
+struct watch *watch_start(void);
+void watch_stop(struct watch *w); /* joins; NULL is fine */
+/* *gone becomes true, from the watch's thread, when the peer of fd closes. */
+void watch_add(struct watch *w, int fd, _Atomic bool *gone);
+void watch_remove(struct watch *w, int fd); /* after it *gone is not touched any more */
+void watch_give_up(struct watch *w);        /* the server stops: as if all had gone */
+
 struct tls;
 int tls_new(const char *cert, const char *key, struct tls **ret, struct err *e) MUST_CHECK;
 /* In force for new connections of this process; the old one is kept for handshakes under way. NULL: frees all. */
@@ -78,6 +87,7 @@ struct http {
     char *socket_path;
     bool tls;
     struct reaper *reaper;
+    struct watch *watch;
     struct pool *queries, *workers; /* so that sign-in and the command line never wait for searches */
     _Atomic bool stopping;
     unsigned connections_max;
@@ -86,7 +96,7 @@ struct http {
     _Atomic size_t active;    /* exchanges between request line and last byte */
     _Atomic size_t suspended; /* of them, those that wait for http_finish */
     struct {
-        _Atomic uint64_t requests[HTTP_METHODS], status[6], guard, over_quota, busy;
+        _Atomic uint64_t requests[HTTP_METHODS], status[6], guard, over_quota, busy, gone;
     } count;
     pthread_mutex_t lock; /* of the free list */
     struct exchange *spare;
@@ -106,6 +116,8 @@ struct exchange {
     bool has_body;
     bool close;   /* end the connection after the reply */
     bool refused; /* a reply is ready before the route ran */
+    bool watched;
+    _Atomic bool gone; /* the client, while it is watched */
     enum exchange_state state;
     uint64_t got; /* bytes of the body as sent */
     uint64_t body_max;

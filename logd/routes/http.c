@@ -15,7 +15,7 @@
 /* Over 32 KiB a connection's memory, which is full of headers and pieces of bodies, is mapped by itself and goes back to
  * the system when the connection ends; between two requests the library clears it. */
 enum { CONNECTION_MEMORY = 36 << 10 };
-enum { EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512 };
+enum { EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512, QUERIES_WAITING_MAX = 64 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
@@ -47,9 +47,10 @@ static void count_reply(struct exchange *x)
 {
     unsigned class = x->r.status / 100;
     atomic_fetch_add_explicit(&x->h->count.status[class < 6 ? class : 5], 1, memory_order_relaxed);
-    if (x->r.status == 429)
+    bool query = x->route && x->route->right == RIGHT_READ;
+    if (x->r.status == 429 && !query)
         atomic_fetch_add(&x->h->count.over_quota, 1);
-    if (x->r.status == 503)
+    if (x->r.status == 503 || (x->r.status == 429 && query))
         atomic_fetch_add(&x->h->count.busy, 1);
 }
 
@@ -134,6 +135,31 @@ static bool hold_back(struct exchange *x)
     return true;
 }
 
+const _Atomic bool *http_gone(struct request *r)
+{
+    struct exchange *x = r->http;
+    if (!x->watched)
+        watch_add(x->h->watch, x->c->fd, &x->gone);
+    x->watched = true;
+    return &x->gone;
+}
+
+static void end_watch(struct exchange *x)
+{
+    if (!x->watched)
+        return;
+    watch_remove(x->h->watch, x->c->fd);
+    x->watched = false;
+    if (!atomic_load(&x->gone))
+        return;
+    if (atomic_load(&x->h->stopping)) {
+        reply_error(&x->r, 503, "the server is stopping");
+        return;
+    }
+    atomic_fetch_add(&x->h->count.gone, 1);
+    reply_error(&x->r, 499, "the client closed its side before the answer was there");
+}
+
 static void run_in_pool(void *item)
 {
     struct exchange *x = item;
@@ -141,8 +167,20 @@ static void run_in_pool(void *item)
     if (!hold_back(x))
         x->route->run(&x->r);
     if (!deferred)
+        end_watch(x);
+    if (!deferred)
         http_finish(&x->r);
     secret_stack();
+}
+
+static void give(struct exchange *x)
+{
+    bool query = x->route->right == RIGHT_READ;
+    if (pool_give(query ? x->h->queries : x->h->workers, x))
+        return;
+    reply_header(&x->r, "Retry-After", "1");
+    reply_error(&x->r, query ? 429 : 503, "too many %s wait: try again", query ? "queries" : "requests");
+    http_finish(&x->r);
 }
 
 static enum MHD_Result run(struct exchange *x)
@@ -151,10 +189,7 @@ static enum MHD_Result run(struct exchange *x)
     if (x->route->flags & ROUTE_POOL) {
         atomic_fetch_add(&x->h->suspended, 1);
         MHD_suspend_connection(x->mhd);
-        if (!pool_give(x->route->right == RIGHT_READ ? x->h->queries : x->h->workers, x)) {
-            reply_err(&x->r, &(struct err){.kind = ERR_FULL, .text = "too many requests wait: try again"});
-            http_finish(&x->r);
-        }
+        give(x);
         return MHD_YES;
     }
     deferred = false;
@@ -523,7 +558,8 @@ int http_start(struct parts *parts, const char *listen, const char *socket_path,
     pthread_mutex_init(&h->lock, NULL);
     h->connections_max = connections_max();
     h->reaper = reaper_start();
-    h->queries = pool_new(cores > 0 ? (unsigned)cores : 1, WAITING_MAX, run_in_pool);
+    h->watch = watch_start();
+    h->queries = pool_new(cores > 0 ? (unsigned)cores : 1, QUERIES_WAITING_MAX, run_in_pool);
     h->workers = pool_new(WORKERS, WAITING_MAX, run_in_pool);
     *ret = h; /* before the first request may come */
     if (open_sockets(h, listen, socket_path, &url, e) < 0 || start_daemons(h, e) < 0) {
@@ -572,6 +608,8 @@ void http_stop(struct http *h)
     if (!h)
         return;
     atomic_store(&h->stopping, true);
+    if (h->watch)
+        watch_give_up(h->watch);
     if (h->tcp)
         MHD_quiesce_daemon(h->tcp);
     if (h->local)
@@ -581,6 +619,7 @@ void http_stop(struct http *h)
     stop_daemon(h->local, h->local_fd);
     pool_free(h->queries);
     pool_free(h->workers);
+    watch_stop(h->watch);
     reaper_stop(h->reaper);
     if (h->socket_path)
         (void)unlink(h->socket_path);
@@ -597,6 +636,8 @@ void http_get_stats(struct http *h, struct http_stats *ret)
     *ret = (struct http_stats){.refused_guard = atomic_load(&h->count.guard),
                                .over_quota = atomic_load(&h->count.over_quota),
                                .busy = atomic_load(&h->count.busy),
+                               .gone = atomic_load(&h->count.gone),
+                               .waiting = pool_waiting(h->queries),
                                .inflight_bytes = atomic_load(&h->inflight),
                                .answer_bytes = atomic_load(&h->answers)};
     for (size_t i = 0; i < HTTP_METHODS; i++)

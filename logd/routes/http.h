@@ -57,6 +57,8 @@ void reply_header(struct request *r, const char *name, const char *fmt, ...) PRI
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The same from an err: INPUT 400 (with pointer, column), GONE 404, DENIED 403, FULL 503 + Retry-After, REMOTE 502, others 500. */
 void reply_err(struct request *r, const struct err *e);
+/* In a ROUTE_POOL handler: becomes true when the client has closed its connection; good until the handler returns. */
+const _Atomic bool *http_gone(struct request *r);
 void http_defer(struct request *r);  /* the handler returns without an answer */
 void http_finish(struct request *r); /* answers a deferred request; any thread, once */
 
@@ -87,6 +89,8 @@ void http_stop(struct http *h);
 struct http_stats {
     uint64_t requests[HTTP_METHODS], status[6]; /* by first digit */
     uint64_t refused_guard, reaped, over_quota, busy;
+    uint64_t gone;  /* clients that did not wait for their query */
+    size_t waiting; /* queries that wait for a thread */
     size_t connections, inflight_bytes, answer_bytes;
 };
 void http_get_stats(struct http *h, struct http_stats *ret);

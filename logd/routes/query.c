@@ -1,13 +1,15 @@
-/* routes/query.c - GET /v1/query, /v1/histogram, /v1/events/ID (contract 4). All run in the worker pool. */
+/* routes/query.c - GET /v1/query, /v1/histogram, /v1/facets, /v1/fields, /v1/events/ID and its context (contract 4). All
+ * run in the pool for queries, and end soon after their client has gone. */
 #include "query/query.h"
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "issues/issues.h"
 #include "parts.h"
 #include "routes/http.h"
 #include "routes/resources.h"
 
-enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000 };
+enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000, FACETS_MAX = 32, AROUND_DEFAULT = 10 };
 
 static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
 {
@@ -63,60 +65,139 @@ static int read_format(struct request *r, enum query_format *ret, struct err *e)
                : 0;
 }
 
+/* A query that is asked for: what every resource here begins and ends with. */
+struct asked {
+    struct query_options o;
+    struct query *q;
+    struct store_view *view;
+};
+
+/* False: it is wrong, and the reply says so. */
+static bool ask(struct request *r, struct asked *a)
+{
+    struct err e;
+    a->q = NULL;
+    if (read_options(r, &a->o, &e) < 0 || query_parse(http_param(r, "q"), &a->q, &e) < 0) {
+        reply_err(r, &e);
+        return false;
+    }
+    a->o.cancel = http_gone(r);
+    a->view = store_view_open(r->parts->store);
+    return true;
+}
+
+static void asked_done(struct asked *a)
+{
+    store_view_close(a->view);
+    query_free(a->q);
+}
+
+static void say_partial(struct request *r, bool partial)
+{
+    if (partial)
+        reply_header(r, "X-Logd-Partial", "true");
+}
+
 void get_query(struct request *r)
 {
     static const char *const types[] = {[FORMAT_NDJSON] = "application/x-ndjson",
                                         [FORMAT_JSON] = "application/json",
                                         [FORMAT_CSV] = "text/csv; charset=utf-8",
                                         [FORMAT_TEXT] = "text/plain; charset=utf-8"};
-    struct query_options o;
+    struct asked a;
     struct query_result result = {0};
-    struct query *q = NULL;
     enum query_format format;
     struct err e;
-    if (read_options(r, &o, &e) < 0 || read_format(r, &format, &e) < 0 || query_parse(http_param(r, "q"), &q, &e) < 0) {
+    if (read_format(r, &format, &e) < 0) {
         reply_err(r, &e);
         return;
     }
-    struct store_view *v = store_view_open(r->parts->store);
-    if (query_run(q, v, &o, &result, &e) < 0) {
+    if (!ask(r, &a))
+        return;
+    if (query_run(a.q, a.view, &a.o, &result, &e) < 0) {
         reply_err(r, &e);
     } else {
         r->type = types[format];
         if (result.next[0])
             reply_header(r, "X-Logd-Next", "%s", result.next);
-        if (result.partial)
-            reply_header(r, "X-Logd-Partial", "true");
+        say_partial(r, result.partial);
+        reply_header(r, "X-Logd-Blocks", "%u/%u", result.blocks_read, result.blocks);
         if (result.approximate.n)
             reply_header(r, "X-Logd-Approximate", "{%.*s}", STR_ARG(buf_view(&result.approximate)));
         query_print(&result, format, &r->out);
     }
-    store_view_close(v);
     query_result_done(&result);
-    query_free(q);
+    asked_done(&a);
+}
+
+/* A number from 0 or 1 to `most`; the default when it is not given. False: refused. */
+static bool read_count(struct request *r, const char *name, uint64_t least, uint64_t most, uint64_t *ret)
+{
+    str n = http_param(r, name);
+    if (!n.n || (str_u64(n, ret) && *ret >= least && *ret <= most))
+        return true;
+    reply_error(r, 400, "%s: expected a number from %d to %d, got \"%.*s\"", name, (int)least, (int)most,
+                STR_ARG(str_head(n, 40)));
+    return false;
 }
 
 void get_histogram(struct request *r)
 {
-    struct query_options o;
-    struct query *q = NULL;
+    struct asked a;
     struct err e;
     uint64_t buckets = BUCKETS_DEFAULT;
-    str n = http_param(r, "buckets");
-    if (n.n && (!str_u64(n, &buckets) || buckets < 1 || buckets > BUCKETS_MAX)) {
-        reply_error(r, 400, "buckets: expected a number from 1 to %d, got \"%.*s\"", BUCKETS_MAX,
-                    STR_ARG(str_head(n, 40)));
+    if (!read_count(r, "buckets", 1, BUCKETS_MAX, &buckets) || !ask(r, &a))
         return;
-    }
-    if (read_options(r, &o, &e) < 0 || query_parse(http_param(r, "q"), &q, &e) < 0) {
+    if (query_histogram(a.q, a.view, &a.o, (uint32_t)buckets, &r->out, &e) < 0)
         reply_err(r, &e);
+    asked_done(&a);
+}
+
+/* fields=app,level; 0: refused. */
+static size_t read_fields(struct request *r, str fields[FACETS_MAX])
+{
+    str list = http_param(r, "fields");
+    size_t n = 0;
+    for (list = list.n ? list : S("app,level"); list.p;) {
+        str name = str_trim(str_cut(&list, ','));
+        bool bad = name.n == 0 || name.n > LIMIT_NAME || n == FACETS_MAX;
+        for (size_t i = 0; i < n; i++)
+            bad |= str_eq(name, fields[i]);
+        if (bad) {
+            reply_error(r, 400, "fields: expected at most %d different names with commas between, got \"%.*s\"",
+                        FACETS_MAX, STR_ARG(str_head(http_param(r, "fields"), 100)));
+            return 0;
+        }
+        fields[n++] = name;
+    }
+    return n;
+}
+
+void get_facets(struct request *r)
+{
+    struct asked a;
+    struct err e;
+    str fields[FACETS_MAX];
+    bool partial;
+    size_t n = read_fields(r, fields);
+    if (n == 0 || !ask(r, &a))
         return;
-    }
-    struct store_view *v = store_view_open(r->parts->store);
-    if (query_histogram(q, v, &o, (uint32_t)buckets, &r->out, &e) < 0)
+    if (query_facets(a.q, a.view, &a.o, fields, n, &r->out, &partial, &e) < 0)
         reply_err(r, &e);
-    store_view_close(v);
-    query_free(q);
+    else
+        say_partial(r, partial);
+    asked_done(&a);
+}
+
+void get_fields(struct request *r)
+{
+    struct asked a;
+    struct err e;
+    if (!ask(r, &a))
+        return;
+    if (query_fields(a.q, a.view, &a.o, &r->out, &e) < 0)
+        reply_err(r, &e);
+    asked_done(&a);
 }
 
 void get_event(struct request *r)
@@ -124,6 +205,20 @@ void get_event(struct request *r)
     struct err e;
     struct store_view *v = store_view_open(r->parts->store);
     if (query_event(v, r->arg[0], &r->out, &e) < 0)
+        reply_err(r, &e);
+    store_view_close(v);
+}
+
+void get_event_context(struct request *r)
+{
+    struct err e;
+    uint64_t before = AROUND_DEFAULT, after = AROUND_DEFAULT;
+    struct query_options o = {.deadline = clock_mono() + r->parts->config->query_deadline};
+    if (!read_count(r, "before", 0, LIMIT_CONTEXT, &before) || !read_count(r, "after", 0, LIMIT_CONTEXT, &after))
+        return;
+    o.cancel = http_gone(r);
+    struct store_view *v = store_view_open(r->parts->store);
+    if (query_context(v, &o, r->arg[0], (uint32_t)before, (uint32_t)after, &r->out, &e) < 0)
         reply_err(r, &e);
     store_view_close(v);
 }

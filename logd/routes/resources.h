@@ -12,7 +12,10 @@ void post_reports(struct request *r);
 /* query.c */
 void get_query(struct request *r);
 void get_histogram(struct request *r);
+void get_facets(struct request *r);
+void get_fields(struct request *r);
 void get_event(struct request *r);
+void get_event_context(struct request *r);
 /* alerts.c */
 void get_issues(struct request *r);
 void get_issue(struct request *r);

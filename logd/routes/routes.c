@@ -23,7 +23,10 @@ const struct route routes[] = {
 
     {HTTP_GET, "/v1/query", RIGHT_READ, ROUTE_POOL, get_query},
     {HTTP_GET, "/v1/histogram", RIGHT_READ, ROUTE_POOL, get_histogram},
+    {HTTP_GET, "/v1/facets", RIGHT_READ, ROUTE_POOL, get_facets},
+    {HTTP_GET, "/v1/fields", RIGHT_READ, ROUTE_POOL, get_fields},
     {HTTP_GET, "/v1/events/{}", RIGHT_READ, ROUTE_POOL, get_event},
+    {HTTP_GET, "/v1/events/{}/context", RIGHT_READ, ROUTE_POOL, get_event_context},
     {HTTP_GET, "/v1/issues", RIGHT_READ, ROUTE_POOL, get_issues},
     {HTTP_GET, "/v1/issues/{}", RIGHT_READ, ROUTE_POOL, get_issue},
     {HTTP_PATCH, "/v1/issues/{}", RIGHT_EDIT, ROUTE_POOL, patch_issue},

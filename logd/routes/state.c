@@ -127,6 +127,8 @@ static void http_metrics(struct buf *b, const struct http_stats *h)
     buf_printf(b, "logd_http_refused_total{reason=\"slow\"} %llu\n", (unsigned long long)h->reaped);
     buf_printf(b, "logd_http_refused_total{reason=\"quota\"} %llu\n", (unsigned long long)h->over_quota);
     buf_printf(b, "logd_http_refused_total{reason=\"busy\"} %llu\n", (unsigned long long)h->busy);
+    one(b, "logd_queries_left_total", "counter", "Queries given up because their client had gone.", (double)h->gone);
+    one(b, "logd_queries_waiting", "gauge", "Queries that wait for a thread.", (double)h->waiting);
     one(b, "logd_http_connections", "gauge", "Open connections.", (double)h->connections);
     one(b, "logd_http_inflight_bytes", "gauge", "Bytes of requests between first byte and answer.",
         (double)h->inflight_bytes);
