@@ -136,14 +136,6 @@ static bool may_match(struct match *m, const struct filter_node *n, const struct
 
 /* ---- bits ---- */
 
-static size_t count_bits(const uint64_t *bits, size_t words)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < words; i++)
-        n += (size_t)__builtin_popcountll(bits[i]);
-    return n;
-}
-
 static inline bool bit_is(const uint64_t *bits, size_t i) { return bits[i / 64] >> i % 64 & 1; }
 static inline void bit_set(uint64_t *bits, size_t i) { bits[i / 64] |= 1ull << i % 64; }
 
@@ -491,7 +483,7 @@ static int match_column(struct match *m, const struct filter_node *n, size_t ind
         match_dict(m, n, &p, mask, out);
     else if (hex && whole.n == (info->packing == PACK_UUID ? 36 : 2u * info->width))
         match_hex(whole, &p, out);
-    else if (info->packing == PACK_TEXT && info->kind != KIND_REST && f && count_bits(mask, m->words) > p.c->n / DENSE)
+    else if (info->packing == PACK_TEXT && info->kind != KIND_REST && f && bits_count(mask, m->words) > p.c->n / DENSE)
         match_run(f, &p, out);
     else
         match_each(m, n, &p, mask, out);

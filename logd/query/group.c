@@ -1,20 +1,32 @@
-#include "query/group.h"
+#include "query/group-private.h"
 
 #include "base/clock.h"
 #include "base/limits.h"
-#include "base/map.h"
-#include "query/aggregate.h"
 #include "query/shape.h"
 
 #define NO_STRETCH INT64_MIN /* of a row without a time */
 
-struct groups {
-    const struct stage *st;
-    const struct query_options *o;
-    struct map map; /* key to accumulators, one for each function */
-    struct buf key;
-    size_t bytes;
-};
+static void find_fields(struct groups *g)
+{
+    const struct stage *st = g->st;
+    if (st->kind >= STAGE_PATTERNS)
+        return;
+    for (size_t i = 0; i < st->aggregates_n; i++)
+        if (st->aggregates[i].only)
+            return;
+    g->fields = xcalloc(st->fields_n + st->aggregates_n + 1, sizeof *g->fields);
+    for (size_t i = 0; i < st->fields_n; i++)
+        g->fields[g->fields_n++] = st->fields[i];
+    for (size_t i = 0; i < st->aggregates_n; i++)
+        if (st->aggregates[i].field.p)
+            g->fields[g->fields_n++] = st->aggregates[i].field;
+}
+
+const str *groups_fields(struct groups *g, size_t *ret_n)
+{
+    *ret_n = g->fields_n;
+    return g->fields;
+}
 
 struct groups *groups_new(const struct stage *st, const struct query_options *o)
 {
@@ -22,6 +34,7 @@ struct groups *groups_new(const struct stage *st, const struct query_options *o)
     g->st = st;
     g->o = o;
     buf_init(&g->key, LIMIT_RESULT);
+    find_fields(g);
     return g;
 }
 
@@ -37,6 +50,7 @@ void groups_free(struct groups *g)
         free(c);
     }
     map_done(&g->map);
+    free(g->fields);
     buf_done(&g->key);
     free(g);
 }
@@ -55,6 +69,8 @@ bool groups_need_event(const struct groups *g)
     return st->fields_n > 1 || (st->fields_n == 1 && !str_eq(st->fields[0], S("level"))) || functions_need_event(st);
 }
 
+bool groups_count_rows(const struct groups *g) { return g->st->kind < STAGE_PATTERNS && !functions_need_event(g->st); }
+
 bool groups_only_count(const struct groups *g)
 {
     return g->st->fields_n == 0 && !g->st->every && !functions_need_event(g->st);
@@ -64,12 +80,18 @@ bool groups_only_count(const struct groups *g)
 
 static int64_t floor_div(int64_t v, int64_t by) { return v / by - (v % by < 0); }
 
-static void add_part(struct buf *key, enum value_kind kind, str text)
+void group_key_begin(struct groups *g, int64_t start)
+{
+    buf_reset(&g->key);
+    buf_add(&g->key, &start, sizeof start);
+}
+
+void group_key_add(struct groups *g, enum value_kind kind, str text)
 {
     uint32_t n = (uint32_t)text.n;
-    buf_byte(key, (char)kind);
-    buf_add(key, &n, sizeof n);
-    buf_str(key, text);
+    buf_byte(&g->key, (char)kind);
+    buf_add(&g->key, &n, sizeof n);
+    buf_str(&g->key, text);
 }
 
 static str take_bytes(str *key, size_t n)
@@ -88,7 +110,7 @@ static struct field take_part(str *key)
     return f;
 }
 
-static int64_t stretch_of(const struct stage *st, nsec time)
+int64_t group_stretch(const struct stage *st, nsec time)
 {
     int64_t every = st->every / USEC_PER_SEC;
     if (!every)
@@ -103,19 +125,17 @@ static int64_t stretch_of(const struct stage *st, nsec time)
 static bool make_key(struct groups *g, const struct event *ev, struct arena *a)
 {
     const struct stage *st = g->st;
-    int64_t start = stretch_of(st, ev->time);
-    buf_reset(&g->key);
-    buf_add(&g->key, &start, sizeof start);
+    group_key_begin(g, group_stretch(st, ev->time));
     for (size_t i = 0; i < st->fields_n; i++) {
         const struct field *f = event_field(ev, st->fields[i]);
         if (!f && ev->severity && str_eq(st->fields[i], S("level")))
-            add_part(&g->key, VALUE_STRING, level_name(ev->severity));
+            group_key_add(g, VALUE_STRING, level_name(ev->severity));
         else if (f && f->kind != VALUE_NULL)
-            add_part(&g->key, f->kind, field_text(f, a));
+            group_key_add(g, f->kind, field_text(f, a));
         else if (st->kind == STAGE_TOP)
             return false;
         else
-            add_part(&g->key, VALUE_NULL, S("null"));
+            group_key_add(g, VALUE_NULL, S("null"));
     }
     return true;
 }
@@ -145,6 +165,12 @@ static struct accumulator *group_new(struct groups *g, struct err *e)
     return c;
 }
 
+struct accumulator *group_at_key(struct groups *g, struct err *e)
+{
+    struct accumulator *c = map_get(&g->map, buf_view(&g->key));
+    return c ? c : group_new(g, e);
+}
+
 int groups_add(struct groups *g, struct event *ev, const struct row *r, struct arena *a, struct err *e)
 {
     const struct stage *st = g->st;
@@ -152,8 +178,8 @@ int groups_add(struct groups *g, struct event *ev, const struct row *r, struct a
         return 0;
     if (!make_key(g, ev, a))
         return 0;
-    struct accumulator *c = map_get(&g->map, buf_view(&g->key));
-    if (!c && !(c = group_new(g, e)))
+    struct accumulator *c = group_at_key(g, e);
+    if (!c)
         return -1;
     for (size_t i = 0; i < st->aggregates_n; i++)
         accumulator_add(&st->aggregates[i], &c[i], ev, r, a, &g->bytes);

@@ -38,6 +38,33 @@ static int count(void *arg, struct scan *s, struct err *e)
     return 0;
 }
 
+/* Rows stand in order of time, so most are in the bucket of the one before. */
+static int count_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
+{
+    struct histogram *h = arg;
+    const struct column *time = block_column(s->block, SYSTEM_TIME, damage);
+    const struct column *severity = time ? block_column(s->block, SYSTEM_SEVERITY, damage) : NULL;
+    int64_t from = 1, end = 0, step = h->step * NSEC_PER_SEC;
+    uint64_t *counts = NULL;
+    (void)e;
+    if (!severity)
+        return 2;
+    for (size_t w = 0; w < bit_words(time->n); w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t i = w * 64 + (size_t)__builtin_ctzll(left);
+            int64_t t = time->numbers[i];
+            if (t < from || t >= end) {
+                int64_t bucket = (floor_div(t, NSEC_PER_SEC) - h->first) / h->step;
+                counts = h->counts[bucket];
+                if (__builtin_mul_overflow(h->first + bucket * h->step, NSEC_PER_SEC, &from) ||
+                    __builtin_add_overflow(from, step, &end))
+                    from = 1, end = 0;
+            }
+            counts[(uint64_t)severity->numbers[i] % LEVELS]++;
+        }
+    return 1;
+}
+
 static void print_levels(const uint64_t counts[LEVELS], struct buf *out)
 {
     bool first = true;
@@ -84,6 +111,7 @@ int query_histogram(const struct query *q, struct store_view *v, const struct qu
         scan_filter(s, q->stages[i].where);
     s->arg = &h;
     s->take = count;
+    s->take_bits = count_bits;
     int rc = scan_run(s, e);
     if (rc == 0) {
         buf_printf(out, "{\"step_s\":%lld,\"buckets\":[", (long long)h.step);

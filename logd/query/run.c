@@ -266,6 +266,16 @@ static int take_group(void *arg, struct scan *s, struct err *e)
     return pass_stream(r, s) ? groups_add(r->groups, &s->ev, &row, &s->a, e) : 0;
 }
 
+/* Groups that only count need no more of a block than its columns. */
+static int take_group_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
+{
+    struct run *r = arg;
+    int rc = groups_add_block(r->groups, s->block, bits, &s->match_a, damage, e);
+    if (rc == 1)
+        r->passed += bits_count(bits, bit_words(s->block->head->events));
+    return rc;
+}
+
 /* A count of all needs no more of a block than its size. */
 static bool count_whole(void *arg, const struct store_block *b)
 {
@@ -419,6 +429,17 @@ static uint32_t blocks_in_range(const struct scan *s)
     return n;
 }
 
+/* Groups read the fields they are made of and no more, unless a stage or a function looks at all of them. */
+static void plan_groups(struct run *r)
+{
+    struct scan *s = r->scan;
+    if (r->shaped != r->stream_end)
+        return;
+    s->whole = groups_only_count(r->groups) ? count_whole : NULL;
+    s->take_bits = take_group_bits;
+    s->fields = groups_fields(r->groups, &s->fields_n);
+}
+
 static int run(struct run *r, struct query_result *ret, struct arena *names)
 {
     struct scan *s = r->scan;
@@ -430,7 +451,7 @@ static int run(struct run *r, struct query_result *ret, struct arena *names)
     s->arg = r;
     s->take = r->groups ? take_group : take_row;
     if (r->groups) {
-        s->whole = r->shaped == r->stream_end && groups_only_count(r->groups) ? count_whole : NULL;
+        plan_groups(r);
     } else {
         s->wanted = row_wanted;
     }

@@ -335,6 +335,15 @@ static int scan_columns(struct scan *s, const struct store_block *b, size_t inde
         if (s->stopped || !bits_any(bits, words))
             return 0;
     }
+    if (s->take_bits) {
+        int rc = s->take_bits(s->arg, s, bits, &damage, e);
+        if (rc == 1)
+            s->matched += bits_count(bits, words);
+        if (rc == 2)
+            (void)damaged(s, &damage);
+        if (rc)
+            return rc < 0 ? -1 : 0;
+    }
     return take_events(s, bits, b->events, &damage, e);
 }
 

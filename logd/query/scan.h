@@ -25,6 +25,9 @@ struct scan {
                   const struct store_block *b);   /* all its events match: true: taken as they are; NULL: never */
     bool (*wanted)(void *arg, nsec time, str id); /* false: not this event, before it is read; NULL: all */
     int (*take)(void *arg, struct scan *s, struct err *e); /* a matching event; <0 ends the scan */
+    /* A block of columns, the bits of its matching events: 1 taken as a whole, 0 not taken, so its events are given one
+     * by one, 2 damaged, <0 ends the scan. NULL: none is taken. `wanted` is not asked. */
+    int (*take_bits)(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e);
 
     nsec time; /* of the event at hand; scan_line and scan_event give the rest */
     int severity;

@@ -1,0 +1,183 @@
+/* query/group-columns.c - groups of a block, counted by codes: the fields of `by` become small numbers, one for each
+ * value they have in the block, so a row costs an addition, and texts are looked at once for each group of the block. */
+#include "query/group.h"
+#include "query/group-private.h"
+
+enum { CODES_MAX = 1 << 16, NUMBERS_MAX = 4096 };
+
+struct coding {         /* one field of `by` in one block */
+    uint16_t *of;       /* code of each row; 0: it has no such field */
+    struct field *text; /* of each code */
+    uint32_t n;
+};
+
+static void add_code(struct coding *c, enum column_kind kind, str text)
+{
+    c->text[c->n++] = (struct field){.raw = text, .kind = kind == KIND_ESCAPED ? VALUE_STRING : (enum value_kind)kind};
+}
+
+/* How many codes the column's values take, 0: too many. */
+static size_t codes_of(const struct packed *p)
+{
+    if (p->kind == KIND_ESCAPED || p->kind == KIND_REST)
+        return 0;
+    if (p->packing == PACK_CONST || p->packing == PACK_DICT)
+        return p->packing == PACK_CONST ? 1 : p->distinct;
+    if (packing_is_number(p->packing) && !p->scale && (uint64_t)p->max - (uint64_t)p->min < NUMBERS_MAX)
+        return (size_t)(p->max - p->min) + 1;
+    return 0;
+}
+
+static int add_column(struct coding *c, struct block *b, size_t column, struct arena *a, struct err *e)
+{
+    const struct packed *p = &b->columns[column];
+    const struct column *v = block_column(b, column, e);
+    const uint16_t *rows = NULL;
+    char room[PACKED_TEXT_MAX];
+    uint32_t first = c->n;
+    if (!v || (!(p->flags & COLUMN_EVERY) && !(rows = block_rows(b, column, e))))
+        return -1;
+    for (size_t i = 0, n = codes_of(p); i < n; i++)
+        add_code(c, (enum column_kind)p->kind,
+                 v->numbers ? arena_str(a, number_text(p, p->min + (int64_t)i, room)) : column_distinct(v, i));
+    for (size_t i = 0; i < v->n; i++) {
+        size_t code = v->numbers ? (size_t)(v->numbers[i] - p->min) : v->codes ? v->codes[i] : 0;
+        c->of[rows ? rows[i] : i] = (uint16_t)(first + code);
+    }
+    return 0;
+}
+
+static int code_levels(struct coding *c, struct block *b, struct arena *a, struct err *e)
+{
+    const struct column *v = block_column(b, SYSTEM_SEVERITY, e);
+    if (!v)
+        return -1;
+    c->text = arena_zero(a, 25 * sizeof *c->text);
+    for (int s = 0; s < 25; s++)
+        add_code(c, KIND_STRING, level_name(s ? s : 1));
+    for (size_t i = 0; i < v->n; i++)
+        c->of[i] = (uint16_t)v->numbers[i];
+    return 1;
+}
+
+/* 1, or 0: the field has too many values here, or is none that columns tell. */
+static int code_field(struct coding *c, struct block *b, str name, struct arena *a, struct err *e)
+{
+    size_t codes = 1;
+    *c = (struct coding){.of = arena_zero(a, b->head->events * sizeof *c->of)};
+    if (str_eq(name, S("level")))
+        return code_levels(c, b, a, e);
+    if (str_eq(name, S("id")) || str_eq(name, S("time")) || str_eq(name, S("severity_number")))
+        return 0;
+    for (size_t i = 0; i < b->head->columns; i++) {
+        const struct packed *p = &b->columns[i];
+        if (p->kind != KIND_REST && (p->kind == KIND_NULL || p->kind == KIND_SYSTEM || !str_eq(block_name(b, i), name)))
+            continue;
+        size_t more = codes_of(p);
+        if (more == 0 || (codes += more) > CODES_MAX)
+            return 0;
+    }
+    c->text = arena_zero(a, codes * sizeof *c->text);
+    add_code(c, KIND_NULL, S("null"));
+    for (size_t i = 0; i < b->head->columns; i++)
+        if (b->columns[i].kind != KIND_NULL && b->columns[i].kind != KIND_SYSTEM && str_eq(block_name(b, i), name) &&
+            add_column(c, b, i, a, e) < 0)
+            return -1;
+    return 1;
+}
+
+/* Adds the stretch of each row as one more coding, whose texts are their starts. */
+static int code_stretches(const struct stage *st, struct coding *c, int64_t **ret_starts, struct block *b,
+                          struct arena *a, struct err *e)
+{
+    const struct column *v = block_column(b, SYSTEM_TIME, e);
+    if (!v)
+        return -1;
+    int64_t *starts = arena_alloc(a, (CODES_MAX + 1) * sizeof *starts), end = 0, from = 1; /* of the stretch at hand */
+    *c = (struct coding){.of = arena_alloc(a, v->n * sizeof *c->of)};
+    for (size_t i = 0; i < v->n; i++) {
+        if (v->numbers[i] < from || v->numbers[i] >= end) {
+            if (c->n == CODES_MAX)
+                return 0;
+            int64_t start = group_stretch(st, v->numbers[i]);
+            starts[c->n++] = start;
+            if (__builtin_mul_overflow(start, NSEC_PER_SEC, &from) ||
+                __builtin_add_overflow(from, st->every * NSEC_PER_USEC, &end))
+                return 0;
+        }
+        c->of[i] = (uint16_t)(c->n - 1);
+    }
+    *ret_starts = starts;
+    return 1;
+}
+
+struct codes {
+    struct coding part[QUERY_FIELDS_MAX + 1]; /* the fields, then the stretch */
+    size_t n;
+    size_t product;
+    int64_t *starts;
+};
+
+static int code_all(const struct groups *g, struct block *b, struct codes *c, struct arena *a, struct err *e)
+{
+    const struct stage *st = g->st;
+    int rc = 1;
+    *c = (struct codes){.product = 1};
+    for (size_t i = 0; rc == 1 && i < st->fields_n; i++)
+        rc = code_field(&c->part[c->n++], b, st->fields[i], a, e);
+    if (rc == 1 && st->every)
+        rc = code_stretches(st, &c->part[c->n++], &c->starts, b, a, e);
+    for (size_t i = 0; rc == 1 && i < c->n; i++)
+        if ((c->product *= c->part[i].n) > CODES_MAX)
+            rc = 0;
+    return rc;
+}
+
+static void count_rows(const struct codes *c, const uint64_t *bits, size_t rows, uint32_t *counts)
+{
+    for (size_t w = 0; w < bit_words(rows); w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t row = w * 64 + (size_t)__builtin_ctzll(left), at = 0;
+            for (size_t i = 0; i < c->n; i++)
+                at = at * c->part[i].n + c->part[i].of[row];
+            counts[at]++;
+        }
+}
+
+/* The group of a combination of codes, counted. */
+static int add_group(struct groups *g, const struct codes *c, size_t at, uint32_t n, struct err *e)
+{
+    uint32_t code[QUERY_FIELDS_MAX + 1];
+    for (size_t i = c->n; i-- > 0; at /= c->part[i].n)
+        code[i] = (uint32_t)(at % c->part[i].n);
+    group_key_begin(g, g->st->every ? c->starts[code[c->n - 1]] : 0);
+    for (size_t i = 0; i < g->st->fields_n; i++) {
+        const struct field *f = &c->part[i].text[code[i]];
+        if (f->kind == VALUE_NULL && g->st->kind == STAGE_TOP)
+            return 0;
+        group_key_add(g, f->kind, f->raw);
+    }
+    struct accumulator *all = group_at_key(g, e);
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < g->st->aggregates_n; i++)
+        all[i].n += n;
+    return 0;
+}
+
+int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, struct arena *a, struct err *damage,
+                     struct err *e)
+{
+    struct codes c;
+    if (!groups_count_rows(g))
+        return 0;
+    int rc = code_all(g, b, &c, a, damage);
+    if (rc <= 0)
+        return rc < 0 ? 2 : 0;
+    uint32_t *counts = arena_zero(a, c.product * sizeof *counts);
+    count_rows(&c, bits, b->head->events, counts);
+    for (size_t i = 0; i < c.product; i++)
+        if (counts[i] && add_group(g, &c, i, counts[i], e) < 0)
+            return -1;
+    return 1;
+}
