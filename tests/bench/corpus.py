@@ -63,9 +63,12 @@ class Corpus:
         return facts[name]
 
 
+BRUTE = "absent pair of letters, any field"  # nothing but looking through all of it can tell
+
+
 class Question:
     """q: logd's query, or None for the histogram. text: lines holding it are the answer, for what greps. sql: for DuckDB and ClickHouse, with
-    {any:TEXT} for "in any text field", {has:TEXT} in the message, {second}, {step}. The answer is a count, or {key: count}."""
+    {any:TEXT} for "in any text field", {has:TEXT} in the message, {id:TEXT} in the trace id, {second}, {step}. The answer is a count, or {key: count}."""
 
     def __init__(self, name, reach_ms, q, sql, text=None, key=None, window=None):
         self.name, self.reach_ms, self.q, self.sql, self.text, self.key, self.window = name, reach_ms, q, sql, text, key, window
@@ -74,11 +77,15 @@ class Question:
 def questions(c):
     """What the contract of the figures names, each with its bound in ms (None: it has none, or another one)."""
     count = "SELECT count(*) FROM e WHERE "
-    absent = "qzxkwvq"
+    absent, pair = "qzxkwvq", "zq"  # in no field of any event; nothing that is kept about three letters helps with two
+    part = c.trace_id[5:17]
     return [
         Question("rare word, any field", 8, "heliotrope", count + "{any:heliotrope}", text="heliotrope"),
         Question("trace id, any field", 8, f'"{c.trace_id}"', count + "trace_id = {trace}", text=c.trace_id),
-        Question("absent substring, any field", None, f"{absent} | count", count + "{any:" + absent + "}", text=absent),
+        Question("part of a word, any field", None, "eliotrop", count + "{any:eliotrop}", text="eliotrop"),
+        Question("part of a trace id, any field", None, f'"{part}"', count + "{id:" + part + "}", text=part),
+        Question("absent text, any field", None, f"{absent} | count", count + "{any:" + absent + "}", text=absent),
+        Question(BRUTE, None, f"{pair} | count", count + "{any:" + pair + "}", text=pair),
         Question("count by status", 8, "| count by status", "SELECT status, count(*) FROM e GROUP BY status", key="status"),
         Question("histogram by level, 60 steps", 50, None, "SELECT {step} AS s, level, count(*) FROM e GROUP BY s, level"),
         Question("user_id=12345", 5, "user_id=12345 | count", count + "user_id = 12345", text='"user_id":12345,'),

@@ -94,11 +94,12 @@ def zstd_sizes(corpus):
 
 # ---- databases -----------------------------------------------------------------------------------------------------------
 
-def fill_in(sql, question, corpus, anything, has, second, quote=lambda s: f"'{s}'"):
+def fill_in(sql, corpus, anything, trace_id, has, second):
     """A question's SQL in the words of one database."""
     sql = re.sub(r"\{any:([^}]*)\}", lambda m: "(" + " OR ".join(has(f, m[1]) for f in anything) + ")", sql)
     sql = re.sub(r"\{has:([^}]*)\}", lambda m: has("message", m[1]), sql)
-    return sql.replace("{trace}", quote(corpus.trace_id)).replace("{second}", second)
+    sql = re.sub(r"\{id:([^}]*)\}", lambda m: has(trace_id, m[1]), sql)
+    return sql.replace("{trace}", f"'{corpus.trace_id}'").replace("{second}", second)
 
 
 def as_answer(rows):
@@ -160,7 +161,7 @@ class Duck:
                 "parquet": os.path.getsize(self.parquet) / corpus.events, "peak": peak}
 
     def ask(self, question, corpus, step):
-        sql = fill_in(question.sql, question, corpus, self.ANY, lambda f, text: f"contains({f}, '{text}')", "epoch(time)")
+        sql = fill_in(question.sql, corpus, self.ANY, "replace(trace_id::VARCHAR, '-', '')", lambda f, text: f"contains({f}, '{text}')", "epoch(time)")
         sql = sql.replace("{minute}", "(floor(epoch(time) / 60) * 60)::BIGINT").replace("{step}", f"(floor(epoch(time) / {step}) * {step})::BIGINT")
         (first,), _ = self.sql(sql)
         ms, rows = self.sql(sql, runs_for(first / 1e3))
@@ -264,7 +265,7 @@ class ClickHouse:
         return {"events_per_cpu_s": corpus.events / used, "bytes": size / corpus.events, "peak": memory(self.process.pid)["VmHWM"]}
 
     def ask(self, question, corpus, step):
-        sql = fill_in(question.sql, question, corpus, self.ANY, lambda f, text: f"position({f}, '{text}') > 0", "toUInt32(time)")
+        sql = fill_in(question.sql, corpus, self.ANY, "trace_id", lambda f, text: f"position({f}, '{text}') > 0", "toUInt32(time)")
         sql = sql.replace("{minute}", "intDiv(toUInt32(time), 60) * 60").replace("{step}", f"intDiv(toUInt32(time), {step}) * {step}")
         ms, rows = timed(lambda: self.sql(sql))
         return ms, as_answer(rows)

@@ -2,7 +2,8 @@
 import contextlib, json, os, shutil, statistics, subprocess, time, urllib.parse
 
 import intake, rivals
-from corpus import APPS, BUILD, KEPT, epoch, questions, rfc3339
+from corpus import APPS, BRUTE, BUILD, KEPT, epoch, questions, rfc3339
+from intake import LOAD
 from logd import Logd, eventually
 
 PER_REQUEST, CONNECTIONS = 1000, 8
@@ -74,20 +75,70 @@ class Server:
         assert r.status == 200, r.text
         return r
 
-    def ask(self, question):
-        """{"ms", "cpu_ms", "answer", "step"} of one question; answers in the form of the rivals'."""
+    def once(self, question):
         window = question.window or (self.corpus.begin, self.corpus.end)
         times = {"from": rfc3339(window[0]), "to": rfc3339(window[1])}
+        if question.q is None:
+            return self.get("/v1/histogram", q="", buckets=60, **times)
+        return self.get("/v1/query", q=question.q, limit=10000, **times)
+
+    def ask(self, question):
+        """{"ms", "cpu_ms", "answer", "step"} of one question; answers in the form of the rivals'."""
         before, asked = rivals.cpu(self.pid), [0]
 
-        def once():
+        def count_one():
             asked[0] += 1
-            if question.q is None:
-                return self.get("/v1/histogram", q="", buckets=60, **times)
-            return self.get("/v1/query", q=question.q, limit=10000, **times)
-        ms, reply = rivals.timed(once)
+            return self.once(question)
+        ms, reply = rivals.timed(count_one)
         used = (rivals.cpu(self.pid) - before) / asked[0]
         return {"ms": ms, "cpu_ms": used * 1e3, **answer_of(question, reply)}
+
+    def forget_pages(self):
+        """The system's cache lets go of the segments."""
+        folder = os.path.join(self.logd.data, "segments")
+        for name in os.listdir(folder):
+            fd = os.open(os.path.join(folder, name), os.O_RDONLY)
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(fd)
+
+    def ask_cold(self, wanted, rounds=3):
+        """{question: median ms} of a server that just started, nothing of its segments in memory."""
+        took = {q.name: [] for q in wanted}
+        for _ in range(rounds):
+            for q in wanted:
+                self.logd.stop()
+                self.forget_pages()
+                self.logd.start()
+                self.connection = self.logd.connect(timeout=600)
+                self.get("/v1/status")
+                begun = time.perf_counter()
+                self.once(q)
+                took[q.name].append((time.perf_counter() - begun) * 1e3)
+                self.connection.close()
+        return {name: statistics.median(ms) for name, ms in took.items()}
+
+    def latency(self, seconds, busy=None):
+        """ms of an open-loop load of 100 x 100 events a second, p50 and p99; `busy` runs again and again meanwhile, if given."""
+        command = [LOAD, str(self.logd.port), self.logd.key("ingest", "shop"), "100", "100", str(seconds), "16"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as load:
+            while busy and load.poll() is None:
+                busy()
+            r = json.loads(load.communicate()[0])
+        assert r["errors"] == r["late"] == 0, f"all is answered: {r}"
+        return r["p50_us"] / 1e3, r["p99_us"] / 1e3
+
+    def latency_beside_queries(self, heavy, seconds=8):
+        """Of intake alone, and while a heavy query runs all the time and the head is sealed again and again."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.folder, "loaded"))  # these events are not of the corpus
+        self.connection = self.logd.connect(timeout=600)
+
+        def busy():
+            self.once(heavy)
+            self.logd.seal()
+        idle, beside = self.latency(seconds), self.latency(seconds, busy)
+        self.connection.close()
+        return {"idle": idle, "busy": beside}
 
     def ask_all(self, wanted):
         self.connection, _ = self.logd.connect(timeout=600), self.logd.key("admin")
@@ -171,7 +222,7 @@ def query_figures(corpus, wanted, mine, beside):
         m = mine[q.name]
         rows.append({"figure": q.name, "unit": "ms", "logd": m["ms"], "cpu_ms": m["cpu_ms"], "reach": q.reach_ms, "better": "less",
                      "rivals": {name: r[0] for name, r in beside[q.name].items()}})
-        if q.name.startswith("absent"):  # how fast all is looked through
+        if q.name == BRUTE:
             rates = {name: corpus.bytes / r[0] / 1e6 for name, r in beside[q.name].items() if name in ("memmem, 1 thread", "zstdgrep")}
             rows.append({"figure": "looked through, a CPU second", "unit": "GB", "logd": corpus.bytes / m["cpu_ms"] / 1e6, "reach": 5, "better": "more", "rivals": rates})
     return rows
@@ -196,10 +247,16 @@ def store_figures(corpus, loaded, disk, again, loads):
     ]
 
 
-def run(corpus, legs, beside_names, reuse):
-    """Runs the wanted legs. Returns the table's rows, all else measured, and how many answers of logd were wrong."""
-    rows, more = [], {"events": corpus.events, "corpus_bytes": corpus.bytes, "memmem_GB_s": weather(corpus)}
-    wanted = questions(corpus)
+def extra_figures(cold, busy):
+    rows = [{"figure": f"cold: {name}", "unit": "ms", "logd": ms, "reach": None, "better": "less", "rivals": {}} for name, ms in cold.items()]
+    if busy:
+        rows += [{"figure": f"intake p99, {name}", "unit": "ms", "logd": busy[name][1], "reach": 10 * busy["idle"][1] if name == "busy" else None,
+                  "better": "less", "rivals": {}} for name in busy]
+    return rows
+
+
+def measure_logd(corpus, legs, reuse, wanted, more):
+    """All of logd's own, before any rival runs: answers into more["answers"], figures into the rest of it."""
     server = Server(corpus, reuse)
     with server.logd:
         if not server.loaded:
@@ -207,8 +264,29 @@ def run(corpus, legs, beside_names, reuse):
             more["load"] = server.load()
         more["disk"] = server.disk()
         more["again"] = server.start_again()
-        mine, asking = server.ask_all(wanted) if "query" in legs else ({}, None)
-    databases = rivals.open_databases(beside_names)
+        if "query" in legs:
+            more["answers"], more["asking"] = server.ask_all(wanted)
+        if "cold" in legs:
+            more["cold"] = server.ask_cold([q for q in wanted if q.reach_ms])
+        if "busy" in legs:
+            more["busy"] = server.latency_beside_queries(next(q for q in wanted if q.name == BRUTE))
+
+
+def ask_rivals(corpus, wanted, databases, names, mine):
+    """{question: {rival: (ms, answer)}}, memory of the databases, and how many answers of logd's are wrong."""
+    step = next(a["step"] for a in mine.values() if "step" in a)
+    beside, memory = ask_databases(databases, wanted, corpus, step)
+    for name, found in ask_programs(wanted, corpus, names).items():
+        beside[name].update(found)
+    return beside, memory, gate(wanted, mine, beside, right_answers(wanted, corpus, beside, step))
+
+
+def run(corpus, legs, names, reuse):
+    """Runs the wanted legs. Returns the table's rows, all else measured, and how many answers of logd were wrong."""
+    rows, wrong, wanted = [], 0, questions(corpus)
+    more = {"events": corpus.events, "corpus_bytes": corpus.bytes, "weather": [weather(corpus)]}
+    measure_logd(corpus, legs, reuse, wanted, more)
+    databases = rivals.open_databases(names)
     try:
         loads = {}
         for db in databases:
@@ -216,24 +294,19 @@ def run(corpus, legs, beside_names, reuse):
             loads[db.name] = db.load(corpus)
         if "store" in legs and "load" in more:
             rows += store_figures(corpus, more["load"], more["disk"], more["again"], loads)
-        wrong = 0
-        if mine:
-            step = next(a["step"] for a in mine.values() if "step" in a)
-            beside, memory = ask_databases(databases, wanted, corpus, step)
-            programs = ask_programs(wanted, corpus, beside_names)
-            for name in beside:
-                beside[name].update(programs[name])
-            wrong = gate(wanted, mine, beside, right_answers(wanted, corpus, beside, step))
+        if "answers" in more:
+            mine = more.pop("answers")
+            beside, memory, wrong = ask_rivals(corpus, wanted, databases, names, mine)
             rows += query_figures(corpus, wanted, mine, beside)
-            rows.append({"figure": "memory during these queries, peak", "unit": "MB", "logd": asking["VmHWM"], "reach": 256, "better": "less", "rivals": memory})
+            rows.append({"figure": "memory during these queries, peak", "unit": "MB", "logd": more["asking"]["VmHWM"], "reach": 256, "better": "less", "rivals": memory})
     finally:
         for db in databases:
             db.close()
-    more["memmem_GB_s_after"] = weather(corpus)
-    return rows, more, wrong
+    more["weather"].append(weather(corpus))
+    return rows + extra_figures(more.get("cold", {}), more.get("busy")), more, wrong
 
 
 def weather(corpus):
-    """How fast this machine is right now: figures of runs whose weather differs do not compare."""
+    """GB/s of memmem, how fast this machine is right now: figures of runs whose weather differs do not compare."""
     ms, _ = rivals.memmem(corpus, ["qzxkwvq"])[0]
     return corpus.bytes / ms / 1e6
