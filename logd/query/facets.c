@@ -92,6 +92,8 @@ int query_facets(const struct query *q, struct store_view *v, const struct query
     struct facets all = {0};
     struct scan *s = scan_of(q, v, o);
     facets_init(&all, o, fields, n);
+    s->fields = fields;
+    s->fields_n = n;
     s->arg = &all;
     s->take = count_values;
     int rc = scan_run(s, e);

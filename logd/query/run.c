@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "query/context.h"
 #include "query/group.h"
+#include "query/needs.h"
 #include "query/rows.h"
 #include "query/scan.h"
 #include "query/shape.h"
@@ -31,6 +32,7 @@ struct run {
     struct groups *groups;
     struct err *e;
     struct query_result meta;
+    struct needs needs;
     size_t shaped, stream_end; /* stages that are done event by event; before: in the scan */
     size_t at;                 /* the first stage over rows that were kept */
     uint64_t passed;           /* events that went through the stream */
@@ -158,6 +160,24 @@ static void make_plan(struct run *r)
     }
     r->page = r->o->limit ? r->o->limit : groups ? ROWS_DEFAULT : EVENTS_DEFAULT;
     r->paged = r->simple && !r->table.order.sort;
+}
+
+/* A row is its whole line, unless `fields` is the first to change it. */
+static void tell_needs(struct run *r)
+{
+    const struct query *q = r->q;
+    bool shaped = r->shaped < r->stream_end;
+    r->needs.all = shaped && !r->groups && q->stages[r->shaped].kind != STAGE_FIELDS;
+    for (size_t i = r->shaped; i < r->stream_end; i++)
+        needs_stage(&r->needs, &q->stages[i]);
+    if (r->groups)
+        needs_stage(&r->needs, &q->stages[r->stream_end]);
+    if (r->table.order.sort)
+        needs_stage(&r->needs, r->table.order.sort);
+    if (r->needs.all || r->needs.n == 0)
+        return;
+    r->scan->fields = r->needs.fields;
+    r->scan->fields_n = r->needs.n;
 }
 
 static uint64_t min_u64(uint64_t a, uint64_t b) { return a < b ? a : b; }
@@ -444,6 +464,7 @@ static int run(struct run *r, struct query_result *ret, struct arena *names)
 {
     struct scan *s = r->scan;
     make_plan(r);
+    tell_needs(r);
     if (read_cursor(r) < 0)
         return -1;
     set_keep(r);
@@ -503,6 +524,7 @@ int query_run(const struct query *q, struct store_view *v, const struct query_op
     query_result_done(&r.meta);
     scan_free(r.scan);
     groups_free(r.groups);
+    needs_done(&r.needs);
     rows_done(&r.table);
     arena_done(&names);
     return rc;
