@@ -15,6 +15,7 @@
 #include "notify/notify.h"
 #include "routes/http.h"
 #include "rules/rules.h"
+#include "query/tail.h"
 #include "store/store.h"
 
 #include <curl/curl.h>
@@ -56,6 +57,8 @@ static char *join(const char *dir, const char *name)
 static void on_publish(struct batch *b, void *arg)
 {
     struct server *s = arg;
+    if (b->type == RECORD_EVENTS)
+        tail_publish(s->parts.tail, buf_view(&b->body));
     store_append(s->parts.store, b);
 }
 
@@ -147,6 +150,7 @@ static int open_storage(struct server *s, struct err *e)
     struct journal_config jc = {.dir = journal, .disk = s->data, .publish = on_publish, .on_fatal = on_fatal, .arg = s};
     struct store_config sc = {
         .dir = segments, .keep = c->retention.keep, .keep_bytes = c->retention.bytes, .on_sealed = on_sealed, .arg = s};
+    s->parts.tail = tail_new();
     int rc = auth_open(db, &s->parts.auth, e);
     if (rc == 0)
         rc = journal_open(&jc, &s->parts.journal, e);
@@ -222,6 +226,7 @@ static void close_all(struct server *s)
         archive_stop(p->archive);
     if (p->journal)
         journal_close(p->journal);
+    tail_free(p->tail);
     store_close(p->store);
     if (p->fold)
         fold_close(p->fold);

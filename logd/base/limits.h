@@ -19,6 +19,9 @@
 #define LIMIT_GROUPS 100000u        /* groups of one count */
 #define LIMIT_RESULT (64u << 20)    /* bytes one query may hold */
 #define LIMIT_UNIQ_EXACT 4096u      /* different values of one `uniq` that are told apart; past it: a sketch */
+#define LIMIT_TAIL (2u << 20)       /* bytes that wait for one who follows a tail; an event and its frame fit */
+#define LIMIT_TAIL_WAIT (32u << 20) /* bytes of accepted events that wait for the thread of the tail */
+#define LIMIT_TAILS 200u            /* that follow at once */
 #define LIMIT_CONTEXT 1000u         /* events before and after a hit of `context` */
 #define LIMIT_CONTEXT_HITS 1000u    /* hits that one `context` looks around */
 #define LIMIT_IDEMPOTENCY_KEY 256u  /* bytes of an Idempotency-Key */

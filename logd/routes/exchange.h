@@ -5,6 +5,7 @@
  *
  *               HEAD ──first handler call──▶ BODY ──whole──▶ RUN ──reply queued──▶ ANSWER ──sent──▶ IDLE ──▶ HEAD …
  *
+ *             STREAM stands for ANSWER when the answer is made while it is sent, and may take for ever.
  *             From IDLE the reaper itself moves it to HEAD when the kernel says that bytes came.
  *   exchange  one request and its reply: from the request line to the last byte sent. Reused from a free list with its
  *             arena and buffers, so a request costs no malloc of ours. */
@@ -21,7 +22,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum conn_phase { CONN_HEAD, CONN_BODY, CONN_RUN, CONN_ANSWER, CONN_IDLE };
+enum conn_phase { CONN_HEAD, CONN_BODY, CONN_RUN, CONN_ANSWER, CONN_STREAM, CONN_IDLE };
 struct conn {
     struct conn *next, *prev; /* under reaper's lock */
     int fd;
@@ -48,6 +49,7 @@ struct deadlines {
     uint64_t rate; /* 1 KiB/s: least average of a body or an answer after that */
     usec body;     /* 120 s: at most, however large */
     usec answer;   /* 600 s: at most */
+    usec stuck;    /* 60 s: a stream of which nothing that was sent arrives */
     usec idle;     /* 75 s: keep-alive without a byte */
     usec linger;   /* 5 s: reading on after a refusal, so that the sender gets to see it */
 };
@@ -114,8 +116,9 @@ struct exchange {
     str target;                 /* as sent, in the arena */
     str raw_path, query;        /* parts of target, still encoded */
     bool has_body;
-    bool close;   /* end the connection after the reply */
-    bool refused; /* a reply is ready before the route ran */
+    bool close;            /* end the connection after the reply */
+    bool refused;          /* a reply is ready before the route ran */
+    struct stream *stream; /* in place of r.out */
     bool watched;
     _Atomic bool gone; /* the client, while it is watched */
     enum exchange_state state;
@@ -126,6 +129,10 @@ struct exchange {
     size_t charged_answer; /* and in h->answers */
     struct exchange *next; /* in the free list */
 };
+
+/* stream.c: sends what is written to it, and then lets go of it. */
+struct stream;
+struct MHD_Response *stream_response(struct stream *s);
 
 /* exchange.c. From the free list, with empty buffers; put back when its last byte is sent. */
 struct exchange *exchange_get(struct http *h);

@@ -26,7 +26,9 @@ static struct MHD_Response *response(struct exchange *x)
     struct request *r = &x->r;
     bool cached = false;
     str body = r->fixed.p ? r->fixed : buf_view(&r->out);
-    struct MHD_Response *m = MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p, MHD_RESPMEM_PERSISTENT);
+    struct MHD_Response *m = x->stream ? stream_response(x->stream)
+                                       : MHD_create_response_from_buffer(body.n, (void *)(uintptr_t)body.p,
+                                                                         MHD_RESPMEM_PERSISTENT);
     if (!m)
         abort(); /* out of memory */
     for (size_t i = 0; i < r->headers_n; i++) {
@@ -63,7 +65,7 @@ static enum MHD_Result answer(struct exchange *x)
     exchange_charge_answer(x);
     struct MHD_Response *m = response(x);
     count_reply(x);
-    conn_enter(x->c, CONN_ANSWER);
+    conn_enter(x->c, x->stream ? CONN_STREAM : CONN_ANSWER);
     enum MHD_Result rc = MHD_queue_response(x->mhd, x->r.status, m);
     x->reply = rc == MHD_YES ? m : NULL;
     MHD_destroy_response(m);

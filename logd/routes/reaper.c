@@ -50,6 +50,7 @@ static struct deadlines deadlines(void)
                               .rate = 1024,
                               .body = 120 * USEC_PER_SEC / by,
                               .answer = 600 * USEC_PER_SEC / by,
+                              .stuck = 60 * USEC_PER_SEC / by,
                               .idle = 75 * USEC_PER_SEC / by,
                               .linger = 5 * USEC_PER_SEC / by};
 }
@@ -95,6 +96,17 @@ static enum verdict judge_idle(struct reaper *r, struct conn *c, usec since, use
     return now - since > r->limit.idle ? LEFT : KEEP;
 }
 
+/* May be silent for ever, but what was sent must arrive. */
+static enum verdict judge_stream(struct reaper *r, struct conn *c, usec since, usec now)
+{
+    struct tcp_info info = tcp_info(c->fd);
+    if (info.tcpi_unacked == 0 || since_mark(c, since, info.tcpi_bytes_acked) > 0) {
+        atomic_store_explicit(&c->since, now, memory_order_relaxed);
+        return KEEP;
+    }
+    return now - since > r->limit.stuck ? LATE : KEEP;
+}
+
 static enum verdict judge(struct reaper *r, struct conn *c, usec now)
 {
     const struct deadlines *l = &r->limit;
@@ -109,6 +121,7 @@ static enum verdict judge(struct reaper *r, struct conn *c, usec now)
         bytes = since_mark(c, since, tcp_info(c->fd).tcpi_bytes_acked);
         late = c->local ? age > l->answer : too_slow(l, age, bytes, l->answer);
         break;
+    case CONN_STREAM: return judge_stream(r, c, since, now);
     case CONN_IDLE: return judge_idle(r, c, since, now);
     default: break;
     }

@@ -11,6 +11,7 @@ void post_beacon(struct request *r);
 void post_reports(struct request *r);
 /* query.c */
 void get_query(struct request *r);
+void get_tail(struct request *r);
 void get_histogram(struct request *r);
 void get_facets(struct request *r);
 void get_fields(struct request *r);

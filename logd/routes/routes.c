@@ -23,6 +23,7 @@ const struct route routes[] = {
 
     {HTTP_GET, "/v1/query", RIGHT_READ, ROUTE_POOL, get_query},
     {HTTP_GET, "/v1/histogram", RIGHT_READ, ROUTE_POOL, get_histogram},
+    {HTTP_GET, "/v1/tail", RIGHT_READ, ROUTE_POOL, get_tail},
     {HTTP_GET, "/v1/facets", RIGHT_READ, ROUTE_POOL, get_facets},
     {HTTP_GET, "/v1/fields", RIGHT_READ, ROUTE_POOL, get_fields},
     {HTTP_GET, "/v1/events/{}", RIGHT_READ, ROUTE_POOL, get_event},

@@ -6,6 +6,7 @@
 #include "journal/journal.h"
 #include "notify/notify.h"
 #include "parts.h"
+#include "query/tail.h"
 #include "routes/post.h"
 #include "routes/resources.h"
 #include "store/store.h"
@@ -17,6 +18,7 @@ struct state {
     struct mailer_stats mail;
     struct archive_stats archive;
     struct http_stats http;
+    struct tail_stats tail;
 };
 
 static void read_state(struct parts *p, struct state *s)
@@ -25,6 +27,7 @@ static void read_state(struct parts *p, struct state *s)
     journal_stats(p->journal, &s->journal);
     store_stats(p->store, &s->store);
     http_get_stats(p->http, &s->http);
+    tail_stats(p->tail, &s->tail);
     if (p->fold)
         fold_get_stats(p->fold, &s->fold);
     if (p->mailer)
@@ -113,7 +116,7 @@ static void event_metrics(struct buf *b, struct auth *a)
     }
 }
 
-static void http_metrics(struct buf *b, const struct http_stats *h)
+static void http_metrics(struct buf *b, const struct http_stats *h, const struct tail_stats *t)
 {
     static const char *const methods[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     family(b, "logd_http_requests_total", "counter", "Requests, by method.");
@@ -128,6 +131,10 @@ static void http_metrics(struct buf *b, const struct http_stats *h)
     buf_printf(b, "logd_http_refused_total{reason=\"quota\"} %llu\n", (unsigned long long)h->over_quota);
     buf_printf(b, "logd_http_refused_total{reason=\"busy\"} %llu\n", (unsigned long long)h->busy);
     one(b, "logd_queries_left_total", "counter", "Queries given up because their client had gone.", (double)h->gone);
+    one(b, "logd_tail_followers", "gauge", "Who follow a tail now.", (double)t->followers);
+    one(b, "logd_tail_events_total", "counter", "Events sent to those who follow.", (double)t->sent);
+    one(b, "logd_tail_dropped_total", "counter", "Events lost by those who did not keep up, and told them.",
+        (double)t->dropped);
     one(b, "logd_queries_waiting", "gauge", "Queries that wait for a thread.", (double)h->waiting);
     one(b, "logd_http_connections", "gauge", "Open connections.", (double)h->connections);
     one(b, "logd_http_inflight_bytes", "gauge", "Bytes of requests between first byte and answer.",
@@ -216,7 +223,7 @@ void get_metrics(struct request *r)
         (double)p->started / 1e6);
     one(b, "process_resident_memory_bytes", "gauge", "Memory the server holds.", resident_bytes());
     event_metrics(b, p->auth);
-    http_metrics(b, &s.http);
+    http_metrics(b, &s.http, &s.tail);
     storage_metrics(b, &s.journal, &s.store);
     follower_metrics(b, p, &s);
     r->type = "text/plain; version=0.0.4; charset=utf-8";
