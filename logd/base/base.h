@@ -25,6 +25,13 @@ typedef int64_t nsec; /* nanoseconds, since the Unix epoch */
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NORETURN __attribute__((noreturn))
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+/* A loop over plain arrays, compiled for the processor's vectors too where it has AVX2; the same result without. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) &&               \
+    !defined(__SANITIZE_THREAD__)
+#define VECTORS __attribute__((target_clones("avx2", "default"), optimize("O3")))
+#else
+#define VECTORS
+#endif
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -261,7 +261,7 @@ static void match_dict(struct match *m, const struct filter_node *n, const struc
     size_t distinct = p->info->packing == PACK_CONST ? 1 : p->info->distinct;
     uint8_t *is = arena_zero(m->scratch, distinct);
     for (size_t i = 0; i < p->c->n; i++) {
-        size_t row = row_of(p, i), code = p->c->codes ? p->c->codes[i] : 0;
+        size_t row = row_of(p, i), code = p->c->codes ? column_code(p->c, i) : 0;
         if (!bit_is(mask, row))
             continue;
         if (is[code] == UNKNOWN && !next_value(m))
@@ -422,13 +422,27 @@ static bool find_addresses(const struct filter_node *n, const struct packed *p, 
     return true;
 }
 
-static void match_intervals(const struct interval *is, size_t n, const struct place *p, uint64_t *out)
+/* Is x[i] in low..low + span? One compare, since what is below wraps round. */
+VECTORS static void within(const int64_t *restrict x, size_t n, uint64_t low, uint64_t span, uint8_t *restrict is)
 {
-    const int64_t *x = p->c->numbers;
+    for (size_t i = 0; i < n; i++)
+        is[i] |= (uint64_t)x[i] - low <= span;
+}
+
+static void match_intervals(struct match *m, const struct interval *intervals, size_t n, const struct place *p,
+                            uint64_t *out)
+{
+    uint8_t *is = arena_zero(m->scratch, p->c->n + 8);
     for (size_t k = 0; k < n; k++)
-        for (size_t i = 0; is[k].low <= is[k].high && i < p->c->n; i++)
-            if (x[i] >= is[k].low && x[i] <= is[k].high)
-                bit_set(out, row_of(p, i));
+        within(p->c->numbers, p->c->n, (uint64_t)intervals[k].low,
+               (uint64_t)intervals[k].high - (uint64_t)intervals[k].low, is);
+    for (size_t i = 0; i < p->c->n; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, is + i, 8);
+        for (size_t k = i; eight; eight >>= 8, k++)
+            if (eight & 1)
+                bit_set(out, row_of(p, k));
+    }
 }
 
 enum { INTERVALS_MAX = 64 };
@@ -478,7 +492,7 @@ static int match_column(struct match *m, const struct filter_node *n, size_t ind
     str whole = n->values_n == 1 && (f || (n->op == OP_MATCH && n->values->form == FORM_TEXT)) ? needle_of(n, n->values)
                                                                                                : S("");
     if (numbers)
-        match_intervals(intervals, intervals_n, &p, out);
+        match_intervals(m, intervals, intervals_n, &p, out);
     else if (info->packing == PACK_CONST || info->packing == PACK_DICT)
         match_dict(m, n, &p, mask, out);
     else if (hex && whole.n == (info->packing == PACK_UUID ? 36 : 2u * info->width))

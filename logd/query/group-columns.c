@@ -3,6 +3,15 @@
 #include "query/group.h"
 #include "query/group-private.h"
 
+/* n more rows of the group at the key. */
+static int group_add_key(struct groups *g, uint64_t n, struct err *e)
+{
+    struct accumulator *all = group_at_key(g, e);
+    for (size_t i = 0; all && i < g->st->aggregates_n; i++)
+        all[i].n += n;
+    return all ? 0 : -1;
+}
+
 enum { CODES_MAX = 1 << 16, NUMBERS_MAX = 4096 };
 
 struct coding {         /* one field of `by` in one block */
@@ -41,7 +50,7 @@ static int add_column(struct coding *c, struct block *b, size_t column, struct a
         add_code(c, (enum column_kind)p->kind,
                  v->numbers ? arena_str(a, number_text(p, p->min + (int64_t)i, room)) : column_distinct(v, i));
     for (size_t i = 0; i < v->n; i++) {
-        size_t code = v->numbers ? (size_t)(v->numbers[i] - p->min) : v->codes ? v->codes[i] : 0;
+        size_t code = v->numbers ? (size_t)(v->numbers[i] - p->min) : v->codes ? column_code(v, i) : 0;
         c->of[rows ? rows[i] : i] = (uint16_t)(first + code);
     }
     return 0;
@@ -157,20 +166,113 @@ static int add_group(struct groups *g, const struct codes *c, size_t at, uint32_
             return 0;
         group_key_add(g, f->kind, f->raw);
     }
-    struct accumulator *all = group_at_key(g, e);
-    if (!all)
-        return -1;
-    for (size_t i = 0; i < g->st->aggregates_n; i++)
-        all[i].n += n;
-    return 0;
+    return group_add_key(g, n, e);
+}
+
+/* ---- one field, all events: counted as its values stand, without looking whose they are ---- */
+
+static void count_codes(const struct column *v, uint32_t *counts)
+{
+    uint32_t four[4][256] = {{0}}; /* neighbours are often equal: four tables do not wait for each other */
+    size_t i = 0;
+    if (v->info->width == 2) {
+        for (; i < v->n; i++)
+            counts[column_code(v, i)]++;
+        return;
+    }
+    for (; i + 4 <= v->n; i += 4)
+        for (size_t k = 0; k < 4; k++)
+            four[k][v->codes[i + k]]++;
+    for (; i < v->n; i++)
+        four[0][v->codes[i]]++;
+    for (size_t code = 0; code < v->info->distinct; code++)
+        counts[code] = four[0][code] + four[1][code] + four[2][code] + four[3][code];
+}
+
+static int add_one(struct groups *g, enum value_kind kind, str text, uint64_t n, struct err *e)
+{
+    if (n == 0 || (kind == VALUE_NULL && g->st->kind == STAGE_TOP))
+        return 0;
+    group_key_begin(g, 0);
+    group_key_add(g, kind, text);
+    return group_add_key(g, n, e);
+}
+
+static int add_levels(struct groups *g, const struct block *b, struct err *e)
+{
+    for (int s = 1; s < LEVELS; s++)
+        if (add_one(g, VALUE_STRING, level_name(s), b->head->by_level[s], e) < 0)
+            return -1;
+    return 1;
+}
+
+static int add_values(struct groups *g, struct block *b, size_t column, struct arena *a, struct err *damage,
+                      struct err *e)
+{
+    const struct packed *p = &b->columns[column];
+    const struct column *v = block_column(b, column, damage);
+    uint32_t *counts = arena_zero(a, codes_of(p) * sizeof *counts);
+    char room[PACKED_TEXT_MAX];
+    if (!v)
+        return 2;
+    if (v->codes)
+        count_codes(v, counts);
+    else if (!v->numbers)
+        counts[0] = p->values;
+    for (size_t i = 0; v->numbers && i < v->n; i++)
+        counts[v->numbers[i] - p->min]++;
+    for (size_t i = 0, n = codes_of(p); i < n; i++) {
+        str text = v->numbers ? number_text(p, p->min + (int64_t)i, room) : column_distinct(v, i);
+        if (counts[i] && add_one(g, (enum value_kind)p->kind, text, counts[i], e) < 0)
+            return -1;
+    }
+    return 1;
+}
+
+static int add_whole(struct groups *g, struct block *b, struct arena *a, struct err *damage, struct err *e)
+{
+    str name = g->st->fields[0];
+    uint64_t left = b->head->events; /* events without a value */
+    int rc = 1;
+    if (str_eq(name, S("level")))
+        return add_levels(g, b, e);
+    for (size_t i = 0; rc == 1 && i < b->head->columns; i++) {
+        const struct packed *p = &b->columns[i];
+        if (p->kind == KIND_NULL || p->kind == KIND_SYSTEM || !str_eq(block_name(b, i), name))
+            continue;
+        left -= p->values;
+        rc = add_values(g, b, i, a, damage, e);
+    }
+    return rc == 1 && add_one(g, VALUE_NULL, S("null"), left, e) < 0 ? -1 : rc;
+}
+
+/* Has every column of the field few values, and may it be told by columns at all? */
+static bool has_codes(const struct block *b, str name)
+{
+    if (str_eq(name, S("id")) || str_eq(name, S("time")) || str_eq(name, S("severity_number")))
+        return false;
+    for (size_t i = 0; i < b->head->columns; i++) {
+        const struct packed *p = &b->columns[i];
+        if (p->kind == KIND_REST ||
+            (p->kind != KIND_NULL && p->kind != KIND_SYSTEM && str_eq(block_name(b, i), name) && codes_of(p) == 0))
+            return false;
+    }
+    return true;
 }
 
 int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, struct arena *a, struct err *damage,
                      struct err *e)
 {
     struct codes c;
+    size_t n = bits_count(bits, bit_words(b->head->events));
     if (!groups_count_rows(g))
         return 0;
+    if (g->st->fields_n == 0 && !g->st->every) {
+        group_key_begin(g, 0);
+        return group_add_key(g, n, e) < 0 ? -1 : 1;
+    }
+    if (n == b->head->events && g->st->fields_n == 1 && !g->st->every && has_codes(b, g->st->fields[0]))
+        return add_whole(g, b, a, damage, e);
     int rc = code_all(g, b, &c, a, damage);
     if (rc <= 0)
         return rc < 0 ? 2 : 0;

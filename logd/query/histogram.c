@@ -2,7 +2,6 @@
 #include "base/clock.h"
 #include "query/scan.h"
 
-enum { LEVELS = 25 };
 struct histogram {
     int64_t first, step; /* seconds */
     uint64_t n;
@@ -38,30 +37,67 @@ static int count(void *arg, struct scan *s, struct err *e)
     return 0;
 }
 
-/* Rows stand in order of time, so most are in the bucket of the one before. */
+struct run {           /* rows of one bucket that follow each other */
+    int64_t from, end; /* ns; from > end: none yet */
+    uint64_t *counts;
+};
+
+static void find_run(const struct histogram *h, int64_t t, struct run *r)
+{
+    int64_t bucket = (floor_div(t, NSEC_PER_SEC) - h->first) / h->step;
+    r->counts = h->counts[bucket];
+    if (__builtin_mul_overflow(h->first + bucket * h->step, NSEC_PER_SEC, &r->from) ||
+        __builtin_add_overflow(r->from, h->step * NSEC_PER_SEC, &r->end))
+        r->from = r->end = t;
+}
+
+/* All events of a block, which stand in order of time: 64 at once where they are of one bucket. */
+static void count_words(const struct histogram *h, const int64_t *time, const int64_t *severity, size_t n,
+                        const uint64_t *bits)
+{
+    struct run r = {1, 0, NULL};
+    for (size_t w = 0; w < bit_words(n); w++) {
+        size_t at = w * 64, end = at + 64 <= n ? at + 64 : n;
+        if (bits[w] == UINT64_MAX && time[at] >= r.from && time[end - 1] < r.end && time[at] <= time[end - 1]) {
+            bool sorted = true;
+            for (size_t i = at + 1; i < end; i++)
+                sorted &= time[i - 1] <= time[i];
+            for (size_t i = at; sorted && i < end; i++)
+                r.counts[(uint64_t)severity[i] % LEVELS]++;
+            if (sorted)
+                continue;
+        }
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            size_t i = at + (size_t)__builtin_ctzll(left);
+            if (time[i] < r.from || time[i] >= r.end)
+                find_run(h, time[i], &r);
+            r.counts[(uint64_t)severity[i] % LEVELS]++;
+        }
+    }
+}
+
+static bool in_one_bucket(const struct histogram *h, const struct block *b, struct run *r)
+{
+    find_run(h, b->head->t_min, r);
+    return b->head->t_max < r->end;
+}
+
 static int count_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
 {
     struct histogram *h = arg;
+    const struct block_head *head = s->block->head;
+    struct run r;
+    (void)e;
+    if (bits_count(bits, bit_words(head->events)) == head->events && in_one_bucket(h, s->block, &r)) {
+        for (int level = 1; level < LEVELS; level++)
+            r.counts[level] += head->by_level[level];
+        return 1;
+    }
     const struct column *time = block_column(s->block, SYSTEM_TIME, damage);
     const struct column *severity = time ? block_column(s->block, SYSTEM_SEVERITY, damage) : NULL;
-    int64_t from = 1, end = 0, step = h->step * NSEC_PER_SEC;
-    uint64_t *counts = NULL;
-    (void)e;
     if (!severity)
         return 2;
-    for (size_t w = 0; w < bit_words(time->n); w++)
-        for (uint64_t left = bits[w]; left; left &= left - 1) {
-            size_t i = w * 64 + (size_t)__builtin_ctzll(left);
-            int64_t t = time->numbers[i];
-            if (t < from || t >= end) {
-                int64_t bucket = (floor_div(t, NSEC_PER_SEC) - h->first) / h->step;
-                counts = h->counts[bucket];
-                if (__builtin_mul_overflow(h->first + bucket * h->step, NSEC_PER_SEC, &from) ||
-                    __builtin_add_overflow(from, step, &end))
-                    from = 1, end = 0;
-            }
-            counts[(uint64_t)severity->numbers[i] % LEVELS]++;
-        }
+    count_words(h, time->numbers, severity->numbers, time->n, bits);
     return 1;
 }
 

@@ -466,6 +466,8 @@ int block_make(struct block_maker *m, str lines, const struct store_block *info,
                                     .seq_min = info->seq_min,
                                     .seq_max = info->seq_max,
                                     .raw = lines.n};
+    for (uint32_t i = 0; i < m->events; i++)
+        ret->head.by_level[m->numbers[SYSTEM_SEVERITY][i]]++;
     make_columns(m, names, ret);
     signature_write(m->signature, &ret->signature);
     return 0;

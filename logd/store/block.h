@@ -37,7 +37,11 @@ enum column_flag {
     COLUMN_EVERY = 1,  /* value i is of event i */
     COLUMN_ESCAPES = 2 /* some text needs escapes to stand in JSON */
 };
-enum { BLOCK_EVENTS_MAX = 16384, BLOCK_BYTES_MAX = 8 << 20 };
+enum {
+    LEVELS = 25, /* severities 1 to 24 */
+    BLOCK_EVENTS_MAX = 16384,
+    BLOCK_BYTES_MAX = 8 << 20
+};
 
 struct block_head { /* as on disk, followed by its columns (struct packed) */
     uint32_t events, app, levels, columns;
@@ -45,8 +49,10 @@ struct block_head { /* as on disk, followed by its columns (struct packed) */
     uint64_t seq_min, seq_max, raw;
     uint64_t signature; /* offset in the file */
     uint32_t signature_bytes, zero;
+    uint32_t by_level[LEVELS]; /* events of each severity, [0] is 0 */
+    uint32_t zero2;
 };
-_Static_assert(sizeof(struct block_head) == 88, "no padding");
+_Static_assert(sizeof(struct block_head) == 192, "no padding");
 
 /* ---- writing ---- */
 struct names { /* of a segment: index to name */

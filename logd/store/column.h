@@ -49,14 +49,18 @@ void pack_bytes(struct packer *p, str bytes, struct buf *out, struct packed *ret
 struct column { /* read */
     const struct packed *info;
     size_t n;
-    str bytes;            /* unpacked: what is behind the lengths; views lead here */
-    const uint32_t *ends; /* TEXT: where value i ends in bytes; DICT: where text i ends. [-1] is 0 */
-    const uint16_t *codes;
+    str bytes;              /* unpacked: what is behind the lengths; views lead here */
+    const uint32_t *ends;   /* TEXT: where value i ends in bytes; DICT: where text i ends. [-1] is 0 */
+    const uint8_t *codes;   /* DICT: the low bytes of all codes, then the high ones when its width is 2: column_code */
     const int64_t *numbers; /* INT, DELTA, DECIMAL, IPV4, scaled as values are */
 };
 /* `stored`: info->stored bytes. Everything lives in `a`. ERR_CORRUPT: says what is wrong, never reads past its bytes. */
 int column_read(const struct packed *info, const char *stored, struct arena *a, struct column *ret,
                 struct err *e) MUST_CHECK;
+static inline size_t column_code(const struct column *c, size_t i)
+{
+    return c->info->width == 2 ? c->codes[i] | (size_t)c->codes[c->n + i] << 8 : c->codes[i];
+}
 /* Value i as text: a view, or printed into `room`. */
 str column_text(const struct column *c, size_t i, char room[PACKED_TEXT_MAX]);
 str column_distinct(const struct column *c, size_t code); /* DICT, CONST */

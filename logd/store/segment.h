@@ -1,7 +1,7 @@
 /* store/segment.h - one sealed segment: an immutable file of columns, with all that is known of its blocks in one footer.
  *
  * Owner   written by the store thread; a segment that was opened is read by any thread (pread, no shared offset).
- * Memory  the block table stays in memory: 88 bytes a block and 56 a column of it, about one byte for three events. */
+ * Memory  the block table stays in memory: 192 bytes a block and 56 a column of it, about one byte for three events. */
 #ifndef STORE_SEGMENT_H
 #define STORE_SEGMENT_H
 
