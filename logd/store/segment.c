@@ -198,18 +198,36 @@ static int write_footer(struct segment_writer *w, struct err *e)
     return put(w, buf_view(&w->table), e) < 0 || put(w, str_n((const char *)&w->tail, sizeof w->tail), e) < 0 ? -1 : 0;
 }
 
+/* Names what is synced. A name that cannot be made durable is taken back: its records will get another segment. One that
+ * was there before stays, for it holds the same records. */
+static int publish(struct segment_writer *w, struct segment *seg, struct err *e)
+{
+    bool replaces = access(w->path, F_OK) == 0;
+    if (rename(w->tmp, w->path) < 0)
+        return err_sys(e, "rename '%s'", w->tmp);
+    free(seg->path);
+    seg->path = xstrdup(w->path);
+    if (dir_sync(w->dir, e) == 0)
+        return 0;
+    if (!replaces)
+        (void)unlink(w->path);
+    return -1;
+}
+
 int segment_finish(struct segment_writer *w, struct segment **ret, struct err *e)
 {
-    int rc = -1;
-    if (write_footer(w, e) < 0)
-        goto out;
-    if (fdatasync(w->fd) < 0)
-        err_sys(e, "sync '%s'", w->tmp);
-    else if (rename(w->tmp, w->path) < 0)
-        err_sys(e, "rename '%s'", w->tmp);
-    else if (dir_sync(w->dir, e) == 0)
-        rc = segment_open(w->path, ret, e);
-out:
+    struct segment *seg = NULL;
+    int rc = write_footer(w, e);
+    if (rc == 0 && fdatasync(w->fd) < 0)
+        rc = err_sys(e, "sync '%s'", w->tmp);
+    if (rc == 0)
+        rc = segment_open(w->tmp, &seg, e); /* before it has its name: nothing but that can fail then */
+    if (rc == 0)
+        rc = publish(w, seg, e);
+    if (rc == 0)
+        *ret = seg;
+    else
+        segment_unref(seg);
     segment_abort(w);
     return rc;
 }
@@ -302,8 +320,10 @@ static int read_table(struct segment *s, const struct tail *t, struct err *e)
         t->names > t->names_bytes / 4)
         return bad(s, "its block table does not fit its size", e);
     s->table = xmalloc(n + 1);
-    if (pread_all(s->fd, s->table, n, t->table, &got) < 0 || got != n)
+    if (pread_all(s->fd, s->table, n, t->table, &got) < 0)
         return err_sys(e, "read the block table of '%s'", s->path);
+    if (got != n)
+        return bad(s, "its block table is cut off", e);
     if (table_hash(str_n(s->table, n), t) != t->hash)
         return bad(s, "the checksum of its block table is wrong", e);
     return learn_blocks(s, t, e) < 0 || learn_names(s, t, e) < 0 ? -1 : 0;
@@ -318,10 +338,13 @@ static int read_segment(struct segment *s, struct err *e)
     if (s->fd < 0 || fstat(s->fd, &st) < 0)
         return err_sys(e, "open '%s'", s->path);
     s->bytes = (uint64_t)st.st_size;
-    if (pread_all(s->fd, magic, 8, 0, &got) < 0 || got != 8 || memcmp(magic, HEAD_MAGIC, 8) != 0)
+    if (pread_all(s->fd, magic, 8, 0, &got) < 0)
+        return err_sys(e, "read '%s'", s->path);
+    if (got != 8 || memcmp(magic, HEAD_MAGIC, 8) != 0)
         return err_set(e, ERR_CORRUPT, "'%s' is not a segment: it does not start with LOGDSEG1", s->path);
-    if (s->bytes < 8 + TAIL_BYTES || pread_all(s->fd, &t, sizeof t, s->bytes - TAIL_BYTES, &got) < 0 ||
-        got != sizeof t || memcmp(t.magic, TAIL_MAGIC, 8) != 0)
+    if (s->bytes >= 8 + TAIL_BYTES && pread_all(s->fd, &t, sizeof t, s->bytes - TAIL_BYTES, &got) < 0)
+        return err_sys(e, "read the end of '%s'", s->path);
+    if (s->bytes < 8 + TAIL_BYTES || got != sizeof t || memcmp(t.magic, TAIL_MAGIC, 8) != 0)
         return err_set(e, ERR_CORRUPT, "'%s' is torn: its end is missing", s->path);
     if (t.version != VERSION)
         return err_set(e, ERR_CORRUPT, "'%s' was written by %s logd (segment version %u, this one reads %d)", s->path,

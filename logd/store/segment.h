@@ -38,7 +38,7 @@ int segment_add(struct segment_writer *w, str lines, const struct store_block *i
 int segment_finish(struct segment_writer *w, struct segment **ret, struct err *e) MUST_CHECK;
 void segment_abort(struct segment_writer *w);
 
-/* ERR_CORRUPT tells torn from foreign from newer. */
+/* ERR_CORRUPT tells torn from foreign from newer; ERR_SYS: it could not be read, and may be whole. */
 int segment_open(const char *path, struct segment **ret, struct err *e) MUST_CHECK;
 void segment_unref(struct segment *s);
 /* All lines of a block, each ended by \n; `scratch` owns them. */

@@ -1,8 +1,22 @@
-/* store/store.c - the head, the list of segments, views, sealing and retention.
+/* store/store.c - the head, the list of segments, views, retention, opening.
  *
  * The head is a list of chunks, each an append-only run of lines of about 1 MiB; a view remembers how long a chunk was
- * when it was opened, so appending never disturbs it. Sealing takes the chunks as they are, sorts their lines by app
- * and time, writes one segment, and swaps chunks for segment under the lock: a view sees the one or the other.
+ * when it was opened, so appending never disturbs it. Sealing (seal.c) swaps chunks for a segment under the lock: a view
+ * sees the one or the other.
+ *
+ * On disk, step by step; a power failure between any two of them loses, doubles and halves nothing:
+ *   seal    1  FIRST-LAST.seg.tmp is written           what is there after a crash goes at the start
+ *           2  fdatasync of it
+ *           3  rename to FIRST-LAST.seg                whole, or not there
+ *           4  fsync of the folder
+ *           5  store_sealed() = LAST                   only now may the journal let its files go
+ *           A step that fails: the file goes, the chunks stay in the head and are sealed again later, together with
+ *           what has come since. If the name has reached the disk all the same, the later segment covers it.
+ *   start   1  *.tmp goes
+ *           2  a segment whose records are all in another one's range is covered, and goes
+ *           3  records behind the last segment come from the journal again
+ *   remove  1  when no segment is left to say it: `sealed` tells the position (file_replace: tmp, fsync, rename, fsync)
+ *           2  unlink, when the last view has closed
  *
  * Lock order: only s->lock. It is held for list changes, never for I/O. */
 #include "store/store.h"
@@ -11,42 +25,13 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "event/event.h"
-#include "store/segment.h"
+#include "store/internal.h"
 
-#include <pthread.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { CHUNK_BYTES = 1 << 20 };
 #define ANY_LEVEL UINT32_MAX
-
-struct mark { /* a batch in a chunk: what its lines do not say themselves */
-    uint32_t offset, app;
-};
-struct chunk {
-    _Atomic unsigned refs;
-    struct buf lines; /* capacity fixed at birth: the bytes never move */
-    struct store_block info;
-    struct mark *marks;
-    size_t marks_n, marks_cap;
-    usec born; /* clock_mono */
-};
-
-struct store {
-    struct store_config conf;
-    pthread_mutex_t lock;
-    pthread_cond_t changed; /* appended, sealed, wake the thread */
-    pthread_t thread;
-    bool stopping, seal_now, sealing;
-    struct segment **segments;
-    size_t segments_n, segments_cap;
-    struct chunk **head; /* oldest first; [0, taken) are being sealed */
-    size_t head_n, head_cap, taken;
-    uint64_t sealed_seq, appended_seq; /* position; see store_sealed */
-    uint64_t removed;
-    _Atomic uint64_t corrupt;
-    struct err seal_error;
-};
 
 struct view_block {
     struct store_block info;
@@ -63,7 +48,7 @@ struct store_view {
 };
 
 /* ---- the head ---- */
-static void chunk_unref(struct chunk *c)
+void chunk_unref(struct chunk *c)
 {
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
@@ -87,7 +72,7 @@ static struct chunk *chunk_new(struct store *s, size_t bytes)
     return c;
 }
 
-static void widen(struct store_block *a, const struct store_block *b)
+void block_widen(struct store_block *a, const struct store_block *b)
 {
     if (b->t_min < a->t_min)
         a->t_min = b->t_min;
@@ -130,13 +115,13 @@ static void head_add(struct store *s, struct batch *b)
         c->marks = xrealloc(c->marks, (c->marks_cap = c->marks_cap ? c->marks_cap * 2 : 16) * sizeof *c->marks);
     c->marks[c->marks_n++] = (struct mark){(uint32_t)c->lines.n, b->app};
     buf_str(&c->lines, buf_view(&b->body));
-    widen(&c->info, &(struct store_block){.t_min = b->t_min,
-                                          .t_max = b->t_max,
-                                          .recv_min = b->recv_us,
-                                          .recv_max = b->recv_us,
-                                          .events = b->events,
-                                          .seq_min = b->seq,
-                                          .seq_max = b->seq});
+    block_widen(&c->info, &(struct store_block){.t_min = b->t_min,
+                                                .t_max = b->t_max,
+                                                .recv_min = b->recv_us,
+                                                .recv_max = b->recv_us,
+                                                .events = b->events,
+                                                .seq_min = b->seq,
+                                                .seq_max = b->seq});
 }
 
 static size_t head_bytes(const struct store *s)
@@ -156,7 +141,8 @@ void store_append(struct store *s, struct batch *b)
         if (b->type == RECORD_EVENTS && b->body.n)
             head_add(s, b);
         s->appended_seq = b->seq;
-        if (s->head_n > s->taken && s->conf.head_bytes <= (s->head_n - s->taken) * CHUNK_BYTES && !s->sealing)
+        if (s->head_n > s->taken && s->conf.head_bytes <= (s->head_n - s->taken) * CHUNK_BYTES && !s->sealing &&
+            !s->seal_wait)
             pthread_cond_broadcast(&s->changed);
     }
     pthread_mutex_unlock(&s->lock);
@@ -172,197 +158,75 @@ uint64_t store_sealed(struct store *s)
     return seq;
 }
 
-/* ---- sealing ---- */
-struct line_ref { /* one line of the head, on its way into a segment */
-    uint32_t app;
-    uint32_t length;
-    nsec time;
-    const char *p;
-    int severity;
-    uint64_t seq_min, seq_max;
-};
-
-static int by_app_and_time(const void *va, const void *vb)
-{
-    const struct line_ref *a = va, *b = vb;
-    if (a->app != b->app)
-        return a->app < b->app ? -1 : 1;
-    if (a->time != b->time)
-        return a->time < b->time ? -1 : 1;
-    return (a->p > b->p) - (a->p < b->p);
-}
-
-static struct line_ref *sorted_lines(struct chunk *const *chunks, size_t n, size_t *ret_n)
-{
-    size_t total = 0, used = 0;
-    for (size_t i = 0; i < n; i++)
-        total += chunks[i]->info.events;
-    struct line_ref *lines = xmalloc((total + 1) * sizeof *lines);
-    for (size_t i = 0; i < n; i++) {
-        const struct chunk *c = chunks[i];
-        size_t mark = 0;
-        for (str rest = buf_view(&c->lines); rest.n;) {
-            size_t offset = (size_t)(rest.p - c->lines.p);
-            str line = str_cut(&rest, '\n');
-            while (mark + 1 < c->marks_n && c->marks[mark + 1].offset <= offset)
-                mark++;
-            struct line_ref ref = {.app = c->marks[mark].app,
-                                   .length = (uint32_t)line.n + 1,
-                                   .p = line.p,
-                                   .seq_min = c->info.seq_min,
-                                   .seq_max = c->info.seq_max};
-            if (used < total && event_peek(line, &ref.time, &ref.severity))
-                lines[used++] = ref;
-        }
-    }
-    qsort(lines, used, sizeof *lines, by_app_and_time);
-    *ret_n = used;
-    return lines;
-}
-
-/* Adds lines [from, ret) as one block; all of one app. */
-static int add_block(struct segment_writer *w, const struct line_ref *lines, size_t n, size_t from, struct buf *text,
-                     size_t *ret, struct err *e)
-{
-    struct store_block info = {
-        .t_min = INT64_MAX, .t_max = INT64_MIN, .recv_min = INT64_MAX, .seq_min = UINT64_MAX, .app = lines[from].app};
-    size_t i = from;
-    buf_reset(text);
-    for (; i < n && lines[i].app == info.app && i - from < BLOCK_EVENTS_MAX &&
-           (i == from || text->n + lines[i].length <= BLOCK_BYTES_MAX);
-         i++) {
-        const struct line_ref *l = &lines[i];
-        struct store_block one = {.t_min = l->time,
-                                  .t_max = l->time,
-                                  .recv_min = INT64_MAX,
-                                  .events = 1,
-                                  .seq_min = l->seq_min,
-                                  .seq_max = l->seq_max};
-        uint32_t row;
-        usec recv;
-        str id = str_skip(str_n(l->p, l->length), sizeof "{\"id\":\"" - 1);
-        if (event_id_parse(str_head(id, EVENT_ID_LEN), &recv, &row))
-            one.recv_min = one.recv_max = recv;
-        widen(&info, &one);
-        info.levels |= 1u << l->severity;
-        buf_add(text, l->p, l->length);
-    }
-    *ret = i;
-    return segment_add(w, buf_view(text), &info, e);
-}
-
-static int write_segment(struct store *s, struct chunk *const *chunks, size_t n, uint64_t last_seq,
-                         struct segment **ret, struct err *e)
-{
-    struct segment_writer *w;
-    size_t lines_n;
-    if (segment_create(s->conf.dir, chunks[0]->info.seq_min, last_seq, &w, e) < 0)
-        return -1;
-    struct line_ref *lines = sorted_lines(chunks, n, &lines_n);
-    struct buf text = BUF_INIT(SIZE_MAX / 2);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < lines_n;)
-        rc = add_block(w, lines, lines_n, i, &text, &i, e);
-    if (rc == 0)
-        rc = segment_finish(w, ret, e);
-    else
-        segment_abort(w);
-    buf_done(&text);
-    free(lines);
-    return rc;
-}
-
-static void segments_add(struct store *s, struct segment *seg)
+/* ---- the thread ---- */
+void segments_add(struct store *s, struct segment *seg)
 {
     if (s->segments_n == s->segments_cap)
         s->segments = xrealloc(s->segments,
                                (s->segments_cap = s->segments_cap ? s->segments_cap * 2 : 64) * sizeof *s->segments);
-    s->segments[s->segments_n++] = seg;
-}
-
-/* Entered and left under the lock; released meanwhile. */
-static void seal(struct store *s)
-{
-    struct segment *seg;
-    size_t n = s->taken = s->head_n;
-    uint64_t last = s->appended_seq;
-    struct chunk **chunks = xmalloc((n + 1) * sizeof *chunks);
-    if (n)
-        memcpy(chunks, s->head, n * sizeof *chunks);
-    s->sealing = true;
-    s->seal_error = (struct err){0};
-    pthread_mutex_unlock(&s->lock);
-
-    int rc = n ? write_segment(s, chunks, n, last, &seg, &s->seal_error) : 0;
-    if (rc < 0)
-        log_error("store", "what=\"cannot seal the head, will try again\" why=\"%s\"", s->seal_error.text);
-
-    pthread_mutex_lock(&s->lock);
-    if (rc == 0 && n) {
-        segments_add(s, seg);
-        memmove(s->head, s->head + n, (s->head_n - n) * sizeof *s->head);
-        s->head_n -= n;
-        s->sealed_seq = last;
-    }
-    s->taken = 0;
-    s->sealing = s->seal_now = false;
-    pthread_cond_broadcast(&s->changed);
-    pthread_mutex_unlock(&s->lock);
-    if (rc == 0 && n) {
-        for (size_t i = 0; i < n; i++)
-            chunk_unref(chunks[i]);
-        if (s->conf.on_sealed)
-            s->conf.on_sealed(seg->path, seg->first_seq, seg->last_seq, s->conf.arg);
-    }
-    free(chunks);
-    pthread_mutex_lock(&s->lock);
+    size_t i = s->segments_n++;
+    for (; i > 0 && s->segments[i - 1]->first_seq > seg->first_seq; i--)
+        s->segments[i] = s->segments[i - 1];
+    s->segments[i] = seg;
 }
 
 /* The position survives the segment that held it. */
-static void remember_position(struct store *s, uint64_t seq)
+static int remember_position(struct store *s, uint64_t seq)
 {
     struct err e;
     char text[32];
     int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)seq);
     int dir = dir_open(s->conf.dir, &e);
-    if (dir < 0 || file_replace(dir, "sealed", str_n(text, (size_t)n), 0640, &e) < 0)
-        log_error("store", "what=\"cannot note the position\" why=\"%s\"", e.text);
+    int rc = dir < 0 ? -1 : file_replace(dir, "sealed", str_n(text, (size_t)n), 0640, &e);
+    if (rc < 0)
+        log_error("store", "what=\"cannot note the position, so the newest segment stays\" why=\"%s\"", e.text);
     if (dir >= 0)
         close(dir);
+    return rc;
 }
 
-/* Whole segments that are too old, then the oldest while they are too many. Entered and left under the lock. */
-static void retain(struct store *s)
+static bool is_due(const struct store *s, const struct segment *seg, uint64_t bytes)
 {
     nsec oldest = s->conf.keep ? (clock_now() - s->conf.keep) * NSEC_PER_USEC : INT64_MIN;
-    uint64_t bytes = 0, position = s->sealed_seq;
-    size_t kept = 0, gone_n = 0;
-    struct segment **gone = xmalloc((s->segments_n + 1) * sizeof *gone);
+    return seg->t_max < oldest || (s->conf.keep_bytes && bytes > s->conf.keep_bytes);
+}
+
+/* Takes the first segment that is too old, or the oldest while they are too many, off the list; NULL: none. */
+static struct segment *take_due(struct store *s)
+{
+    uint64_t bytes = 0;
     for (size_t i = 0; i < s->segments_n; i++)
         bytes += s->segments[i]->bytes;
     for (size_t i = 0; i < s->segments_n; i++) {
         struct segment *seg = s->segments[i];
-        if (seg->t_max >= oldest && (!s->conf.keep_bytes || bytes <= s->conf.keep_bytes)) {
-            s->segments[kept++] = seg;
+        if (!is_due(s, seg, bytes))
             continue;
-        }
-        bytes -= seg->bytes;
-        gone[gone_n++] = seg;
+        memmove(s->segments + i, s->segments + i + 1, (--s->segments_n - i) * sizeof *s->segments);
+        return seg;
     }
-    s->segments_n = kept;
-    s->removed += gone_n;
-    if (gone_n) {
+    return NULL;
+}
+
+/* Entered and left under the lock. */
+static void retain(struct store *s)
+{
+    struct segment *seg;
+    while ((seg = take_due(s))) {
+        bool newest = seg->last_seq == s->sealed_seq;
         pthread_mutex_unlock(&s->lock);
-        remember_position(s, position);
-        for (size_t i = 0; i < gone_n; i++) {
-            log_info("store", "what=\"segment removed by retention\" path=%s events=%llu", gone[i]->path,
-                     (unsigned long long)gone[i]->events);
-            gone[i]->doomed = true;
-            segment_unref(gone[i]);
-        }
+        bool goes = !newest || remember_position(s, seg->last_seq) == 0;
+        if (goes)
+            log_info("store", "what=\"segment removed by retention\" path=%s events=%llu", seg->path,
+                     (unsigned long long)seg->events);
         pthread_mutex_lock(&s->lock);
+        if (!goes) {
+            segments_add(s, seg);
+            return;
+        }
+        s->removed++;
+        seg->doomed = true;
+        segment_unref(seg);
     }
-    free(gone);
 }
 
 static void *store_main(void *arg)
@@ -377,8 +241,9 @@ static void *store_main(void *arg)
         until.tv_sec += 1;
         if (!s->seal_now)
             pthread_cond_timedwait(&s->changed, &s->lock, &until);
-        bool old = s->head_n && clock_mono() - s->head[0]->born >= s->conf.head_age;
-        if (s->seal_now || old || head_bytes(s) >= s->conf.head_bytes)
+        usec now = clock_mono();
+        bool old = s->head_n && now - s->head[0]->born >= s->conf.head_age;
+        if (s->seal_now || ((old || head_bytes(s) >= s->conf.head_bytes) && now >= s->seal_again))
             seal(s);
         retain(s);
     }
@@ -402,49 +267,101 @@ int store_seal(struct store *s, struct err *e)
 }
 
 /* ---- opening ---- */
-static int by_first_seq(const void *va, const void *vb)
+static int by_range(const void *va, const void *vb)
 {
     const struct segment *a = *(struct segment *const *)va, *b = *(struct segment *const *)vb;
-    return (a->first_seq > b->first_seq) - (a->first_seq < b->first_seq);
+    if (a->first_seq != b->first_seq)
+        return a->first_seq < b->first_seq ? -1 : 1;
+    return (a->last_seq < b->last_seq) - (a->last_seq > b->last_seq); /* the wider one first */
+}
+
+/* What a seal that failed late left behind, now in a wider segment. */
+static void drop_covered(struct store *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->segments_n; i++) {
+        struct segment *seg = s->segments[i];
+        if (kept && seg->last_seq <= s->segments[kept - 1]->last_seq) {
+            log_info("store", "what=\"segment removed, another one holds its records\" path=%s", seg->path);
+            seg->doomed = true;
+            segment_unref(seg);
+        } else {
+            s->segments[kept++] = seg;
+        }
+    }
+    s->segments_n = kept;
+}
+
+/* A damaged segment is left out. One that cannot be read stops the start: what it holds might come from the journal as
+ * well, and be there twice when the disk reads again. */
+static int load_segment(struct store *s, const char *path, struct err *e)
+{
+    struct segment *seg;
+    if (segment_open(path, &seg, e) == 0)
+        segments_add(s, seg);
+    else if (e->kind != ERR_CORRUPT)
+        return -1;
+    else {
+        s->corrupt++;
+        log_error("store", "what=\"segment left out\" why=\"%s\"", e->text);
+    }
+    return 0;
+}
+
+static int load_position(struct store *s, const char *path, struct err *e)
+{
+    struct buf text = BUF_INIT(64);
+    int rc = file_read(path, 64, &text, e);
+    if (rc == 0 && !str_u64(str_trim(buf_view(&text)), &s->sealed_seq))
+        rc = err_set(e, ERR_CORRUPT, "'%s' is not a number", path);
+    buf_done(&text);
+    return rc;
 }
 
 static int load_segments(struct store *s, struct err *e)
 {
     char **names;
     size_t n;
-    struct buf path = BUF_INIT(PATH_MAX), text = BUF_INIT(64);
+    int rc = 0;
+    struct buf path = BUF_INIT(PATH_MAX);
     if (dir_list(s->conf.dir, &names, &n, e) < 0)
         return -1;
-    for (size_t i = 0; i < n; i++) {
-        struct segment *seg;
+    for (size_t i = 0; rc == 0 && i < n; i++) {
         str name = str_of(names[i]);
         buf_reset(&path);
         buf_printf(&path, "%s/%s%c", s->conf.dir, names[i], '\0');
-        if (str_ends(name, S(".tmp"))) {
+        if (str_ends(name, S(".tmp")))
             (void)unlink(path.p); /* a seal that a crash cut short; the journal has its events */
-        } else if (str_eq(name, S("sealed"))) {
-            if (file_read(path.p, 64, &text, e) == 0)
-                if (!str_u64(str_trim(buf_view(&text)), &s->sealed_seq))
-                    log_error("store", "what=\"the position is not a number\" path=%s", path.p);
-        } else if (str_ends(name, S(".seg"))) {
-            if (segment_open(path.p, &seg, e) == 0)
-                segments_add(s, seg);
-            else {
-                s->corrupt++;
-                log_error("store", "what=\"segment left out\" why=\"%s\"", e->text);
-            }
-        }
+        else if (str_eq(name, S("sealed")))
+            rc = load_position(s, path.p, e);
+        else if (str_ends(name, S(".seg")))
+            rc = load_segment(s, path.p, e);
     }
     dir_list_free(names, n);
     buf_done(&path);
-    buf_done(&text);
     if (s->segments_n)
-        qsort(s->segments, s->segments_n, sizeof *s->segments, by_first_seq);
+        qsort(s->segments, s->segments_n, sizeof *s->segments, by_range);
+    if (rc == 0)
+        drop_covered(s);
     for (size_t i = 0; i < s->segments_n; i++)
         if (s->segments[i]->last_seq > s->sealed_seq)
             s->sealed_seq = s->segments[i]->last_seq;
     s->appended_seq = s->sealed_seq;
-    return 0;
+    return rc;
+}
+
+static void store_free(struct store *s)
+{
+    for (size_t i = 0; i < s->segments_n; i++)
+        segment_unref(s->segments[i]);
+    for (size_t i = 0; i < s->head_n; i++)
+        chunk_unref(s->head[i]);
+    free(s->segments);
+    free(s->head);
+    free((char *)s->conf.dir);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
 }
 
 int store_open(const struct store_config *c, struct store **ret, struct err *e)
@@ -463,9 +380,7 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
     pthread_cond_init(&s->changed, &attr);
     pthread_condattr_destroy(&attr);
     if (dir_make(c->dir, e) < 0 || load_segments(s, e) < 0) {
-        s->stopping = true;
-        free((char *)s->conf.dir);
-        free(s);
+        store_free(s);
         return -1;
     }
     int rc = pthread_create(&s->thread, NULL, store_main, s);
@@ -484,16 +399,7 @@ void store_close(struct store *s)
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
-    for (size_t i = 0; i < s->segments_n; i++)
-        segment_unref(s->segments[i]);
-    for (size_t i = 0; i < s->head_n; i++)
-        chunk_unref(s->head[i]);
-    free(s->segments);
-    free(s->head);
-    free((char *)s->conf.dir);
-    pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
-    free(s);
+    store_free(s);
 }
 
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes)

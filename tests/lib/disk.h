@@ -265,6 +265,8 @@ static inline void disk_do(struct disk *d, const struct recorded *o, struct rng 
             disk_wait(&d->file[target], o);
         break;
     case FAULT_RENAME:
+        if (!disk_base(d, o->name))
+            break; /* of another folder */
         snprintf(c.del, sizeof c.del, "%s", disk_base(d, o->name));
         int i = names_find(d->now, d->now_n, c.del);
         assert(i >= 0);
@@ -275,6 +277,8 @@ static inline void disk_do(struct disk *d, const struct recorded *o, struct rng 
         disk_change_name(d, &c);
         break;
     case FAULT_UNLINK:
+        if (!disk_base(d, o->name))
+            break;
         snprintf(c.del, sizeof c.del, "%s", disk_base(d, o->name));
         disk_change_name(d, &c);
         break;

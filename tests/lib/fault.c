@@ -1,6 +1,7 @@
 /* tests/lib/fault.c - a shim for LD_PRELOAD that records what a program does to its files, and makes calls fail.
  *
  *   FAULT_DIR=PATH             only files below PATH are looked at (absolute; must be set)
+ *   FAULT_AT=PATH              only calls on files below PATH are counted and made to fail; without it, all below FAULT_DIR
  *   RECORD=FILE                every call that changes the disk is appended to FILE with its data, see struct fault_op
  *   FAULT=OP:N:ERRNO[:sticky|:short]  the N-th call of OP fails with errno number ERRNO; sticky: and all after it;
  *                              short: the N-th write takes only half, the next one fails
@@ -34,8 +35,8 @@
 enum { FDS = 4096 };
 enum when { NEVER, BEFORE, HALF, AFTER };
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static bool tracked[FDS];
-static char dir[PATH_MAX];
+static char tracked[FDS]; /* 0, or what `place` says of its path */
+static char dir[PATH_MAX], aim[PATH_MAX];
 static int record_fd = -1;
 static long count[FAULT_OPS], count_any;
 static struct {
@@ -74,6 +75,7 @@ __attribute__((constructor)) static void setup(void)
     if (!s)
         return;
     snprintf(dir, sizeof dir, "%s", s);
+    snprintf(aim, sizeof aim, "%s", getenv("FAULT_AT") ? getenv("FAULT_AT") : dir);
     if ((s = getenv("RECORD")))
         record_fd = REAL(open)(s, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if ((s = getenv("FAULT")) && (c = strchr(s, ':'))) {
@@ -97,7 +99,14 @@ __attribute__((constructor)) static void setup(void)
         slow_us = atol(s);
 }
 
-static bool below(const char *path) { return dir[0] && strncmp(path, dir, strlen(dir)) == 0; }
+enum { ELSEWHERE, RECORDED, AIMED_AT };
+static char place(const char *path)
+{
+    if (!dir[0] || strncmp(path, dir, strlen(dir)) != 0)
+        return ELSEWHERE;
+    return strncmp(path, aim, strlen(aim)) == 0 ? AIMED_AT : RECORDED;
+}
+static bool below(const char *path) { return place(path) != ELSEWHERE; }
 
 /* The absolute path of `name` in folder fd; false: not below FAULT_DIR. */
 static bool resolve(int fd, const char *name, char out[PATH_MAX])
@@ -141,9 +150,12 @@ static void die(void)
 }
 
 /* Takes the lock and counts the call; dies here when that was asked for. verdict says what else is to happen. */
-static void begin(int op)
+static void begin(int op, char where)
 {
     pthread_mutex_lock(&lock);
+    verdict = (__typeof__(verdict)){.die = NEVER};
+    if (where != AIMED_AT)
+        return;
     long n = ++count[op], any = op < FAULT_READ ? ++count_any : -1;
     long f = fault.op < 0 ? any : fault.op == op ? n : -1, d = death.op < 0 ? any : death.op == op ? n : -1;
     verdict.fail = fault.n && f > 0 && (f == fault.n || (fault.sticky && f > fault.n));
@@ -175,12 +187,12 @@ static int do_open(int at, const char *name, int flags, mode_t mode)
     char path[PATH_MAX];
     if (!resolve(at, name, path))
         return REAL(openat)(at, name, flags, mode);
-    begin(FAULT_OPEN);
+    begin(FAULT_OPEN, place(path));
     int fd = refused() ? -1 : REAL(openat)(at, name, flags, mode);
     if (fd >= FDS)
         abort();
     if (fd >= 0)
-        tracked[fd] = true;
+        tracked[fd] = place(path);
     record((struct fault_op){.op = FAULT_OPEN, .failed = fd < 0, .fd = fd, .flags = (uint32_t)flags}, path, NULL);
     end();
     return fd;
@@ -207,8 +219,8 @@ int close(int fd)
 {
     if (!is_tracked(fd))
         return REAL(close)(fd);
-    begin(FAULT_CLOSE);
-    tracked[fd] = false;
+    begin(FAULT_CLOSE, tracked[fd]);
+    tracked[fd] = ELSEWHERE;
     record((struct fault_op){.op = FAULT_CLOSE, .fd = fd}, NULL, NULL);
     int rc = REAL(close)(fd);
     end();
@@ -228,7 +240,7 @@ static ssize_t do_write(int fd, const struct iovec *v, int n, off_t offset)
     for (int i = 0; i < n; at += v[i++].iov_len)
         memcpy(all + at, v[i].iov_base, v[i].iov_len);
     struct fault_op op = {.op = output ? FAULT_OUTPUT : FAULT_WRITE, .fd = fd};
-    begin(op.op);
+    begin(op.op, output ? (char)AIMED_AT : tracked[fd]);
     if (!output)
         op.offset = (uint64_t)(offset < 0 ? lseek(fd, 0, SEEK_CUR) : offset);
     if (verdict.shorten)
@@ -258,7 +270,7 @@ static ssize_t do_pread(int fd, void *p, size_t n, off_t o)
 {
     if (!is_tracked(fd))
         return REAL(pread)(fd, p, n, o);
-    begin(FAULT_READ);
+    begin(FAULT_READ, tracked[fd]);
     ssize_t got = refused() ? -1 : REAL(pread)(fd, p, n, o);
     if (verdict.fail)
         record((struct fault_op){.op = FAULT_READ, .failed = 1, .fd = fd}, NULL, NULL);
@@ -274,7 +286,7 @@ static int do_sync(int fd, bool data)
         return data ? REAL(fdatasync)(fd) : REAL(fsync)(fd);
     if (slow_us)
         usleep((useconds_t)slow_us);
-    begin(FAULT_SYNC);
+    begin(FAULT_SYNC, tracked[fd]);
     int rc = refused() ? -1 : data ? REAL(fdatasync)(fd) : REAL(fsync)(fd);
     record((struct fault_op){.op = FAULT_SYNC, .fd = fd, .failed = rc < 0}, NULL, NULL);
     end();
@@ -287,7 +299,7 @@ static int do_truncate(int fd, off_t n)
 {
     if (!is_tracked(fd))
         return REAL(ftruncate)(fd, n);
-    begin(FAULT_TRUNCATE);
+    begin(FAULT_TRUNCATE, tracked[fd]);
     int rc = refused() ? -1 : REAL(ftruncate)(fd, n);
     record((struct fault_op){.op = FAULT_TRUNCATE, .failed = rc < 0, .fd = fd, .offset = (uint64_t)n}, NULL, NULL);
     end();
@@ -301,7 +313,7 @@ int renameat(int fa, const char *a, int fb, const char *b)
     char from[PATH_MAX], to[PATH_MAX];
     if (!resolve(fb, b, to) || !resolve(fa, a, from))
         return REAL(renameat)(fa, a, fb, b);
-    begin(FAULT_RENAME);
+    begin(FAULT_RENAME, place(from));
     int rc = refused() ? -1 : REAL(renameat)(fa, a, fb, b);
     record((struct fault_op){.op = FAULT_RENAME, .failed = rc < 0, .size = strlen(to)}, from, to);
     end();
@@ -314,7 +326,7 @@ int unlinkat(int fd, const char *name, int flags)
     char path[PATH_MAX];
     if (!resolve(fd, name, path))
         return REAL(unlinkat)(fd, name, flags);
-    begin(FAULT_UNLINK);
+    begin(FAULT_UNLINK, place(path));
     int rc = refused() ? -1 : REAL(unlinkat)(fd, name, flags);
     record((struct fault_op){.op = FAULT_UNLINK, .failed = rc < 0}, path, NULL);
     end();

@@ -1,0 +1,44 @@
+/* store/internal.h - what the files of the store share; nobody else includes it. */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include "store/segment.h"
+
+#include <pthread.h>
+
+struct mark { /* a batch in a chunk: what its lines do not say themselves */
+    uint32_t offset, app;
+};
+struct chunk {
+    _Atomic unsigned refs;
+    struct buf lines; /* capacity fixed at birth: the bytes never move */
+    struct store_block info;
+    struct mark *marks;
+    size_t marks_n, marks_cap;
+    usec born; /* clock_mono */
+};
+
+struct store {
+    struct store_config conf;
+    pthread_mutex_t lock;   /* of all that follows, and the only lock; never held for I/O */
+    pthread_cond_t changed; /* appended, sealed, stopping */
+    pthread_t thread;
+    bool stopping, seal_now, sealing;
+    struct segment **segments; /* by seq; ranges do not overlap */
+    size_t segments_n, segments_cap;
+    struct chunk **head; /* oldest first; [0, taken) are being sealed */
+    size_t head_n, head_cap, taken;
+    uint64_t sealed_seq, appended_seq; /* position; see store_sealed */
+    uint64_t removed;
+    _Atomic uint64_t corrupt;
+    struct err seal_error;      /* of the last try */
+    usec seal_wait, seal_again; /* after a failure: how long, until when (clock_mono) */
+};
+
+void block_widen(struct store_block *a, const struct store_block *b);
+void chunk_unref(struct chunk *c);
+void segments_add(struct store *s, struct segment *seg); /* under the lock */
+/* Writes what is in the head into a segment. Entered and left under the lock; released meanwhile. The store thread's. */
+void seal(struct store *s);
+
+#endif
