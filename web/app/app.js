@@ -40,7 +40,7 @@ function header(current) {
 
 function card(title, fields, button, submit) {
   const wrong = h('p', {class: 'wrong', role: 'alert'})
-  const inputs = fields.map(f => h('input', {name: f.name, type: f.type, autocomplete: f.autocomplete, required: true, minlength: f.min}))
+  const inputs = fields.map(f => h('input', {name: f.name, type: f.type, autocomplete: f.autocomplete, required: true, minlength: f.min, autofocus: f === EMAIL}))
   return h('form', {class: 'card', onsubmit: async e => {
     e.preventDefault()
     wrong.textContent = ''
@@ -60,13 +60,14 @@ function signInPage() {
 
 function firstPage() {
   const token = location.hash.slice(1)
-  return card('The first user', [EMAIL, {name: 'password', label: 'A new password', type: 'password', autocomplete: 'new-password', min: 8}], 'Become the administrator',
+  return card('The first user', [EMAIL, {name: 'password', label: 'A new password, 8 characters or more', type: 'password', autocomplete: 'new-password', min: 8}], 'Become the administrator',
     (email, password) => first(token, email, password))
 }
 
 async function page() {
   if (location.pathname === '/first') return ['', firstPage()]
   if (!session.user) return ['', signInPage()]
+  if (location.pathname === '/login') history.replaceState(null, '', '/') // signed in already
   for (const [pattern, name, make] of PAGES) {
     const m = pattern.exec(location.pathname)
     if (m) return [name, await make(m, new URLSearchParams(location.search))]

@@ -31,6 +31,7 @@ export function say(text) {
 }
 
 export const number = n => n.toLocaleString('en-US')
+export const many = (n, what) => `${number(n)} ${what}${n === 1 ? '' : 's'}`
 
 export function ago(time) {
   const s = (Date.now() - Date.parse(time)) / 1000

@@ -1,6 +1,6 @@
 // The search page: query, histogram, rows that open. Its whole state is in the URL.
 import {get, rows as fetchRows} from './api.js'
-import {clock, h, number, s, say, severity} from './dom.js'
+import {clock, h, many, number, s, say, severity} from './dom.js'
 import {go} from './app.js'
 
 const RANGES = {'-15m': '15 minutes', '-1h': 'hour', '-6h': '6 hours', '-1d': 'day', '-7d': '7 days', '-30d': '30 days'}
@@ -8,6 +8,8 @@ const PAGE = 200
 let running
 
 const word = v => /^[\w.@-]+$/.test(v) ? v : '"' + String(v).replace(/[\\"]/g, '\\$&') + '"'
+/** The query without its stages; a | in quotes is text. */
+const filterOf = q => /^(?:"(?:\\.|[^"\\])*"|`[^`]*`|[^|])*/.exec(q)[0].trim()
 const fieldName = n => /^[A-Za-z_@][\w.@-]*$/.test(n) ? n : '`' + n + '`'
 
 export function searchPage(params) {
@@ -43,11 +45,10 @@ async function load(state, out, signal) {
   out.replaceChildren(status)
   const begun = performance.now()
   try {
-    const filter = state.q.split('|')[0]
     const [page, chart] = await Promise.all([fetchRows({...state, limit: PAGE}, signal),
-      get('/v1/histogram?' + new URLSearchParams({...state, q: filter, buckets: 80}), signal)])
+      get('/v1/histogram?' + new URLSearchParams({...state, q: filterOf(state.q), buckets: 80}), signal)])
     const total = chart.buckets.reduce((n, b) => n + b.total, 0)
-    status.textContent = `${number(total)} matching events, ${number(page.rows.length)} shown, ${Math.round(performance.now() - begun)} ms` +
+    status.textContent = `${many(total, 'matching event')}, ${number(page.rows.length)} shown, ${Math.round(performance.now() - begun)} ms` +
       (page.partial ? ', not complete: the query ran out of time' : '')
     out.append(histogram(chart, state))
     if (!page.rows.length) out.append(await nothing(state))
@@ -71,7 +72,7 @@ function histogram(chart, state) {
     })
     const end = new Date(Date.parse(b.time) + chart.step_s * 1000).toISOString()
     const zoom = () => go('/', {q: state.q, from: b.time, to: end})
-    const label = `${short(b.time)}: ${b.total} events` + (classes.error + classes.fatal ? `, ${classes.error + classes.fatal} errors` : '')
+    const label = `${short(b.time)}: ${many(b.total, 'event')}` + (classes.error + classes.fatal ? `, ${many(classes.error + classes.fatal, 'error')}` : '')
     return s('g', null, ...parts, b.total > 0 && s('rect', {class: 'hit', x: i * 10, y: 0, width: 10, height, tabindex: 0, role: 'button', 'aria-label': label + ', zoom in',
       onclick: zoom, onkeydown: e => e.key === 'Enter' && zoom()}, s('title', null, label)))
   })
@@ -107,14 +108,15 @@ function row(e, state) {
     if (open) li.lastChild.remove()
     else li.append(details(e, state))
   }}, '▸')
-  const li = h('li', null, h('div', {class: 'row'}, toggle, clock(e.time), h('span', {class: 'level ' + severity(e.severity_number)}, e.level),
+  const click = ev => { if (ev.target !== toggle && getSelection().isCollapsed) toggle.click() } // who selects text does not mean it
+  const li = h('li', null, h('div', {class: 'row', onclick: click}, toggle, clock(e.time), h('span', {class: 'level ' + severity(e.severity_number)}, e.level),
     h('span', {class: 'soft'}, e.app), h('span', null, text)))
   return li
 }
 
 export function details(e, state) {
   const skip = new Set(['error.stack'])
-  const refine = (name, value, not) => go('/', {...state, q: `${state.q.split('|')[0].trim()} ${not ? '-' : ''}${fieldName(name)}=${word(value)}`.trim()})
+  const refine = (name, value, not) => go('/', {...state, q: `${filterOf(state.q)} ${not ? '-' : ''}${fieldName(name)}=${word(value)}`.trim()})
   const line = ([name, value]) => h('tr', null, h('th', {scope: 'row'}, name), h('td', null, typeof value === 'object' ? JSON.stringify(value) : String(value)),
     h('td', null, state && typeof value !== 'object' && [h('button', {class: 'plain', 'aria-label': `Only ${name} ${value}`, onclick: () => refine(name, value)}, 'only'),
       h('button', {class: 'plain', 'aria-label': `Not ${name} ${value}`, onclick: () => refine(name, value, true)}, 'not')]))
@@ -126,7 +128,7 @@ export function details(e, state) {
 
 function table(rows) {
   const columns = Object.keys(rows[0])
-  return h('table', {class: 'list'}, h('thead', null, h('tr', null, columns.map(c => h('th', {scope: 'col'}, c)))),
+  return h('table', {class: 'list'}, h('thead', null, h('tr', null, columns.map(c => h('th', {scope: 'col', class: typeof rows[0][c] === 'number' && 'right'}, c)))),
     h('tbody', null, rows.map(r => h('tr', null, columns.map(c => h('td', {class: typeof r[c] === 'number' && 'right'}, r[c] === null || r[c] === undefined ? '' : String(r[c])))))))
 }
 
