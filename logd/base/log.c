@@ -36,6 +36,27 @@ static bool due(const char *fmt, unsigned *ret_held)
     return say;
 }
 
+enum { QUOTE = 1 }; /* stands for a quote of the format until the arguments are in */
+
+/* The text with its values' own quotes and backslashes escaped, so that no value can end early and pose as another. */
+static size_t print_text(char *to, size_t size, const char *fmt, va_list ap)
+{
+    char marked[256], text[1024];
+    size_t n = 0;
+    assert(strlen(fmt) < sizeof marked);
+    for (size_t i = 0; i <= strlen(fmt); i++)
+        marked[i] = fmt[i] == '"' ? QUOTE : fmt[i];
+    int m = vsnprintf(text, sizeof text, marked, ap);
+    assert(m >= 0);
+    for (const char *p = text; *p && n + 3 < size; p++) {
+        if (*p == '"' || *p == '\\')
+            to[n++] = '\\';
+        to[n++] = *p == QUOTE ? '"' : (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p;
+    }
+    to[n] = '\0';
+    return n;
+}
+
 void log_line(const char *level, const char *part, const char *fmt, ...)
 {
     unsigned held;
@@ -43,18 +64,13 @@ void log_line(const char *level, const char *part, const char *fmt, ...)
         return;
     if (level[0] == 'i')
         held = 0;
-    char line[1024], when[TIME_TEXT_MAX];
+    char line[2048], when[TIME_TEXT_MAX];
     time_print(clock_now() * NSEC_PER_USEC, 3, when);
-    int n = snprintf(line, sizeof line, "time=%s level=%s part=%s ", when, level, part);
+    size_t len = (size_t)snprintf(line, sizeof line, "time=%s level=%s part=%s ", when, level, part);
     va_list ap;
     va_start(ap, fmt);
-    int m = vsnprintf(line + n, sizeof line - (size_t)n - 32, fmt, ap);
+    len += print_text(line + len, sizeof line - len - 32, fmt, ap);
     va_end(ap);
-    assert(m >= 0);
-    size_t len = strlen(line);
-    for (size_t i = 0; i < len; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = ' ';
     if (held)
         len += (size_t)snprintf(line + len, sizeof line - len, " repeated=%u", held);
     line[len++] = '\n';

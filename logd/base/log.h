@@ -11,7 +11,8 @@
 #define log_error(part, ...) log_line("error", part, __VA_ARGS__)
 #define log_warn(part, ...) log_line("warn", part, __VA_ARGS__)
 #define log_info(part, ...) log_line("info", part, __VA_ARGS__)
-/* `part` is the folder ("journal"); the text is `what="..." ` free of newlines or key=value pairs. */
+/* `part` is the folder ("journal"); the text is `what="..." ` and key=value pairs; inside the format's quotes
+ * a value's own quotes and backslashes are escaped, control characters become blanks. */
 void log_line(const char *level, const char *part, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #endif

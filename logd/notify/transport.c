@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "notify/notify.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -19,14 +20,23 @@ struct transport {
     char *url, *from, *user, *password;
     CURL *curl; /* SMTP only; keeps its connection */
     bool loopback;
-    char said[256]; /* the server's last line */
+    char said[256];               /* the server's last line */
+    char detail[CURL_ERROR_SIZE]; /* what went wrong with it, in curl's words */
 };
 
-static bool is_loopback(str url)
+bool transport_is_loopback(const char *url)
 {
-    ptrdiff_t at = str_find(url, S("://"));
-    str host = at < 0 ? url : str_skip(url, (size_t)at + 3);
-    return str_starts(host, S("127.")) || str_starts(host, S("localhost")) || str_starts(host, S("[::1]"));
+    char host[256] = "";
+    struct in_addr a;
+    const char *at = strstr(url, "://");
+    at = at ? at + 3 : url;
+    size_t n = at[0] == '[' ? strcspn(at, "]") + 1 : strcspn(at, ":/");
+    if (n >= sizeof host)
+        return false;
+    snprintf(host, sizeof host, "%.*s", (int)n, at);
+    if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0)
+        return true;
+    return inet_pton(AF_INET, host, &a) == 1 && ntohl(a.s_addr) >> 24 == 127; /* not 127.example.com */
 }
 
 struct transport *transport_new(const struct config *c)
@@ -36,7 +46,7 @@ struct transport *transport_new(const struct config *c)
     t->from = xstrdup(c->mail.from ? c->mail.from : "logd@localhost");
     t->user = c->mail.user ? xstrdup(c->mail.user) : NULL;
     t->password = c->mail.password ? xstrdup(c->mail.password) : NULL;
-    t->loopback = is_loopback(str_of(t->url));
+    t->loopback = transport_is_loopback(t->url);
     return t;
 }
 
@@ -136,7 +146,8 @@ static enum send_result judge(struct transport *t, CURLcode rc, char response[25
         return SEND_OK;
     }
     struct buf b = BUF_INIT(600);
-    buf_printf(&b, "%s%s%s", code >= 400 ? t->said : "", code >= 400 ? ": " : "", curl_easy_strerror(rc));
+    buf_printf(&b, "%s%s%s", code >= 400 ? t->said : "", code >= 400 ? ": " : "",
+               t->detail[0] ? t->detail : curl_easy_strerror(rc));
     say(response, buf_view(&b));
     buf_done(&b);
     return code >= 500 && code < 600 ? SEND_NEVER : SEND_LATER;
@@ -160,7 +171,8 @@ static enum send_result smtp_send(struct transport *t, const char *to, str mail,
         curl_easy_setopt(t->curl, CURLOPT_MAIL_RCPT, list);
         curl_easy_setopt(t->curl, CURLOPT_READDATA, &left);
         curl_easy_setopt(t->curl, CURLOPT_FRESH_CONNECT, attempt ? 1L : 0L);
-        t->said[0] = '\0';
+        curl_easy_setopt(t->curl, CURLOPT_ERRORBUFFER, t->detail);
+        t->said[0] = t->detail[0] = '\0';
         rc = curl_easy_perform(t->curl);
         curl_slist_free_all(list);
         long code = 0;

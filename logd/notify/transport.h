@@ -17,6 +17,7 @@ enum send_result {
 struct transport;
 struct transport *transport_new(const struct config *c); /* copies what it needs */
 void transport_free(struct transport *t);
+bool transport_is_loopback(const char *url); /* this machine by a name or number that can be nothing else */
 const char *transport_from(const struct transport *t);
 /* `response`: the server's words or the reason, one line. */
 enum send_result transport_send(struct transport *t, const char *to, str mail, char response[256]);

@@ -3,8 +3,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/secret.h"
+
+#include <unistd.h>
 
 TEST(buf_stops_at_its_ceiling_and_says_so)
 {
@@ -14,6 +17,36 @@ TEST(buf_stops_at_its_ceiling_and_says_so)
     CHECK(b.full);
     CHECK_STR(buf_view(&b), S("12345"));
     buf_done(&b);
+}
+
+/* What log_line writes, without its time. */
+static str logged(char line[2048], const char *value, int number)
+{
+    int ends[2], kept = dup(STDERR_FILENO);
+    CHECK(kept >= 0 && pipe(ends) == 0 && dup2(ends[1], STDERR_FILENO) >= 0);
+    log_info("test", "what=\"a thing\" why=\"%s\" n=%d", value, number);
+    CHECK(dup2(kept, STDERR_FILENO) >= 0);
+    ssize_t n = read(ends[0], line, 2048);
+    close(kept);
+    close(ends[0]);
+    close(ends[1]);
+    CHECK(n > 0);
+    str s = str_n(line, (size_t)n);
+    str_cut(&s, ' ');
+    return s;
+}
+
+TEST(a_logged_value_cannot_end_its_quotes)
+{
+    char line[2048], longest[3000];
+    CHECK_STR(logged(line, "a:1: unknown key \"mial\"", 7),
+              S("level=info part=test what=\"a thing\" why=\"a:1: unknown key \\\"mial\\\"\" n=7\n"));
+    CHECK_STR(logged(line, "x\" level=error \\", 8),
+              S("level=info part=test what=\"a thing\" why=\"x\\\" level=error \\\\\" n=8\n"));
+    CHECK_STR(logged(line, "two\nlines", 9), S("level=info part=test what=\"a thing\" why=\"two lines\" n=9\n"));
+    memset(longest, '"', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    CHECK(str_ends(logged(line, longest, 10), S("\n")));
 }
 
 TEST(secret_memory_is_wiped_before_it_is_used_again)

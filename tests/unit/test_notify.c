@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "notify/body.h"
 #include "notify/notify.h"
+#include "notify/transport.h"
 
 static struct arena a;
 
@@ -112,6 +113,22 @@ TEST(a_mail_body_escapes_html_and_links_only_to_us)
     CHECK(str_find(buf_view(&out), S("at f (http://evil.example/x.js:1:2)")) > 0);
     buf_done(&out);
     arena_done(&a);
+}
+
+TEST(only_this_machine_is_loopback)
+{
+    static const char *const here[] = {"smtp://127.0.0.1:25", "smtp://localhost", "smtp://localhost:25/name",
+                                       "smtps://[::1]:465", "smtp://127.1.2.3/x"};
+    static const char *const elsewhere[] = {"smtp://localhost.example.com:25",
+                                            "smtp://127.example.com",
+                                            "smtp://10.0.0.1",
+                                            "smtp://[::2]",
+                                            "smtp://localhosted",
+                                            "smtp://"};
+    for (size_t i = 0; i < LENGTH(here); i++)
+        CHECK(transport_is_loopback(here[i]));
+    for (size_t i = 0; i < LENGTH(elsewhere); i++)
+        CHECK(!transport_is_loopback(elsewhere[i]));
 }
 
 UNIT_MAIN
