@@ -209,7 +209,7 @@ static int help_all(void)
 {
     printf("usage: logd COMMAND ...; logd COMMAND --help says more\n\n");
     for (size_t i = 0; i < LENGTH(commands); i++)
-        printf("  %-20s%s\n", commands[i].name, commands[i].usage);
+        printf(commands[i].usage[0] ? "  %-20s%s\n" : "  %s%s\n", commands[i].name, commands[i].usage);
     printf("\nlogd --version prints the version. Manual: logd(8).\n");
     return CLI_DONE;
 }
@@ -219,13 +219,14 @@ static int help_group(str word)
     printf("usage:\n");
     for (size_t i = 0; i < LENGTH(commands); i++)
         if (str_eq(first_word(&commands[i]), word))
-            printf("  logd %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].help);
+            printf("  logd %s%s%s\n      %s\n", commands[i].name, commands[i].usage[0] ? " " : "", commands[i].usage,
+                   commands[i].help);
     return CLI_DONE;
 }
 
 static int help_one(const struct cli_command *k)
 {
-    printf("usage: logd %s %s\n\n%s\n", k->name, k->usage, k->help);
+    printf("usage: logd %s%s%s\n\n%s\n", k->name, k->usage[0] ? " " : "", k->usage, k->help);
     if (!k->run && !k->main)
         printf("Not there yet in logd %s.\n", LOGD_VERSION);
     if (k->options)

@@ -101,12 +101,14 @@ static int load_rules(const struct config *c, struct rules_set **ret, struct err
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->rules_n; i++) {
         glob_t found;
-        if (glob(c->rules[i], 0, NULL, &found) != 0)
-            continue; /* a pattern that matches no file yet */
+        /* A pattern may match no file yet; a plain name must be there, or a slip in it would silence every mail. */
+        if (glob(c->rules[i], GLOB_NOMAGIC, NULL, &found) != 0)
+            continue;
         for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++) {
             buf_reset(&text);
-            rc = file_read(found.gl_pathv[j], text.max, &text, e);
-            if (rc == 0)
+            if (file_read(found.gl_pathv[j], text.max, &text, e) < 0)
+                rc = err_wrap(e, "rules");
+            else
                 rc = rules_parse(set, found.gl_pathv[j], buf_view(&text), e);
         }
         globfree(&found);

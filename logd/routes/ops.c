@@ -19,11 +19,19 @@ static bool has_archive(struct request *r)
     return r->parts->archive != NULL;
 }
 
+/* Only administrators come here: what a disk or another server said about the archive is theirs to know. */
+static void reply_reason(struct request *r, struct err *e)
+{
+    if (e->kind == ERR_SYS || e->kind == ERR_CORRUPT)
+        e->kind = ERR_REMOTE;
+    reply_err(r, e);
+}
+
 void get_archive(struct request *r)
 {
     struct err e;
     if (has_archive(r) && archive_list_json(r->parts->archive, &r->out, &e) < 0)
-        reply_err(r, &e);
+        reply_reason(r, &e);
 }
 
 void post_archive_ship(struct request *r)
@@ -33,7 +41,7 @@ void post_archive_ship(struct request *r)
     if (!has_archive(r))
         return;
     if (archive_ship(r->parts->archive, &e) < 0) {
-        reply_err(r, &e);
+        reply_reason(r, &e);
         return;
     }
     archive_get_stats(r->parts->archive, &st);
@@ -45,7 +53,7 @@ void post_archive_verify(struct request *r)
 {
     struct err e;
     if (has_archive(r) && archive_verify_json(r->parts->archive, &r->out, &e) < 0)
-        reply_err(r, &e);
+        reply_reason(r, &e);
 }
 
 void post_mail_test(struct request *r)
@@ -56,7 +64,7 @@ void post_mail_test(struct request *r)
     if (!to)
         reply_error(r, 400, "expected {\"to\":\"name@host\"}");
     else if (mailer_test(r->parts->config, str_of(to), &e) < 0)
-        reply_err(r, &e);
+        reply_reason(r, &e);
     else
         buf_lit(&r->out, "{\"sent\":true}");
     json_decref(o);

@@ -36,6 +36,9 @@ static int read_options(struct request *r, struct query_options *o, struct err *
         return err_wrap(e, "from");
     if (query_time(to.n ? to : S("now"), now, &o->to, e) < 0)
         return err_wrap(e, "to");
+    if (o->from > o->to)
+        return err_set(e, ERR_INPUT, "from: expected a time before to, got %.*s and %.*s",
+                       STR_ARG(str_head(from.n ? from : S("-1h"), 40)), STR_ARG(str_head(to.n ? to : S("now"), 40)));
     if (limit.n && (!str_u64(limit, &n) || n < 1 || n > ROWS_MAX))
         return err_set(e, ERR_INPUT, "limit: expected a number from 1 to %d, got \"%.*s\"", ROWS_MAX,
                        STR_ARG(str_head(limit, 40)));

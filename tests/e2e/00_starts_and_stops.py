@@ -45,6 +45,19 @@ def test_a_bad_config_is_one_line_with_its_place_and_the_nearest_name():
         assert "logd.yaml:1:1" in done.stderr and "listen" in done.stderr, done.stderr
 
 
+def test_a_rule_file_that_is_not_there_stops_the_start():
+    with Logd() as logd:
+        logd.configure("rules: [/nowhere/default.yaml]\n")
+        done = command(logd, "serve", "--config", logd.config_path, "--data", os.path.join(logd.folder, "other"), "--listen", "127.0.0.1:0")
+        assert done.returncode == 1 and done.stderr == "logd: serve: rules: open '/nowhere/default.yaml': No such file or directory\n", done
+        logd.configure("rules: [/nowhere/*.yaml]\n")  # may be empty as yet
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "what=reloaded" in logd.log(), "a pattern is taken")
+        logd.configure("rules: [/nowhere/default.yaml]\n")
+        logd.process.send_signal(signal.SIGHUP)
+        eventually(lambda: "No such file" in logd.log(), "the refusal is said")
+
+
 def test_a_listener_that_is_not_there_stops_the_start_with_one_sentence():
     with Logd() as logd:
         for name in ("syslog", "gelf", "forward", "statsd"):

@@ -3,7 +3,7 @@ the replies, in /v1/status, in /metrics and in the store."""
 import http.client, os, random, re, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, Skip, run
+from logd import TREE, Logd, Skip, run
 from outside import DEPS
 
 
@@ -69,6 +69,14 @@ def test_promtool_has_nothing_to_say():
         assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
         done = subprocess.run([promtool, "check", "metrics"], input=reply.body, capture_output=True)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done
+
+
+def test_every_metric_is_in_the_manual():
+    with open(os.path.join(TREE, "logd/logd.8")) as f:
+        told = set(re.findall(r"\b(?:logd|process)_[a-z_]+\b", f.read().split(".Sh METRICS")[1].split(".Sh ")[0]))
+    with Logd(config='archive: {url: "file://%s"}\nmail: {url: "maildir:x", from: a@b.c}\n' % "/proc/none") as logd:
+        shown = set(re.findall(r"^# TYPE (\S+)", logd.get("/metrics").text, re.M))
+    assert told == shown, (told - shown, shown - told)
 
 
 def test_status_says_through_when_and_how_far():

@@ -128,6 +128,25 @@ def test_mail_test_sends_one_mail_beside_a_server_and_without():
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def test_what_is_wrong_with_mail_or_archive_is_told_to_who_asks():
+    with Logd(config='archive: {url: "file:///proc/none"}\nmail: {url: "smtp://127.0.0.1:1", from: "logd@example.com"}\n') as logd:
+        fails(logd.command("archive", "ship", check=False), "archive ship: create folder '/proc/none': No such file or directory")
+        done = logd.command("mail", "test", "ops@example.com", check=False)
+        assert done.returncode == 1 and "127.0.0.1 port 1" in done.stderr and done.stderr.count("\n") == 1, done
+
+
+def test_a_time_range_that_ends_before_it_begins_is_refused():
+    with Logd() as logd:
+        fails(logd.command("query", "x", "--from", "now", "--to=-1h", check=False), "query: from: expected a time before to, got now and -1h")
+
+
+def test_no_line_of_help_ends_in_a_blank():
+    with Logd() as logd:
+        for command in ("", "app", "app list", "archive", "user list", "doctor"):
+            done = subprocess.run([logd.binary, *command.split(), "--help"], capture_output=True, text=True)
+            assert done.returncode == 0 and not [line for line in done.stdout.splitlines() if line != line.rstrip()], done.stdout
+
+
 def test_an_archive_is_shipped_verified_found_damaged_and_restored():
     archive = "/tmp/logd.archive.%d" % os.getpid()
     try:
