@@ -188,6 +188,11 @@ static int open_data(struct server *s, bool offline, struct err *e)
         return err_sys(e, "find '%s'", s->data);
     free(s->data);
     s->data = xstrdup(real);
+    char *unfinished = join(s->data, ARCHIVE_UNFINISHED);
+    bool whole = access(unfinished, F_OK) < 0;
+    free(unfinished);
+    if (!whole)
+        return err_set(e, ERR_INPUT, "'%s' holds a restore that did not end: empty it and restore again", s->data);
     s->socket = join(s->data, offline ? SERVE_SOCKET_OFFLINE : SERVE_SOCKET);
     char *lock = join(s->data, "LOCK");
     s->lock = offline ? file_lock(lock, e) : take_lock(lock, e);

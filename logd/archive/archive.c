@@ -55,6 +55,19 @@ static int fenced(struct archive *a, struct err *e)
     return err_set(e, ERR_DENIED, "another logd has taken over this archive: this one no longer ships");
 }
 
+/* A folder that was set back (a snapshot, an old copy) would number new records like others that are in the archive. */
+static int not_ahead(struct archive *a, const struct manifest *there, struct err *e)
+{
+    struct journal_stats j;
+    journal_stats(a->ship.parts->journal, &j);
+    if (there->position <= j.last_seq)
+        return 0;
+    return err_set(
+        e, ERR_DENIED,
+        "the archive is ahead of this data folder, at record %llu to %llu: restore from it, or use another prefix",
+        (unsigned long long)there->position, (unsigned long long)j.last_seq);
+}
+
 /* Takes the next generation; the first time on an empty prefix, or one that this server's lineage wrote. */
 static int claim(struct archive *a, struct err *e)
 {
@@ -67,6 +80,8 @@ static int claim(struct archive *a, struct err *e)
         rc = err_set(e, ERR_DENIED, "the archive belongs to another logd: restore from it, or use another prefix");
         goto out;
     }
+    if (rc == 0 && (rc = not_ahead(a, &there, e)) < 0)
+        goto out;
     manifest_done(&s->manifest);
     s->manifest = there;
     there = (struct manifest){0};

@@ -16,6 +16,8 @@
 #include "base/err.h"
 #include "parts.h"
 
+#define ARCHIVE_UNFINISHED "RESTORE-UNFINISHED"
+
 struct archive;
 int archive_start(struct parts *p, const char *data, struct archive **ret, struct err *e) MUST_CHECK;
 void archive_stop(struct archive *a); /* ships once more, then joins */
@@ -33,7 +35,8 @@ struct archive_stats {
     char last_error[256];
 };
 void archive_get_stats(struct archive *a, struct archive_stats *ret);
-/* `logd restore`: fills an empty data folder; prints progress. Secrets for s3 come from config or environment. */
+/* `logd restore`: fills an empty data folder; prints progress. While it is not done the folder holds ARCHIVE_UNFINISHED,
+ * and no server takes it: half of it would look whole. Secrets for s3 come from config or environment. */
 int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress,
                     struct err *e) MUST_CHECK;
 

@@ -16,7 +16,6 @@
 #include <unistd.h>
 #include <zstd.h>
 
-
 struct restore {
     struct objects *objects;
     struct manifest manifest;
@@ -248,6 +247,20 @@ static int check_empty(const char *data, struct err *e)
     return n ? err_set(e, ERR_INPUT, "'%s' is not empty: restore wants an empty or a new folder", data) : 0;
 }
 
+/* Set before anything is restored, taken away when all of it is there and synced. */
+static int mark_unfinished(const char *data, bool on, struct err *e)
+{
+    int fd = dir_open(data, e), rc = 0;
+    if (fd < 0)
+        return -1;
+    if (on)
+        rc = file_replace(fd, ARCHIVE_UNFINISHED, S("a restore into this folder did not end\n"), 0640, e);
+    else if (unlinkat(fd, ARCHIVE_UNFINISHED, 0) < 0)
+        rc = err_sys(e, "remove '%s/%s'", data, ARCHIVE_UNFINISHED);
+    close(fd);
+    return rc < 0 ? -1 : dir_sync(data, e);
+}
+
 int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress, struct err *e)
 {
     struct restore r = {
@@ -263,6 +276,8 @@ int archive_restore(const struct config *c, const char *url, const char *data, F
     if (rc == 0)
         rc = check_empty(data, e); /* makes the folder, so not before there is something to restore */
     if (rc == 0)
+        rc = mark_unfinished(data, true, e);
+    if (rc == 0)
         rc = restore_state(&r, e);
     if (rc == 0)
         rc = restore_events(&r, e);
@@ -270,6 +285,8 @@ int archive_restore(const struct config *c, const char *url, const char *data, F
         rc = restore_journal(&r, e);
     if (rc == 0)
         rc = dir_sync(data, e);
+    if (rc == 0)
+        rc = mark_unfinished(data, false, e);
     if (rc == 0)
         fprintf(progress, "done: %llu events in segments, position %llu; start it with: logd serve --data %s\n",
                 (unsigned long long)r.events, (unsigned long long)r.manifest.position, data);

@@ -72,6 +72,47 @@ def test_damage_is_found_and_told():
         assert done.returncode == 1 and "damaged" in done.stderr and done.stderr.count("\n") == 1, done
 
 
+def test_a_restore_that_did_not_end_is_not_taken_for_whole():
+    with Logd() as logd:
+        archive, new = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "new")
+        logd.configure(config(archive))
+        logd.restart()
+        logd.post("/v1/events", {"message": "m"})
+        eventually(lambda: shipped(logd), "it is shipped")
+        logd.stop()
+        piece = glob.glob(archive + "/journal/*")[0]
+        os.rename(piece, piece + ".away")
+        assert restore(logd, archive, new).returncode == 1
+        for args in (["serve", "--config", logd.config_path, "--listen", "127.0.0.1:0"], ["app", "list"]):
+            done = subprocess.run([logd.binary, *args, "--data", new], capture_output=True, text=True, timeout=60)
+            assert done.returncode == 1 and f"'{new}' holds a restore that did not end: empty it and restore again" in done.stderr, done
+        os.rename(piece + ".away", piece)
+        shutil.rmtree(new)
+        assert restore(logd, archive, new).returncode == 0
+        assert "m" in subprocess.run([logd.binary, "query", "m", "--data", new], capture_output=True, text=True).stdout
+
+
+def test_a_folder_that_was_set_back_does_not_ship_over_its_archive():
+    with Logd() as logd:
+        archive, old = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "old")
+        logd.configure(config(archive))
+        logd.restart()
+        logd.post("/v1/events", {"message": "one"})
+        eventually(lambda: shipped(logd), "it is shipped")
+        logd.stop()
+        shutil.copytree(logd.data, old)
+        logd.start()
+        logd.post("/v1/events", {"message": "two"})
+        eventually(lambda: shipped(logd), "the second too")
+        logd.stop()
+        shutil.rmtree(logd.data)
+        os.rename(old, logd.data)
+        logd.start()
+        eventually(lambda: "the archive is ahead of this data folder, at record 2 to 1: restore from it, or use another prefix" in logd.log(), "the refusal is said")
+        done = restore(logd, archive, os.path.join(logd.folder, "new"))
+        assert done.returncode == 0 and "position 2" in done.stdout, done
+
+
 def test_an_archive_that_is_not_there_is_told_and_not_created():
     with Logd() as logd:
         nothing, new = os.path.join(logd.folder, "no/thing"), os.path.join(logd.folder, "new")
