@@ -21,6 +21,7 @@
 #define LIMIT_UNIQ_EXACT 4096u      /* different values of one `uniq` that are told apart; past it: a sketch */
 #define LIMIT_TAIL (2u << 20)       /* bytes that wait for one who follows a tail; an event and its frame fit */
 #define LIMIT_TAIL_WAIT (32u << 20) /* bytes of accepted events that wait for the thread of the tail */
+#define LIMIT_STREAM (1u << 20)     /* bytes of a streamed answer that wait for its reader */
 #define LIMIT_TAILS 200u            /* that follow at once */
 #define LIMIT_CONTEXT 1000u         /* events before and after a hit of `context` */
 #define LIMIT_CONTEXT_HITS 1000u    /* hits that one `context` looks around */

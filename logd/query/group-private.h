@@ -13,8 +13,6 @@ struct groups {
     struct map map; /* key to accumulators, one for each function */
     struct buf key;
     size_t bytes;
-    str *fields; /* that it looks at; NULL: all */
-    size_t fields_n;
 };
 /* The start of the stretch that `time` is in, in seconds. */
 int64_t group_stretch(const struct stage *st, nsec time);

@@ -6,35 +6,12 @@
 
 #define NO_STRETCH INT64_MIN /* of a row without a time */
 
-static void find_fields(struct groups *g)
-{
-    const struct stage *st = g->st;
-    if (st->kind >= STAGE_PATTERNS)
-        return;
-    for (size_t i = 0; i < st->aggregates_n; i++)
-        if (st->aggregates[i].only)
-            return;
-    g->fields = xcalloc(st->fields_n + st->aggregates_n + 1, sizeof *g->fields);
-    for (size_t i = 0; i < st->fields_n; i++)
-        g->fields[g->fields_n++] = st->fields[i];
-    for (size_t i = 0; i < st->aggregates_n; i++)
-        if (st->aggregates[i].field.p)
-            g->fields[g->fields_n++] = st->aggregates[i].field;
-}
-
-const str *groups_fields(struct groups *g, size_t *ret_n)
-{
-    *ret_n = g->fields_n;
-    return g->fields;
-}
-
 struct groups *groups_new(const struct stage *st, const struct query_options *o)
 {
     struct groups *g = xcalloc(1, sizeof *g);
     g->st = st;
     g->o = o;
     buf_init(&g->key, LIMIT_RESULT);
-    find_fields(g);
     return g;
 }
 
@@ -50,7 +27,6 @@ void groups_free(struct groups *g)
         free(c);
     }
     map_done(&g->map);
-    free(g->fields);
     buf_done(&g->key);
     free(g);
 }
@@ -308,6 +284,7 @@ static void name_columns(const struct groups *g, struct rows *t, struct arena *a
         t->columns[t->columns_n++] = S("time");
     for (size_t i = 0; i < g->st->fields_n; i++)
         t->columns[t->columns_n++] = g->st->fields[i];
+    t->keys_n = t->columns_n;
     for (size_t i = 0; i < g->st->aggregates_n; i++)
         t->columns[t->columns_n++] = g->st->aggregates[i].name;
 }

@@ -13,8 +13,6 @@ struct groups;
 struct groups *groups_new(const struct stage *st, const struct query_options *o);
 void groups_free(struct groups *g);
 bool groups_need_event(const struct groups *g); /* else time and severity do */
-/* The fields of events that it looks at; NULL: all of them. */
-const str *groups_fields(struct groups *g, size_t *ret_n);
 /* `ev`: read, or with time and severity alone; `patterns` and `issues` add fields to it. `r` gives time and id.
  * ERR_INPUT past the limits. */
 int groups_add(struct groups *g, struct event *ev, const struct row *r, struct arena *a, struct err *e) MUST_CHECK;

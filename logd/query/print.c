@@ -18,6 +18,39 @@ static void read_row(struct printer *p, str line)
 
 /* ---- JSON ---- */
 
+static void print_columns(const struct query_result *r, struct buf *out)
+{
+    for (size_t i = 0; i < r->columns_n; i++) {
+        buf_str(out, i ? S(",") : S("\"columns\":["));
+        buf_json(out, str_of(r->columns[i]));
+    }
+    if (r->columns_n)
+        buf_printf(out, "],\"keys\":%zu,", r->keys_n);
+}
+
+void query_print_progress(const struct query_result *r, struct buf *out)
+{
+    buf_printf(out, "\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"blocks\":{\"read\":%u,\"of\":%u}",
+               (unsigned long long)r->scanned_events, (unsigned long long)r->scanned_bytes,
+               (unsigned long long)r->matched, r->blocks_read, r->blocks);
+}
+
+void query_print_meta(const struct query_result *r, struct buf *out)
+{
+    print_columns(r, out);
+    if (r->next[0])
+        buf_printf(out, "\"next\":\"%s\",", r->next);
+    else
+        buf_lit(out, "\"next\":null,");
+    if (r->approximate.n) {
+        buf_lit(out, "\"approximate\":{");
+        buf_str(out, buf_view(&r->approximate));
+        buf_lit(out, "},");
+    }
+    query_print_progress(r, out);
+    buf_str(out, r->partial ? S(",\"partial\":true") : S(",\"partial\":false"));
+}
+
 static void print_json(const struct query_result *r, struct buf *out)
 {
     str rows = buf_view(&r->rows);
@@ -27,19 +60,9 @@ static void print_json(const struct query_result *r, struct buf *out)
             buf_byte(out, ',');
         buf_str(out, str_cut(&rows, '\n'));
     }
-    if (r->next[0])
-        buf_printf(out, "],\"next\":\"%s\"", r->next);
-    else
-        buf_lit(out, "],\"next\":null");
-    if (r->approximate.n) {
-        buf_lit(out, ",\"approximate\":{");
-        buf_str(out, buf_view(&r->approximate));
-        buf_byte(out, '}');
-    }
-    buf_printf(out, ",\"scanned\":%llu,\"scanned_bytes\":%llu,\"matched\":%llu,\"blocks\":{\"read\":%u,\"of\":%u}",
-               (unsigned long long)r->scanned_events, (unsigned long long)r->scanned_bytes,
-               (unsigned long long)r->matched, r->blocks_read, r->blocks);
-    buf_str(out, r->partial ? S(",\"partial\":true}\n") : S(",\"partial\":false}\n"));
+    buf_lit(out, "],");
+    query_print_meta(r, out);
+    buf_lit(out, "}\n");
 }
 
 /* ---- CSV: RFC 4180 ---- */

@@ -20,6 +20,14 @@ struct query_grouping {
     str (*pattern)(str message, struct arena *a); /* the message without its values */
     bool (*issue)(const struct event *ev, struct arena *a, str *ret_id, str *ret_title); /* false: it makes no issue */
 };
+struct query_result;
+/* Where rows go as soon as no better one can come, instead of query_result's rows; and how far it has come. In the
+ * thread of the query. */
+struct query_feed {
+    bool (*rows)(void *arg, str lines); /* whole lines of NDJSON; false: nobody takes them, the query ends */
+    void (*progress)(void *arg, const struct query_result *so_far); /* before each block: its counts */
+    void *arg;
+};
 struct query_options {
     nsec from, to;  /* from <= time < to */
     uint32_t limit; /* rows of this page; 0: 100 events, or 10,000 rows of a table. A `limit` stage is for all pages */
@@ -28,11 +36,13 @@ struct query_options {
     usec deadline;  /* clock_mono(); 0: none */
     const _Atomic bool *cancel;            /* may be NULL */
     const struct query_grouping *grouping; /* NULL: `patterns` and `issues` are refused */
+    const struct query_feed *feed;         /* NULL: none */
 };
 struct query_result {
     struct buf rows; /* NDJSON: events as stored, or rows of columns */
     size_t n;
     char **columns;
+    size_t keys_n;    /* how many of the columns of groups tell them apart; 0: no groups, or a later stage cut them */
     size_t columns_n; /* of groups and `fields`; 0: each row has its own */
     char next[64];    /* cursor, "" at the end. A page may be shorter than asked for: LIMIT_RESULT */
     /* Blocks and events that could not add to the page were not looked at: `matched` is what was seen, not all. */
@@ -66,11 +76,15 @@ int query_context(struct store_view *v, const struct query_options *o, str id, u
 int query_event(struct store_view *v, str id, struct buf *out, struct err *e) MUST_CHECK;
 
 enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
-/* JSON: {"rows":[…],"next":CURSOR or null,"scanned":…,"scanned_bytes":…,"matched":…,"blocks":{"read":…,"of":…},"partial":…},
- * and "approximate":{…} when there are estimates; CSV: RFC 4180 with a header line, texts that start
- * with = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…",
- * control characters shown. */
+/* JSON: {"rows":[…], and the members of query_print_meta}; CSV: RFC 4180 with a header line, texts that start with
+ * = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…", control characters
+ * shown. */
 void query_print(const struct query_result *r, enum query_format f, struct buf *out);
+/* "columns":[…],"keys":N when all rows have them, "next":CURSOR or null, "approximate":{…} when there are estimates, what
+ * query_print_progress says, "partial":… */
+void query_print_meta(const struct query_result *r, struct buf *out);
+/* "scanned":…,"scanned_bytes":…,"matched":…,"blocks":{"read":…,"of":…} */
+void query_print_progress(const struct query_result *r, struct buf *out);
 
 /* "now", "-15m", RFC 3339, epoch; for from= and to=. */
 int query_time(str text, usec now, nsec *ret, struct err *e) MUST_CHECK;

@@ -181,6 +181,45 @@ void rows_offer(struct rows *t, const struct row *of, const struct event *ev, st
     }
 }
 
+struct row *row_place(const struct row *r)
+{
+    struct row place = *r;
+    place.line = (str){NULL, 0};
+    return copy(&place, 0);
+}
+
+static void put_back(struct rows *t, struct row *r)
+{
+    append(t, r);
+    sift_up(t, t->n - 1);
+}
+
+void rows_settled(struct rows *t, nsec time, struct rows *ret)
+{
+    struct rows old = *t;
+    t->p = NULL;
+    t->n = t->cap = t->bytes = 0;
+    for (size_t i = 0; i < old.n; i++) {
+        struct row *r = old.p[i];
+        if (t->order.ascending ? r->time < time : r->time > time)
+            append(ret, r);
+        else
+            put_back(t, r);
+    }
+    free(old.p);
+    t->keep -= ret->n;
+    rows_sort(ret);
+}
+
+void rows_give_back(struct rows *t, struct rows *settled, size_t from)
+{
+    for (size_t i = from; i < settled->n; i++) {
+        put_back(t, settled->p[i]);
+        t->keep++;
+    }
+    settled->n = settled->n < from ? settled->n : from;
+}
+
 static int sort_cmp(const void *a, const void *b, void *order)
 {
     return row_cmp(order, *(struct row *const *)a, *(struct row *const *)b);

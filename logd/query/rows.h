@@ -28,6 +28,7 @@ struct order {
 struct rows {
     str *columns;     /* views into the query */
     size_t columns_n; /* 0: each row has its own */
+    size_t keys_n;    /* of groups: the first columns, which tell them apart */
     struct row **p;
     size_t n, cap, bytes;
     struct order order; /* of the heap while rows are offered: the worst is rows[0] */
@@ -43,6 +44,11 @@ bool rows_wants_between(const struct rows *t, nsec oldest, nsec newest);
 void rows_offer(struct rows *t, const struct row *r, const struct event *ev, struct arena *a);
 void rows_sort(struct rows *t);                     /* best first: ends the heap */
 void rows_add(struct rows *t, const struct row *r); /* at the end; copied */
+/* Moves rows that come before all that is of time t or later in the order (of time alone) into *ret, best first; no more
+ * is kept than was without them. */
+void rows_settled(struct rows *t, nsec time, struct rows *ret);
+void rows_give_back(struct rows *t, struct rows *settled, size_t from); /* those from there on */
+struct row *row_place(const struct row *r);                             /* a copy without its line; malloc'ed */
 
 /* ---- stages over a table that is there; `ev` is scratch ---- */
 void rows_mark(struct rows *t, size_t i); /* to be dropped */

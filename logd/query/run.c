@@ -40,6 +40,8 @@ struct run {
     bool simple;               /* what follows the scan is limits and fields only */
     uint64_t total;            /* what `limit` stages allow; UINT64_MAX: all */
     uint32_t page;             /* the most rows of the answer */
+    struct row *fed_last;      /* of the rows that were fed: its time and id; NULL: none was */
+    size_t fed;
     struct cursor cursor;
     bool more; /* there are rows after this page */
 };
@@ -77,12 +79,13 @@ static int read_cursor(struct run *r)
 
 static void next_cursor(const struct run *r, struct query_result *ret)
 {
-    const struct row *last = r->table.n ? r->table.p[r->table.n - 1] : NULL;
+    const struct row *last = r->table.n ? r->table.p[r->table.n - 1] : r->fed_last;
     if (!r->more || !last)
         return;
     if (r->paged)
         snprintf(ret->next, sizeof ret->next, "%c%lld.%.*s.%llu", r->o->ascending ? 'a' : 'd', (long long)last->time,
-                 STR_ARG(last->id), (unsigned long long)(r->total == UINT64_MAX ? r->total : r->total - r->table.n));
+                 STR_ARG(last->id),
+                 (unsigned long long)(r->total == UINT64_MAX ? r->total : r->total - r->table.n - r->fed));
     else
         snprintf(ret->next, sizeof ret->next, "o%llu", (unsigned long long)(r->cursor.offset + r->table.n));
 }
@@ -165,6 +168,7 @@ static void make_plan(struct run *r)
 /* A row is its whole line, unless `fields` is the first to change it. */
 static void tell_needs(struct run *r)
 {
+    static const str none[1];
     const struct query *q = r->q;
     bool shaped = r->shaped < r->stream_end;
     r->needs.all = shaped && !r->groups && q->stages[r->shaped].kind != STAGE_FIELDS;
@@ -174,9 +178,9 @@ static void tell_needs(struct run *r)
         needs_stage(&r->needs, &q->stages[r->stream_end]);
     if (r->table.order.sort)
         needs_stage(&r->needs, r->table.order.sort);
-    if (r->needs.all || r->needs.n == 0)
+    if (r->needs.all)
         return;
-    r->scan->fields = r->needs.fields;
+    r->scan->fields = r->needs.n ? r->needs.fields : none;
     r->scan->fields_n = r->needs.n;
 }
 
@@ -208,104 +212,7 @@ static void narrow(struct run *r)
         r->scan->to = r->cursor.time + 1;
 }
 
-/* ---- what the scan calls ---- */
-
-static bool row_wanted(void *arg, nsec time, str id)
-{
-    struct run *r = arg;
-    const struct cursor *c = &r->cursor;
-    if (UNLIKELY(c->by_time && time == c->time)) {
-        int cmp = str_cmp(id, str_n(c->id, sizeof c->id));
-        if (r->o->ascending ? cmp <= 0 : cmp >= 0)
-            return false;
-    }
-    return rows_wants(&r->table, time, id);
-}
-
-static bool more_blocks(void *arg, const struct store_block *b)
-{
-    struct run *r = arg;
-    if (!r->groups && !rows_wants_between(&r->table, b->t_min, b->t_max))
-        return false;
-    r->meta.blocks_read++;
-    return true;
-}
-
-/* Where and by what name the event at hand stands. */
-static struct row row_at_hand(struct scan *s)
-{
-    return (struct row){.time = s->time, .id = scan_id(s), .stored = true};
-}
-
-/* Stages that are done event by event; false: one of them leaves it out. */
-static bool pass_stream(struct run *r, struct scan *s)
-{
-    for (size_t i = r->shaped; i < r->stream_end; i++) {
-        const struct stage *st = &r->q->stages[i];
-        if (stage_shapes(st))
-            shape(st, &s->ev, &s->a);
-        else if (st->kind == STAGE_WHERE && !filter_match(st->where, &s->ev, &s->a))
-            return false;
-    }
-    r->passed++;
-    return true;
-}
-
-static int take_row(void *arg, struct scan *s, struct err *e)
-{
-    struct run *r = arg;
-    struct row row = row_at_hand(s);
-    bool shaped = r->shaped < r->stream_end;
-    if ((shaped || r->table.order.sort) && !scan_event(s))
-        return 0;
-    if (!pass_stream(r, s))
-        return 0;
-    row.stored = !shaped;
-    row.line = shaped ? shape_line(&s->ev, &s->a) : scan_line(s);
-    if (!row.line.p)
-        return 0;
-    rows_offer(&r->table, &row, &s->ev, &s->a);
-    if (r->table.cut && !r->simple)
-        return err_at(e, r->q->stages[r->at].column,
-                      "stage '%s' would need more than %u bytes of events before it: narrow the filter",
-                      r->q->stages[r->at].name, LIMIT_RESULT);
-    return 0;
-}
-
-static int take_group(void *arg, struct scan *s, struct err *e)
-{
-    struct run *r = arg;
-    struct row row = row_at_hand(s);
-    if ((r->shaped < r->stream_end || groups_need_event(r->groups)) && !scan_event(s))
-        return 0;
-    if (!s->read) {
-        s->ev.n = 0;
-        s->ev.time = s->time;
-        s->ev.severity = s->severity;
-    }
-    return pass_stream(r, s) ? groups_add(r->groups, &s->ev, &row, &s->a, e) : 0;
-}
-
-/* Groups that only count need no more of a block than its columns. */
-static int take_group_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
-{
-    struct run *r = arg;
-    int rc = groups_add_block(r->groups, s->block, bits, &s->match_a, damage, e);
-    if (rc == 1)
-        r->passed += bits_count(bits, bit_words(s->block->head->events));
-    return rc;
-}
-
-/* A count of all needs no more of a block than its size. */
-static bool count_whole(void *arg, const struct store_block *b)
-{
-    struct run *r = arg;
-    groups_add_many(r->groups, b->events);
-    r->passed += b->events;
-    return true;
-}
-
-/* ---- the rest ---- */
+/* ---- stages over rows that are there ---- */
 
 static int group_rows(struct run *r, const struct stage *st, struct arena *names)
 {
@@ -398,6 +305,161 @@ static int run_stages(struct run *r, struct arena *names)
     return rc;
 }
 
+/* ---- rows that are given out before the end ---- */
+
+static void remember_last(struct run *r, const struct row *last)
+{
+    free(r->fed_last);
+    r->fed_last = row_place(last);
+}
+
+/* Rows in their order, past the stages that are left, which change single rows. */
+static bool feed_rows(struct run *r, struct rows *rows)
+{
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    struct rows kept = r->table;
+    if (rows->n == 0)
+        return true;
+    remember_last(r, rows->p[rows->n - 1]);
+    r->fed += rows->n;
+    r->table = *rows;
+    bool fine = run_stages(r, NULL) == 0;
+    for (size_t i = 0; i < r->table.n; i++) {
+        buf_str(&out, r->table.p[i]->line);
+        buf_byte(&out, '\n');
+    }
+    *rows = r->table;
+    r->table = kept;
+    fine = fine && r->o->feed->rows(r->o->feed->arg, buf_view(&out));
+    buf_done(&out);
+    r->scan->stopped |= !fine;
+    return fine;
+}
+
+/* Rows that belong before everything in this and later blocks. False: nobody takes them. */
+static bool feed_settled(struct run *r, const struct store_block *b)
+{
+    struct rows settled = {.columns = r->table.columns, .columns_n = r->table.columns_n, .order = r->table.order};
+    rows_settled(&r->table, r->o->ascending ? b->t_min : b->t_max, &settled);
+    if (r->fed + settled.n > r->page) /* the one more that tells of a next page */
+        rows_give_back(&r->table, &settled, r->page - r->fed);
+    bool fine = feed_rows(r, &settled);
+    rows_done(&settled);
+    return fine;
+}
+
+/* ---- what the scan calls ---- */
+
+static bool row_wanted(void *arg, nsec time, str id)
+{
+    struct run *r = arg;
+    const struct cursor *c = &r->cursor;
+    if (UNLIKELY(c->by_time && time == c->time)) {
+        int cmp = str_cmp(id, str_n(c->id, sizeof c->id));
+        if (r->o->ascending ? cmp <= 0 : cmp >= 0)
+            return false;
+    }
+    return rows_wants(&r->table, time, id);
+}
+
+static void tell_progress(struct run *r)
+{
+    const struct query_feed *f = r->o->feed;
+    r->meta.scanned_events = r->scan->events;
+    r->meta.scanned_bytes = r->scan->bytes;
+    r->meta.matched = r->passed;
+    if (f)
+        f->progress(f->arg, &r->meta);
+}
+
+static bool more_blocks(void *arg, const struct store_block *b)
+{
+    struct run *r = arg;
+    if (r->o->feed && r->paged && !feed_settled(r, b))
+        return false;
+    if (!r->groups && !rows_wants_between(&r->table, b->t_min, b->t_max))
+        return false;
+    tell_progress(r);
+    r->meta.blocks_read++;
+    return true;
+}
+
+/* Where and by what name the event at hand stands. */
+static struct row row_at_hand(struct scan *s)
+{
+    return (struct row){.time = s->time, .id = scan_id(s), .stored = true};
+}
+
+/* Stages that are done event by event; false: one of them leaves it out. */
+static bool pass_stream(struct run *r, struct scan *s)
+{
+    for (size_t i = r->shaped; i < r->stream_end; i++) {
+        const struct stage *st = &r->q->stages[i];
+        if (stage_shapes(st))
+            shape(st, &s->ev, &s->a);
+        else if (st->kind == STAGE_WHERE && !filter_match(st->where, &s->ev, &s->a))
+            return false;
+    }
+    r->passed++;
+    return true;
+}
+
+static int take_row(void *arg, struct scan *s, struct err *e)
+{
+    struct run *r = arg;
+    struct row row = row_at_hand(s);
+    bool shaped = r->shaped < r->stream_end;
+    if ((shaped || r->table.order.sort) && !scan_event(s))
+        return 0;
+    if (!pass_stream(r, s))
+        return 0;
+    row.stored = !shaped;
+    row.line = shaped ? shape_line(&s->ev, &s->a) : scan_line(s);
+    if (!row.line.p)
+        return 0;
+    rows_offer(&r->table, &row, &s->ev, &s->a);
+    if (r->table.cut && !r->simple)
+        return err_at(e, r->q->stages[r->at].column,
+                      "stage '%s' would need more than %u bytes of events before it: narrow the filter",
+                      r->q->stages[r->at].name, LIMIT_RESULT);
+    return 0;
+}
+
+static int take_group(void *arg, struct scan *s, struct err *e)
+{
+    struct run *r = arg;
+    struct row row = row_at_hand(s);
+    if ((r->shaped < r->stream_end || groups_need_event(r->groups)) && !scan_event(s))
+        return 0;
+    if (!s->read) {
+        s->ev.n = 0;
+        s->ev.time = s->time;
+        s->ev.severity = s->severity;
+    }
+    return pass_stream(r, s) ? groups_add(r->groups, &s->ev, &row, &s->a, e) : 0;
+}
+
+/* Groups that only count need no more of a block than its columns. */
+static int take_group_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
+{
+    struct run *r = arg;
+    int rc = groups_add_block(r->groups, s->block, bits, &s->match_a, damage, e);
+    if (rc == 1)
+        r->passed += bits_count(bits, bit_words(s->block->head->events));
+    return rc;
+}
+
+/* A count of all needs no more of a block than its size. */
+static bool count_whole(void *arg, const struct store_block *b)
+{
+    struct run *r = arg;
+    groups_add_many(r->groups, b->events);
+    r->passed += b->events;
+    return true;
+}
+
+/* ---- the page ---- */
+
 /* Leaves the rows of this page in the table. When time ran out, rows that belong before its end may be missing, so
  * there is no going on from there. */
 static int cut_page(struct run *r)
@@ -407,8 +469,8 @@ static int cut_page(struct run *r)
     if (cut && r->cursor.offset && r->table.n == 0)
         return err_at(r->e, r->table.order.sort->column,
                       "stage 'sort' holds no more than %u bytes of events: narrow the filter", LIMIT_RESULT);
-    r->more = !r->scan->stopped && (cut || r->table.n > r->page);
-    rows_limit(&r->table, r->page);
+    r->more = !r->scan->stopped && (cut || r->table.n + r->fed > r->page);
+    rows_limit(&r->table, r->page - r->fed);
     return 0;
 }
 
@@ -416,6 +478,7 @@ static void name_columns(const struct rows *t, struct query_result *ret)
 {
     if (!t->columns_n)
         return;
+    ret->keys_n = t->keys_n;
     ret->columns = xcalloc(t->columns_n, sizeof *ret->columns);
     for (size_t i = 0; i < t->columns_n; i++)
         ret->columns[ret->columns_n++] = str_dup(t->columns[i]);
@@ -434,9 +497,13 @@ static void print_rows(struct run *r, struct query_result *ret)
             r->more = true;
         }
     }
-    ret->n = r->table.n;
+    ret->n = r->table.n + r->fed;
     name_columns(&r->table, ret);
     next_cursor(r, ret);
+    if (r->o->feed && ret->rows.n) {
+        r->scan->stopped |= !r->o->feed->rows(r->o->feed->arg, buf_view(&ret->rows));
+        buf_reset(&ret->rows);
+    }
 }
 
 static uint32_t blocks_in_range(const struct scan *s)
@@ -449,7 +516,6 @@ static uint32_t blocks_in_range(const struct scan *s)
     return n;
 }
 
-/* Groups read the fields they are made of and no more, unless a stage or a function looks at all of them. */
 static void plan_groups(struct run *r)
 {
     struct scan *s = r->scan;
@@ -457,7 +523,6 @@ static void plan_groups(struct run *r)
         return;
     s->whole = groups_only_count(r->groups) ? count_whole : NULL;
     s->take_bits = take_group_bits;
-    s->fields = groups_fields(r->groups, &s->fields_n);
 }
 
 static int run(struct run *r, struct query_result *ret, struct arena *names)
@@ -526,6 +591,7 @@ int query_run(const struct query *q, struct store_view *v, const struct query_op
     groups_free(r.groups);
     needs_done(&r.needs);
     rows_done(&r.table);
+    free(r.fed_last);
     arena_done(&names);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include "parts.h"
 #include "routes/http.h"
 #include "routes/resources.h"
+#include "routes/stream.h"
 
 enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000, FACETS_MAX = 32, AROUND_DEFAULT = 10 };
 
@@ -101,6 +102,82 @@ static void say_partial(struct request *r, bool partial)
         reply_header(r, "X-Logd-Partial", "true");
 }
 
+/* ---- stream=1: rows as they are found ---- */
+
+#define STREAM_GRACE (5 * USEC_PER_SEC) /* past the query's deadline, for a reader that is slow */
+#define TELL_EVERY (USEC_PER_SEC / 2)
+
+struct feeding {
+    struct stream *s;
+    usec until, told; /* clock_mono() */
+};
+
+static bool feed_rows(void *arg, str lines)
+{
+    struct feeding *f = arg;
+    f->told = clock_mono();
+    return stream_write_wait(f->s, lines, f->until);
+}
+
+static void feed_progress(void *arg, const struct query_result *so_far)
+{
+    struct feeding *f = arg;
+    struct buf line = BUF_INIT(1000);
+    if (clock_mono() - f->told < TELL_EVERY)
+        return;
+    f->told = clock_mono();
+    buf_lit(&line, "{\"progress\":{");
+    query_print_progress(so_far, &line);
+    buf_lit(&line, "}}\n");
+    (void)stream_write(f->s, buf_view(&line)); /* who has no room for it has rows to read */
+    buf_done(&line);
+}
+
+static void feed_end(struct feeding *f, const struct query_result *result, const struct err *e)
+{
+    struct buf line = BUF_INIT(LIMIT_RESULT);
+    if (e) {
+        buf_lit(&line, "{\"error\":");
+        buf_json(&line, str_of(e->kind == ERR_INPUT ? e->text : "the server failed to do this; its log says why"));
+        buf_printf(&line, e->column ? ",\"column\":%zu}\n" : "}\n", e->column);
+    } else {
+        buf_lit(&line, "{\"meta\":{");
+        query_print_meta(result, &line);
+        buf_lit(&line, "}}\n");
+    }
+    (void)stream_write_wait(f->s, buf_view(&line), f->until);
+    buf_done(&line);
+    stream_end(f->s);
+}
+
+/* Rows, {"progress":{…}} now and then, and as the last line {"meta":{…}} or {"error":…}. A row's values are never objects,
+ * so it cannot look like these. From http_stream on r is not ours. */
+static void stream_query(struct request *r)
+{
+    struct query_options o;
+    struct query *q = NULL;
+    struct query_result result = {0};
+    struct err e;
+    char cursor[sizeof result.next];
+    if (read_options(r, &o, &e) < 0 || query_parse(http_param(r, "q"), &q, &e) < 0) {
+        reply_err(r, &e);
+        return;
+    }
+    snprintf(cursor, sizeof cursor, "%.*s", STR_ARG(o.cursor));
+    o.cursor = str_of(cursor);
+    struct store_view *v = store_view_open(r->parts->store);
+    r->type = "application/x-ndjson";
+    struct feeding f = {.s = http_stream(r, LIMIT_STREAM), .until = o.deadline + STREAM_GRACE, .told = clock_mono()};
+    struct query_feed feed = {feed_rows, feed_progress, &f};
+    o.feed = &feed;
+    o.cancel = stream_gone(f.s);
+    int rc = query_run(q, v, &o, &result, &e);
+    feed_end(&f, &result, rc < 0 ? &e : NULL);
+    store_view_close(v);
+    query_result_done(&result);
+    query_free(q);
+}
+
 void get_query(struct request *r)
 {
     static const char *const types[] = {[FORMAT_NDJSON] = "application/x-ndjson",
@@ -111,8 +188,17 @@ void get_query(struct request *r)
     struct query_result result = {0};
     enum query_format format;
     struct err e;
+    str stream = http_param(r, "stream");
     if (read_format(r, &format, &e) < 0) {
         reply_err(r, &e);
+        return;
+    }
+    if (str_eq(stream, S("1")) && format == FORMAT_NDJSON) {
+        stream_query(r);
+        return;
+    }
+    if (stream.n) {
+        reply_error(r, 400, "stream: expected 1 with format=ndjson, got \"%.*s\"", STR_ARG(str_head(stream, 40)));
         return;
     }
     if (!ask(r, &a))

@@ -124,27 +124,31 @@ bool stream_write(struct stream *s, str bytes)
     return fits;
 }
 
-/* In pieces that fit. */
-bool stream_write_wait(struct stream *s, str bytes)
+/* A moment, or until bytes were taken: the watch tells of those who left without a signal. */
+static void wait_for_room(struct stream *s)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 20000000;
+    until.tv_sec += until.tv_nsec / NSEC_PER_SEC;
+    until.tv_nsec %= NSEC_PER_SEC;
+    (void)pthread_cond_timedwait(&s->room, &s->lock, &until);
+}
+
+bool stream_write_wait(struct stream *s, str bytes, usec until)
 {
     pthread_mutex_lock(&s->lock);
-    while (bytes.n && !atomic_load(&s->gone)) {
+    while (bytes.n && !atomic_load(&s->gone) && clock_mono() < until) {
         str piece = str_head(bytes, PIECE);
-        if (!has_room(s, piece.n)) {
-            struct timespec until; /* the watch tells of those who left without a signal */
-            clock_gettime(CLOCK_REALTIME, &until);
-            until.tv_nsec += 50000000;
-            until.tv_sec += until.tv_nsec / 1000000000;
-            until.tv_nsec %= 1000000000;
-            pthread_cond_timedwait(&s->room, &s->lock, &until);
-            continue;
+        if (has_room(s, piece.n)) {
+            append(s, piece);
+            bytes = str_skip(bytes, piece.n);
+        } else {
+            wait_for_room(s);
         }
-        append(s, piece);
-        bytes = str_skip(bytes, piece.n);
     }
-    bool fine = !atomic_load(&s->gone);
     pthread_mutex_unlock(&s->lock);
-    return fine;
+    return bytes.n == 0;
 }
 
 const _Atomic bool *stream_gone(struct stream *s) { return &s->gone; }

@@ -13,9 +13,9 @@ struct stream;
  * request is not the handler's any more when this returns, nor is anything in its arena. */
 struct stream *http_stream(struct request *r, size_t most);
 /* All of it or, when there is no room or no client, nothing (false). */
-bool stream_write(struct stream *s, str bytes) MUST_CHECK;
-/* The same, but waits for room; false: the client is gone. */
-bool stream_write_wait(struct stream *s, str bytes) MUST_CHECK;
+bool stream_write(struct stream *s, str bytes);
+/* The same in pieces, and waits for room; false: the client is gone, or `until` (clock_mono()) has come. */
+bool stream_write_wait(struct stream *s, str bytes, usec until);
 /* Becomes true when the client has gone, or the server stops. Good until stream_end. */
 const _Atomic bool *stream_gone(struct stream *s);
 void stream_end(struct stream *s); /* what was written is still sent */
