@@ -33,12 +33,18 @@ struct match {
 
 /* ---- preparing ---- */
 
-/* The text that must be in a value for it to match, in lower case; absent: none is known. */
+/* A text inside the value is asked for, not the value. */
+static bool looks_inside(const struct filter_node *n)
+{
+    return n->kind == NODE_TEXT || (n->kind == NODE_COMPARE && n->contains && n->op == OP_MATCH);
+}
+
+/* The text that must be in a text for it to match, in lower case; absent: none is known. */
 static str needle_of(const struct filter_node *n, const struct filter_value *v)
 {
     bool text = n->kind == NODE_TEXT || ((n->op == OP_MATCH || n->op == OP_EQ || n->op == OP_NE) &&
                                          (v->form == FORM_TEXT || v->form == FORM_GLOB));
-    bool units = n->kind == NODE_COMPARE && v->numeric && v->low.unit != UNIT_NONE && !n->contains; /* 1.5s is 1500ms */
+    bool units = !looks_inside(n) && v->numeric && v->low.unit != UNIT_NONE; /* 1.5s is 1500ms */
     str longest = {NULL, 0};
     for (size_t i = 0; text && !units && i < v->pattern.n; i++)
         if (v->pattern.pieces[i].needle.n > longest.n)
@@ -128,7 +134,8 @@ static bool may_match(struct match *m, const struct filter_node *n, const struct
     for (size_t i = 0; i < n->values_n; i++) {
         str needle = needle_of(n, &n->values[i]);
         bool whole = n->kind == NODE_COMPARE && !n->contains && n->values[i].form == FORM_TEXT && p->kind != KIND_JSON;
-        if (!needle.p || may_hold(m, p, &n->values[i], needle, whole))
+        bool number = p->kind == KIND_REST && n->values[i].numeric && !looks_inside(n); /* 1000 is 1e3 */
+        if (!needle.p || number || may_hold(m, p, &n->values[i], needle, whole))
             return true;
     }
     return false;

@@ -58,9 +58,15 @@ def crash(tally, scale):
     tally.run(crash_proofs(scale, 20 * 3600 if scale == "torture" else 900), CORES)
 
 
+def agree(tally):
+    """Random filters, ten times as many as in `make test`."""
+    tally.step("agree", ["build/gcc-release/unit/test_columns"], 600, {"LOGD_FILTERS": "20000"})
+
+
 def everything(tally):
     make(tally, "DEV=1", "all", "unit-build")
     make(tally, "DEV=1", "CC=clang-14", "all", "unit-build")
+    agree(tally)
     tally.step("lint", [sys.executable, "tests/lint/lint.py"])
     asan(tally)
     tsan(tally)
