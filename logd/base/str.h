@@ -9,7 +9,34 @@
 
 static inline str str_of(const char *z) { return (str){z, z ? strlen(z) : 0}; }
 static inline str str_n(const char *p, size_t n) { return (str){p, n}; }
-static inline bool str_eq(str a, str b) { return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0); }
+static inline uint64_t load8(const char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, 8);
+    return v;
+}
+static inline uint32_t load4(const char *p)
+{
+    uint32_t v;
+    memcpy(&v, p, 4);
+    return v;
+}
+/* memcmp for short texts, without the call. The last bytes are compared twice. */
+static inline bool same_bytes(const char *a, const char *b, size_t n)
+{
+    if (n < 4)
+        return n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+    if (n < 8)
+        return load4(a) == load4(b) && load4(a + n - 4) == load4(b + n - 4);
+    for (size_t i = 0; i + 8 < n; i += 8)
+        if (load8(a + i) != load8(b + i))
+            return false;
+    return load8(a + n - 8) == load8(b + n - 8);
+}
+static inline bool str_eq(str a, str b)
+{
+    return a.n == b.n && (a.n > 64 ? memcmp(a.p, b.p, a.n) == 0 : same_bytes(a.p, b.p, a.n));
+}
 static inline bool str_starts(str s, str prefix)
 {
     return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);

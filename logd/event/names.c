@@ -121,7 +121,7 @@ static uint64_t hash(const struct names *k, str s)
     if (s.n >= 8)
         last = load8(s.p + s.n - 8);
     else if (s.n >= 4)
-        last = load4(s.p) << 32 | load4(s.p + s.n - 4);
+        last = (uint64_t)load4(s.p) << 32 | load4(s.p + s.n - 4);
     else if (s.n > 0)
         last = (uint64_t)(unsigned char)s.p[0] << 16 | (uint64_t)(unsigned char)s.p[s.n / 2] << 8 |
                (unsigned char)s.p[s.n - 1];

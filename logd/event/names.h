@@ -8,7 +8,7 @@
 #ifndef EVENT_NAMES_H
 #define EVENT_NAMES_H
 
-#include "base/base.h"
+#include "base/str.h"
 
 /* The parts of an event that several names may give. */
 enum part {
@@ -53,31 +53,6 @@ struct names {
     struct name other; /* the last one that is not kept */
     struct name slots[128][4];
 };
-
-static inline uint64_t load8(const char *p)
-{
-    uint64_t v;
-    memcpy(&v, p, 8);
-    return v;
-}
-static inline uint64_t load4(const char *p)
-{
-    uint32_t v;
-    memcpy(&v, p, 4);
-    return v;
-}
-/* memcmp for short texts, without the call. The last bytes are compared twice. */
-static inline bool same_bytes(const char *a, const char *b, size_t n)
-{
-    if (n < 4)
-        return n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
-    if (n < 8)
-        return load4(a) == load4(b) && load4(a + n - 4) == load4(b + n - 4);
-    for (size_t i = 0; i + 8 < n; i += 8)
-        if (load8(a + i) != load8(b + i))
-            return false;
-    return load8(a + n - 8) == load8(b + n - 8);
-}
 
 void names_init(struct names *k);
 /* `name` decoded. The answer is good until the next call. */

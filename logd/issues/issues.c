@@ -3,6 +3,7 @@
  * Rows that one transaction touches are kept in `cache` and written by issues_flush: counts of a storm cost one UPDATE
  * a transaction. History is one row an issue and hour. */
 #include "issues/issues.h"
+#include "base/hash.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -19,14 +20,17 @@ const char issues_schema[] =
 const char issues_schema_releases[] = "CREATE TABLE issue_release(issue TEXT, release TEXT, first_seen INTEGER,"
                                       " PRIMARY KEY(issue, release)) WITHOUT ROWID;";
 
-enum { HOURS_CACHED = 4, HISTORY_HOURS = 168, RELEASES_MAX = 100 };
+enum { HOURS_CACHED = 4, RELEASES_CACHED = 8, HISTORY_HOURS = 168, RELEASES_MAX = 100 };
 #define HOUR (3600 * USEC_PER_SEC)
 
 struct row {
     char id[17];
     bool fresh; /* INSERT, not UPDATE */
     char *app, *env, *type, *title, *culprit, *why;
-    char *release; /* that was noted last */
+    struct {
+        uint64_t release; /* hash of its name; 0: none */
+        usec first;       /* its first event that was noted */
+    } releases[RELEASES_CACHED];
     int level;
     char state[12];
     uint64_t count, added; /* in all; since the last flush */
@@ -54,7 +58,6 @@ static void row_free(struct row *r)
     free(r->app);
     free(r->env);
     free(r->type);
-    free(r->release);
     free(r->title);
     free(r->culprit);
     free(r->why);
@@ -170,10 +173,12 @@ static int count_hour(struct issues *is, struct row *r, usec t, struct err *e)
 /* The first of them, so that a sender who names each event a release fills nothing. */
 static int note_release(struct issues *is, struct row *r, str release, usec t, struct err *e)
 {
-    if (!release.n || (r->release && str_eq(release, str_of(r->release))))
+    uint64_t hash = hash_str(release) | 1;
+    size_t slot = hash >> 8 & (RELEASES_CACHED - 1);
+    if (!release.n || (r->releases[slot].release == hash && r->releases[slot].first <= t))
         return 0;
-    free(r->release);
-    r->release = str_dup(release);
+    r->releases[slot].release = hash;
+    r->releases[slot].first = t;
     sqlite3_stmt *st = db_stmt(is->db, "INSERT INTO issue_release SELECT ?1, ?2, ?3 WHERE"
                                        " (SELECT count(*) FROM issue_release WHERE issue = ?1) < ?4"
                                        " ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)");

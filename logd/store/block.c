@@ -367,10 +367,11 @@ static void sign(struct block_maker *m, const struct packed *p, const str *v, si
             signature_value(m->signature, v[i]);
         return;
     }
-    size_t distinct = p->packing == PACK_CONST ? 1 : n;
-    for (size_t i = 0; i < distinct; i++) {
-        if (i > 0 && str_eq(v[i], v[i - 1]))
-            continue;
+    if (p->packing == PACK_DICT || p->packing == PACK_CONST) {
+        v = packer_dict(m->packer);
+        n = p->distinct;
+    }
+    for (size_t i = 0; i < n; i++) {
         struct rest_value value = {.kind = (enum column_kind)p->kind, .text = v[i]};
         if (p->kind != KIND_REST)
             sign_text(m, value.kind, value.text);

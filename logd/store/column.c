@@ -352,6 +352,8 @@ static void put_texts(struct packer *p, const str *v, size_t n, struct buf *out,
     put(p, out, ret);
 }
 
+const str *packer_dict(const struct packer *p) { return p->dict; }
+
 void pack_texts(struct packer *p, const str *v, size_t n, bool as_text, struct buf *out, struct packed *ret)
 {
     assert(n > 0 && n <= COLUMN_VALUES_MAX);

@@ -43,6 +43,8 @@ struct packer *packer_new(int level); /* of zstd */
 void packer_free(struct packer *p);
 /* Adds the bytes to `out`, fills all of *ret but offset, name, kind and flags. `as_text`: PACK_TEXT, whatever they are. */
 void pack_texts(struct packer *p, const str *v, size_t n, bool as_text, struct buf *out, struct packed *ret);
+/* The texts of the dictionary that was packed last (PACK_DICT), ret->distinct of them; good until the next packing. */
+const str *packer_dict(const struct packer *p);
 void pack_numbers(struct packer *p, const int64_t *v, size_t n, struct buf *out, struct packed *ret);
 void pack_bytes(struct packer *p, str bytes, struct buf *out, struct packed *ret); /* neither: unpacked as it is */
 

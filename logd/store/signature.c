@@ -1,24 +1,31 @@
 #include "store/signature.h"
 #include "base/hash.h"
+#include "base/str.h"
 
 enum { BLOCK_WORDS = 8, VALUES_PER_BLOCK = 256 / 10 };
 #define DENSITY 6 /* at least so many bits for each that is set, as far as there are */
 
 struct signature_maker {
     uint8_t seen[SIGNATURE_BITS];
-    uint8_t fold[256];
+    struct buf folded;
     uint64_t *values;
     size_t n, cap;
 };
 
-static inline uint8_t folded(uint8_t c) { return c >= 'A' && c <= 'Z' ? c | 32 : c; }
 static inline uint32_t place(uint32_t three) { return (three * 0x9e3779b1u) >> 16; }
+
+VECTORS static void fold(const char *restrict text, size_t n, uint8_t *restrict out)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint8_t c = (uint8_t)text[i];
+        out[i] = (uint8_t)(c | ((uint8_t)(c - 'A') < 26 ? 32 : 0));
+    }
+}
 
 struct signature_maker *signature_new(void)
 {
     struct signature_maker *m = xcalloc(1, sizeof *m);
-    for (unsigned c = 0; c < 256; c++)
-        m->fold[c] = folded((uint8_t)c);
+    buf_init(&m->folded, SIZE_MAX / 2);
     return m;
 }
 
@@ -27,6 +34,7 @@ void signature_free(struct signature_maker *m)
     if (!m)
         return;
     free(m->values);
+    buf_done(&m->folded);
     free(m);
 }
 
@@ -40,12 +48,12 @@ void signature_text(struct signature_maker *m, str text)
 {
     if (text.n < 3)
         return;
-    const uint8_t *p = (const uint8_t *)text.p;
-    uint32_t three = (uint32_t)m->fold[p[0]] << 8 | m->fold[p[1]];
-    for (size_t i = 2; i < text.n; i++) {
-        three = (three << 8 | m->fold[p[i]]) & 0xffffff;
-        m->seen[place(three)] = 1;
-    }
+    buf_reset(&m->folded);
+    (void)buf_grow(&m->folded, text.n + 1); /* four bytes are read where three count */
+    fold(text.p, text.n, (uint8_t *)m->folded.p);
+    m->folded.p[text.n] = 0;
+    for (size_t i = 0; i + 2 < text.n; i++)
+        m->seen[place(load4(m->folded.p + i) & 0xffffff)] = 1;
 }
 
 static uint64_t value_hash(str s) { return xxh64(s.p, s.n, 0x5167); }
@@ -126,7 +134,7 @@ void probe_init(struct probe *p, str lower)
     p->hash = value_hash(lower);
     for (size_t i = 2; i < lower.n && p->n < PROBE_MAX; i++) {
         const uint8_t *c = (const uint8_t *)lower.p + i;
-        p->at[p->n++] = (uint16_t)place((uint32_t)c[-2] << 16 | (uint32_t)c[-1] << 8 | c[0]);
+        p->at[p->n++] = (uint16_t)place((uint32_t)c[0] << 16 | (uint32_t)c[-1] << 8 | c[-2]);
     }
 }
 
