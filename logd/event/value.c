@@ -120,27 +120,71 @@ static str write_name(struct event_writer *w, const struct json_token *t, struct
     return k->secret;
 }
 
+/* The kind of secret that what stands before a value in an array says it is:
+ * [["Cookie","x"]], ["--password","x"], [{"name":"Authorization","value":"x"}]. */
+struct told {
+    str kind;
+    bool member; /* by the member `name`, of the member `value` */
+};
+
+static bool is_one_of(const struct json_token *t, const str *names)
+{
+    for (; names->p; names++)
+        if (str_eq_nocase(t->name, *names))
+            return true;
+    return false;
+}
+
+/* `pair`: t is the first of an array in an array. */
+static struct told tells_of_next(struct event_writer *w, const struct json_token *t, bool pair)
+{
+    static const str names[] = {S("name"), S("key"), S("header"), {NULL, 0}};
+    bool member = t->name.p != NULL;
+    str s = value_decoded(w, t->raw, t->flags);
+    bool option = !member && str_starts(s, S("--"));
+    if (!pair && !option && !(member && is_one_of(t, names)))
+        return (struct told){{NULL, 0}, false};
+    return (struct told){scrub_name(option ? str_skip(s, 2) : s), member};
+}
+
+static bool is_told(const struct told *told, enum json_kind kind, const struct json_token *t)
+{
+    static const str values[] = {S("value"), S("values"), {NULL, 0}};
+    if (!told->kind.p)
+        return false;
+    return told->member ? t->name.p && is_one_of(t, values)
+                        : !t->name.p && !(kind == J_STRING && str_starts(t->raw, S("-")));
+}
+
 /* An array or an empty object: again, compact, scrubbed. */
 static void write_json(struct event_writer *w, str raw, struct buf *out)
 {
     struct json j;
     struct json_token t;
+    struct told told = {{NULL, 0}, false};
     enum json_kind kind, before = J_ARRAY;
+    uint64_t arrays = 0; /* what is open, innermost last: 1 an array, 0 an object */
     json_init(&j, raw, JSON_DEPTH_MAX);
     j.nan = true;
     while ((kind = json_next(&j, &t)) != J_END) {
         assert(kind != J_ERROR); /* it was read before */
         str secret = {NULL, 0};
-        bool opens = kind >= J_ARRAY;
+        bool opens = kind >= J_ARRAY, pair = before == J_ARRAY && (arrays & 3) == 3;
         if (kind == J_CLOSE) {
             buf_str(out, t.raw);
             before = kind;
+            arrays >>= 1;
+            told.kind.p = NULL;
             continue;
         }
         if (before != J_ARRAY && before != J_OBJECT)
             buf_byte(out, ',');
         if (t.name.p)
             secret = write_name(w, &t, out);
+        if (!secret.p && is_told(&told, kind, &t))
+            secret = told.kind;
+        if (opens || !told.member)
+            told.kind.p = NULL;
         before = kind;
         if (secret.p && tells(kind, t.raw)) {
             if (opens)
@@ -148,8 +192,11 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
             write_redacted(w, secret, out);
         } else if (opens) {
             buf_str(out, t.raw);
+            arrays = arrays << 1 | (kind == J_ARRAY);
         } else {
             write_scalar(w, kind, t.raw, t.flags, false, out);
+            if (kind == J_STRING && (!told.kind.p || t.name.p == NULL))
+                told = tells_of_next(w, &t, pair);
         }
     }
 }

@@ -83,6 +83,9 @@ def events(c):
     yield {"seen": {c("a map's key", "ghp_", 36): 1}}
     yield {"seen": [{c("a map's key in an array", "sk_live_"): 1}]}
     yield {"args": ["--verbose", "--token=" + c("an argument")]}
+    yield {"args": ["--password", c("the argument after an option")]}
+    yield {"request": {"headers": [["Accept", "*/*"], ["Cookie", c("a pair in a list of headers")]]}}
+    yield {"request": {"headers": [{"name": "Authorization", "value": c("a name and a value in a list of headers")}]}}
     yield {"message": "cannot connect with password=" + c("password= in the message") + ", giving up"}
     yield {"message": "sent Authorization: Bearer " + c("a header in the message") + " and got 401"}
     yield {"message": 'request was {"user":"ann","password":"%s"}' % c("JSON in the message")}

@@ -407,6 +407,24 @@ TEST(secrets_die_by_name_wherever_the_name_stands)
               S("\"auth.action\":\"token\",\"auth.method\":\"password\""));
 }
 
+TEST(secrets_die_by_what_stands_before_them_in_an_array)
+{
+    CHECK_STR(
+        rest_of("{\"h\":[[\"Cookie\",\"x\"],[\"Accept\",\"ok\"],[\"Set-Cookie\",[\"a\",\"b\"]],[\"x\",\"token\"]]}"),
+        S("\"h\":[[\"Cookie\",\"[redacted:cookie]\"],[\"Accept\",\"ok\"],[\"Set-Cookie\",\"[redacted:cookie]\"],"
+          "[\"x\",\"token\"]]"));
+    CHECK_STR(
+        rest_of(
+            "{\"h\":[{\"name\":\"Authorization\",\"value\":\"x\"},{\"Key\":\"pass\\u0077ord\",\"n\":1,\"Value\":{\"a\":1}},"
+            "{\"name\":\"a\",\"value\":\"ok\"}]}"),
+        S("\"h\":[{\"name\":\"Authorization\",\"value\":\"[redacted:authorization]\"},"
+          "{\"Key\":\"pass\\u0077ord\",\"n\":1,\"Value\":\"[redacted:password]\"},{\"name\":\"a\",\"value\":\"ok\"}]"));
+    CHECK_STR(rest_of("{\"argv\":[\"run\",\"--password\",\"x\",\"--token\",\"--quiet\",\"ok\",\"--secret\",5,6]}"),
+              S("\"argv\":[\"run\",\"--password\",\"[redacted:password]\",\"--token\",\"--quiet\",\"ok\",\"--secret\","
+                "\"[redacted:secret]\",6]"));
+    CHECK_STR(rest_of("{\"missing\":[\"password\",\"email\"]}"), S("\"missing\":[\"password\",\"email\"]"));
+}
+
 TEST(secrets_die_by_shape_in_names_values_arrays_and_behind_escapes)
 {
     static const char *const cases[] = {
