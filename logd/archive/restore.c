@@ -143,7 +143,7 @@ static int restore_segment(struct restore *r, const char *dir, uint64_t first, u
     struct segment_writer *w;
     struct segment *seg;
     int rc = 0;
-    if (segment_create(dir, first, last, &w, e) < 0)
+    if (segment_create(dir, first, last, MERGE_LEVEL, &w, e) < 0)
         return -1;
     for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
         const struct object *o = &r->manifest.objects[i];

@@ -40,7 +40,9 @@ enum column_flag {
 enum {
     LEVELS = 25, /* severities 1 to 24 */
     BLOCK_EVENTS_MAX = 16384,
-    BLOCK_BYTES_MAX = 8 << 20
+    BLOCK_BYTES_MAX = 8 << 20,    /* of lines, as blocks are cut */
+    BLOCK_RAW_MAX = 16 << 20,     /* of lines, as they are read: one more line may have come in */
+    BLOCK_UNPACKED_MAX = 64 << 20 /* of all its columns */
 };
 
 struct block_head { /* as on disk, followed by its columns (struct packed) */

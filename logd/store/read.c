@@ -114,18 +114,19 @@ const uint16_t *block_rows(struct block *b, size_t column, struct err *e)
         return NULL;
     size_t values = b->columns[column].values, n = 0;
     uint16_t *rows = arena_alloc(b->a, (values + 1) * sizeof *rows);
-    bool *has = arena_zero(b->a, b->shapes_n);
+    bool *has = xcalloc(b->shapes_n, sizeof *has);
     for (uint32_t i = 0; i < b->shapes_n; i++)
         for (uint32_t k = 0; k < b->shapes[i].n; k++)
             has[i] |= b->shapes[i].columns[k] == column;
     for (uint32_t i = 0; i < b->head->events; i++)
         if (has[b->shape_of[i]]) {
-            if (n == values)
-                return bad(b, "a column has too few values", e), NULL;
-            rows[n++] = (uint16_t)i;
+            if (n < values)
+                rows[n] = (uint16_t)i;
+            n++;
         }
+    free(has);
     if (n != values)
-        return bad(b, "a column has too many values", e), NULL;
+        return bad(b, n > values ? "a column has too few values" : "a column has too many values", e), NULL;
     return b->rows[column] = rows;
 }
 

@@ -116,7 +116,7 @@ static int write_segment(struct store *s, struct chunk *const *chunks, size_t n,
 {
     struct segment_writer *w;
     size_t lines_n;
-    if (segment_create(s->conf.dir, chunks[0]->info.seq_min, last_seq, &w, e) < 0)
+    if (segment_create(s->conf.dir, chunks[0]->info.seq_min, last_seq, SEAL_LEVEL, &w, e) < 0)
         return -1;
     struct line_ref *lines = sorted_lines(chunks, n, &lines_n);
     struct buf text = BUF_INIT(SIZE_MAX / 2);

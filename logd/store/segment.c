@@ -9,7 +9,7 @@
  *        …      …  names: for each 4 length and the bytes
  *   end-88     88  tail:
  *                     0  8  table offset   8  8  bytes of the table   16  8  bytes of the names
- *                    24  4  blocks        28  4  names                32  4  version, 2        36  4  zero
+ *                    24  4  blocks        28  4  names                32  4  version, 2        36  4  level of zstd
  *                    40  8  first seq     48  8  last seq             56  8  events            64  8  raw bytes
  *                    72  8  xxh64 of table, names and the 72 bytes of tail before it           80  8  magic "LOGDEND1"
  *
@@ -24,12 +24,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { TAIL_BYTES = 88, VERSION = 2, ZSTD_LEVEL = 1, GROUP_BYTES = 32 << 20 };
+enum { TAIL_BYTES = 88, VERSION = 2, GROUP_BYTES = 32 << 20 };
 static const char HEAD_MAGIC[8] = "LOGDSEG1", TAIL_MAGIC[8] = "LOGDEND1";
 
 struct tail { /* as on disk */
     uint64_t table, table_bytes, names_bytes;
-    uint32_t blocks, names, version, zero;
+    uint32_t blocks, names, version, level;
     uint64_t first_seq, last_seq, events, raw, hash;
     char magic[8];
 };
@@ -58,7 +58,8 @@ static int put(struct segment_writer *w, str s, struct err *e)
     return 0;
 }
 
-int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struct segment_writer **ret, struct err *e)
+int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, int level, struct segment_writer **ret,
+                   struct err *e)
 {
     struct segment_writer *w = xcalloc(1, sizeof *w);
     struct buf path = BUF_INIT(PATH_MAX);
@@ -67,12 +68,12 @@ int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struc
     w->path = buf_take(&path, NULL);
     buf_printf(&path, "%s.tmp", w->path);
     w->tmp = buf_take(&path, NULL);
-    w->tail = (struct tail){.version = VERSION, .first_seq = first_seq, .last_seq = last_seq};
+    w->tail = (struct tail){.version = VERSION, .level = (uint32_t)level, .first_seq = first_seq, .last_seq = last_seq};
     memcpy(w->tail.magic, TAIL_MAGIC, 8);
     buf_init(&w->out, SIZE_MAX / 2);
     buf_init(&w->table, SIZE_MAX / 2);
     buf_init(&w->signatures, SIZE_MAX / 2);
-    w->maker = block_maker_new(ZSTD_LEVEL);
+    w->maker = block_maker_new(level);
     w->fd = open(w->tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
     if (w->fd < 0) {
         err_sys(e, "create '%s'", w->tmp);
@@ -279,6 +280,28 @@ static void learn_block(struct segment *s, const struct block_head *h)
         s->t_max = h->t_max;
 }
 
+static bool in_file(uint64_t offset, uint64_t n, uint64_t end)
+{
+    return offset >= 8 && offset <= end && n <= end - offset;
+}
+
+/* Reading a block takes memory by what its head says, so no head may say more than a block can hold. */
+static bool block_fits(const struct block_head *h, const struct tail *t)
+{
+    const struct packed *p = (const struct packed *)(h + 1);
+    uint64_t bytes = 0, values = 0;
+    bool fits = h->events > 0 && h->events <= COLUMN_VALUES_MAX && h->raw <= BLOCK_RAW_MAX &&
+                in_file(h->signature, h->signature_bytes, t->table);
+    for (uint32_t i = 0; fits && i < h->columns; i++, p++) {
+        bool every = i < SYSTEM_COLUMNS || p->flags & COLUMN_EVERY;
+        fits = in_file(p->offset, p->stored, t->table) && p->stored <= p->bytes && p->values > 0 &&
+               (every ? p->values == h->events : p->values <= h->events);
+        bytes += p->bytes;
+        values += i < SYSTEM_COLUMNS ? 0 : p->values;
+    }
+    return fits && bytes <= BLOCK_UNPACKED_MAX && values <= h->raw / 5; /* the shortest field is ,"":1 */
+}
+
 static int learn_blocks(struct segment *s, const struct tail *t, struct err *e)
 {
     uint64_t at = 0;
@@ -290,6 +313,8 @@ static int learn_blocks(struct segment *s, const struct tail *t, struct err *e)
         if (t->table_bytes - at < sizeof *h || (t->table_bytes - at - sizeof *h) / sizeof(struct packed) < h->columns ||
             h->columns < SYSTEM_COLUMNS)
             return bad(s, "its block table is cut off", e);
+        if (!block_fits(h, t))
+            return bad(s, "a block says that it holds what no block can", e);
         at += sizeof *h + h->columns * sizeof(struct packed);
         learn_block(s, h);
     }
@@ -353,6 +378,7 @@ static int read_segment(struct segment *s, struct err *e)
     s->last_seq = t.last_seq;
     s->events = t.events;
     s->raw_bytes = t.raw;
+    s->level = t.level;
     return read_table(s, &t, e);
 }
 
@@ -393,7 +419,7 @@ int segment_lines(const struct segment *s, size_t block, struct buf *scratch, st
     int rc = 0;
     block_open(s, block, &a, &b);
     buf_reset(scratch);
-    for (uint32_t row = 0; rc == 0 && row < b.head->events; row++) {
+    for (uint32_t row = 0; rc == 0 && row < b.head->events && scratch->n <= b.head->raw; row++) {
         rc = block_line(&b, row, scratch, e);
         buf_byte(scratch, '\n');
     }

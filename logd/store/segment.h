@@ -15,6 +15,7 @@ struct segment {
     uint64_t first_seq, last_seq; /* the journal records it holds */
     uint64_t events, raw_bytes;
     nsec t_min, t_max;
+    uint32_t level; /* of zstd: a merged one has MERGE_LEVEL */
     size_t n;
     struct segment_block *blocks;
     char *table; /* block heads and columns, then the names */
@@ -29,8 +30,9 @@ struct segment_block {
 };
 
 struct segment_writer;
+enum { SEAL_LEVEL = 1, MERGE_LEVEL = 6 }; /* of zstd */
 /* Writes DIR/FIRST-LAST.seg.tmp; nothing is visible before segment_finish. */
-int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, struct segment_writer **ret,
+int segment_create(const char *dir, uint64_t first_seq, uint64_t last_seq, int level, struct segment_writer **ret,
                    struct err *e) MUST_CHECK;
 /* One block: lines of one app, each ended by \n, of the statistics given; at most BLOCK_EVENTS_MAX of them. */
 int segment_add(struct segment_writer *w, str lines, const struct store_block *info, struct err *e) MUST_CHECK;

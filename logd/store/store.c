@@ -213,6 +213,7 @@ static void retain(struct store *s)
     struct segment *seg;
     while ((seg = take_due(s))) {
         bool newest = seg->last_seq == s->sealed_seq;
+        s->removed++;
         pthread_mutex_unlock(&s->lock);
         bool goes = !newest || remember_position(s, seg->last_seq) == 0;
         if (goes)
@@ -221,9 +222,9 @@ static void retain(struct store *s)
         pthread_mutex_lock(&s->lock);
         if (!goes) {
             segments_add(s, seg);
+            s->removed--;
             return;
         }
-        s->removed++;
         seg->doomed = true;
         segment_unref(seg);
     }

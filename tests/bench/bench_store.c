@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     struct segment *s;
     char dir[] = "/tmp/logd-bench-XXXXXX";
     if (argc < 2 || file_read(argv[1], SIZE_MAX / 2, &body, &e) < 0 || !mkdtemp(dir) ||
-        segment_create(dir, 1, 1, &writer, &e) < 0)
+        segment_create(dir, 1, 1, SEAL_LEVEL, &writer, &e) < 0)
         return 1;
     struct event_writer *w = event_writer_new();
     double add_time = 0;
@@ -73,7 +73,9 @@ int main(int argc, char **argv)
         double t = cpu();
         for (int i = 0; i < 1000 && rest.n; i++) {
             str line = str_cut(&rest, '\n'), app = str_skip(line, (size_t)str_find(line, S("\"app\":\"")) + 7);
-            struct event_source src = {.app = str_head(app, (size_t)str_chr(app, '"')), .now = clock_now(), .future_limit = USEC_PER_SEC * 86400 * 400};
+            struct event_source src = {.app = str_head(app, (size_t)str_chr(app, '"')),
+                                       .now = clock_now(),
+                                       .future_limit = USEC_PER_SEC * 86400 * 400};
             size_t n;
             if (event_add(w, &src, line, b, &n, &e) < 0)
                 fprintf(stderr, "%s\n", e.text);
@@ -97,8 +99,10 @@ int main(int argc, char **argv)
     if (segment_finish(writer, &s, &e) < 0)
         return 1;
     pack_time += cpu() - t;
-    printf("%zu events of %.1f bytes; event_add %.0f k events/CPU-s; columns %.0f k events/CPU-s; %.2f bytes an event on disk\n", events,
-           (double)raw / (double)events, (double)events / add_time / 1e3, (double)events / pack_time / 1e3, (double)s->bytes / (double)events);
+    printf(
+        "%zu events of %.1f bytes; event_add %.0f k events/CPU-s; columns %.0f k events/CPU-s; %.2f bytes an event on disk\n",
+        events, (double)raw / (double)events, (double)events / add_time / 1e3, (double)events / pack_time / 1e3,
+        (double)s->bytes / (double)events);
     double by[64] = {0}, signatures = 0, table = 0;
     static double names[4096];
     for (size_t i = 0; i < s->n; i++) {

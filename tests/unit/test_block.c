@@ -38,7 +38,7 @@ static struct segment *sealed(void)
     struct err e;
     char dir[] = "/tmp/logd-block-XXXXXX";
     CHECK(mkdtemp(dir) != NULL);
-    CHECK(segment_create(dir, 1, 1, &w, &e) == 0);
+    CHECK(segment_create(dir, 1, 1, SEAL_LEVEL, &w, &e) == 0);
     if (segment_add(w, buf_view(&batch->body), &info, &e) < 0 || segment_finish(w, &s, &e) < 0)
         printf("%s\n", e.text);
     CHECK(s != NULL);
