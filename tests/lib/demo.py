@@ -5,7 +5,8 @@ usage: demo.py [--port 5080] [--once]     --once: post the half hour, say where 
 import argparse, json, os, random, re, shutil, signal, subprocess, sys, time, urllib.error, urllib.request
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
-DEMO = os.path.join(TOP, "build/demo")
+DEMO = os.environ.get("LOGD_DEMO") or os.path.join(TOP, "build/demo")
+SHOWN = os.path.relpath(DEMO, TOP) if DEMO.startswith(TOP) else DEMO  # commands are typed in the tree
 LOGD = os.path.join(TOP, "build/logd")
 CONFIG = f"""# what `make run` starts: everything stays in this folder
 mail: {{url: "maildir:{DEMO}/mail", from: logd@localhost}}
@@ -50,6 +51,17 @@ def event(t):
                        "error": {"type": "PaymentError", "message": "card service answered 502", "stack": TRACE}}
     return "shop", {"time": at, "level": "error", "env": "prod", "release": "1.4.2", "type": "browser.error", "url": "https://shop.example/checkout",
                     "message": "TypeError: Cannot read properties of undefined", "error": {"type": "TypeError", "message": "Cannot read properties of undefined (reading 'amount')", "stack": STACK}}
+
+
+def page(url, key):
+    """A page of somebody's shop that throws: what a visitor opens to see an error of his own arrive."""
+    os.makedirs(DEMO + "/page")
+    with open(DEMO + "/page/index.html", "w") as f:
+        f.write(f"""<!doctype html><title>shop</title>
+<script src="{url}/b.js" data-key="{key}" data-release="1.4.2" data-env="prod" defer></script>
+<button onclick="pay({{}})">Pay</button>
+<script>function pay(cart) {{ return cart.total.amount }}</script>
+""")
 
 
 def cli(*args):
@@ -107,6 +119,7 @@ def main():
             keys[app] = cli("key", "add", "--app", app, "--role", "ingest")
         browser = cli("key", "add", "--app", "shop", "--role", "browser", "--origin", url, "--origin", "http://localhost:8000")
         reader = cli("key", "add", "--app", "shop", "--role", "read")
+        page(url, browser)
         n = history(url, keys)
         first = re.search(r"(http\S+/first#\S+)", open(DEMO + "/log").read())
         print(f"""
@@ -115,11 +128,14 @@ def main():
   open           {first[1] if first else url}
                  (the link makes you the administrator; later: {url}/)
   post           curl {url}/v1/events -H 'Authorization: Bearer {keys['shop']}' -d '{{"level":"error","message":"hello from curl"}}'
-  query          build/logd query 'level>=error | count by app' --data build/demo/data
-  in a page      <script src="{url}/b.js" data-key="{browser}" defer></script>   (for pages of http://localhost:8000)
-  mails          no mail leaves this machine: they are files in build/demo/mail/new
-  archive        build/demo/archive        rules  rules/*.yaml           log  build/demo/log
+  query          build/logd query 'level>=error | count by app' --data {SHOWN}/data
+  in a page      python3 -m http.server 8000 -b 127.0.0.1 -d {SHOWN}/page    then press the button on http://localhost:8000
+  mails          no mail leaves this machine: they are files in {SHOWN}/mail/new
+  archive        {SHOWN}/archive        rules  rules/*.yaml           log  {SHOWN}/log
   read key       {reader}
+  lose it all    kill -9 {logd.pid}; rm -r {SHOWN}/data       (what came in the last minute may not be in the archive yet)
+  and restore    build/logd restore --from file://{DEMO}/archive --data {SHOWN}/data
+                 build/logd serve --config {SHOWN}/logd.yaml --data {SHOWN}/data --listen {url.split("//")[1]}
 
 {n} events of the last half hour are in; more arrive every second. Ctrl-C stops it; the folder stays until the next `make run`.
 """, flush=True)
@@ -128,7 +144,10 @@ def main():
             try:
                 post_all(url, keys, [event(time.time()) for _ in range(2)])
             except (urllib.error.URLError, OSError) as e:
-                print("post:", e, flush=True)
+                if logd.poll() is None:
+                    print("post:", e, flush=True)
+        if logd.poll() is not None:
+            print(f"logd has ended ({logd.returncode}); its log is {SHOWN}/log", flush=True)
     except KeyboardInterrupt:
         pass
     finally:
