@@ -86,6 +86,13 @@ void client_close(struct client *cl); /* stops the server that was started for i
 /* Does a server run on the data folder of this command? */
 bool client_running(const struct cli *c);
 /* `path` with its query, encoded. 0 on 2xx; -1 with the server's own words otherwise. */
+/* The same, with the answer given in whole lines, without their newlines; line < 0 ends it. `wait`: <0: for ever. */
+struct client_lines {
+    int (*line)(void *arg, str line);
+    void *arg;
+};
+int client_lines(struct client *cl, const char *path, usec wait, const struct client_lines *to,
+                 struct err *e) MUST_CHECK;
 int client_call(struct client *cl, const char *method, const char *path, str body, struct http_answer *ret,
                 struct err *e) MUST_CHECK;
 
@@ -100,7 +107,8 @@ int cli_user_add(struct cli *c);
 int cli_user_passwd(struct cli *c);
 int cli_user_list(struct cli *c);
 int cli_user_remove(struct cli *c);
-int cli_query(struct cli *c);     /* cli_query.c */
+int cli_query(struct cli *c); /* cli_query.c */
+int cli_tail(struct cli *c);
 int cli_mail_test(struct cli *c); /* cli_operate.c */
 int cli_archive_list(struct cli *c);
 int cli_archive_verify(struct cli *c);

@@ -180,29 +180,60 @@ static int refused(const struct http_answer *a, const char *url, struct err *e)
     return -1;
 }
 
-int client_call(struct client *cl, const char *method, const char *path, str body, struct http_answer *ret,
-                struct err *e)
+static int call(struct client *cl, struct http_call *call, const char *path, struct http_answer *ret, struct err *e)
 {
     const char *headers[2];
-    size_t n = 0;
     struct buf url = BUF_INIT(64u << 10);
+    call->headers = headers;
     if (cl->authorization)
-        headers[n++] = cl->authorization;
-    if (body.n)
-        headers[n++] = "Content-Type: application/json";
+        headers[call->headers_n++] = cl->authorization;
+    if (call->body.n)
+        headers[call->headers_n++] = "Content-Type: application/json";
     buf_printf(&url, "%s%s", cl->base, path);
     buf_byte(&url, '\0');
-    struct http_call call = {.method = method,
-                             .url = url.p,
-                             .unix_socket = cl->socket,
-                             .headers = headers,
-                             .headers_n = n,
-                             .body = body,
-                             .timeout = 600 * USEC_PER_SEC,
-                             .max = 256u << 20};
-    int rc = url.full ? err_set(e, ERR_INPUT, "the request is longer than 64 KiB") : http_do(cl->http, &call, ret, e);
+    call->url = url.p;
+    call->unix_socket = cl->socket;
+    int rc = url.full ? err_set(e, ERR_INPUT, "the request is longer than 64 KiB") : http_do(cl->http, call, ret, e);
     if (rc == 0 && (ret->status < 200 || ret->status > 299))
         rc = refused(ret, cl->base, e);
     buf_done(&url);
+    return rc;
+}
+
+int client_call(struct client *cl, const char *method, const char *path, str body, struct http_answer *ret,
+                struct err *e)
+{
+    struct http_call c = {.method = method, .body = body, .timeout = 600 * USEC_PER_SEC, .max = 256u << 20};
+    return call(cl, &c, path, ret, e);
+}
+
+struct splitting {
+    const struct client_lines *to;
+    struct buf rest; /* of a line that has not ended */
+};
+
+static int split(str piece, void *arg)
+{
+    struct splitting *s = arg;
+    while (piece.n) {
+        bool whole = str_chr(piece, '\n') >= 0;
+        buf_str(&s->rest, str_cut(&piece, '\n'));
+        if (!whole)
+            return s->rest.full ? -1 : 0;
+        if (s->to->line(s->to->arg, buf_view(&s->rest)) < 0)
+            return -1;
+        buf_reset(&s->rest);
+    }
+    return 0;
+}
+
+int client_lines(struct client *cl, const char *path, usec wait, const struct client_lines *to, struct err *e)
+{
+    struct splitting s = {.to = to, .rest = BUF_INIT(128u << 20)};
+    struct http_answer a = {0};
+    struct http_call c = {.method = "GET", .timeout = wait, .sink = split, .arg = &s};
+    int rc = call(cl, &c, path, &a, e);
+    http_answer_done(&a);
+    buf_done(&s.rest);
     return rc;
 }

@@ -179,8 +179,9 @@ static void set_options(CURL *curl, const struct http_call *call, struct transfe
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "logd/" LOGD_VERSION);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(timeout / 1000));
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)(timeout / 1000 < 10000 ? timeout / 1000 : 10000));
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, timeout < 0 ? 0L : (long)(timeout / 1000));
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     timeout >= 0 && timeout / 1000 < 10000 ? (long)(timeout / 1000) : 10000L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
     if (call->unix_socket) {

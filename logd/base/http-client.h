@@ -20,7 +20,7 @@ struct http_call {
     const char *const *headers; /* "Name: value" */
     size_t headers_n;
     str body;
-    usec timeout; /* 0: 60 s */
+    usec timeout; /* 0: 60 s; <0: none */
     size_t max;   /* bytes of the answer, 0: 64 MiB, or none with a sink */
     struct {
         const char *region, *access_key, *secret_key;

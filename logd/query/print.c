@@ -216,12 +216,20 @@ static bool is_one_of(str s, const str *of, size_t n)
     return false;
 }
 
-static void print_pair(const struct field *f, struct arena *a, struct buf *out)
+static void styled(const char *style, const struct query_style *st, struct buf *out)
+{
+    if (style && st)
+        buf_str(out, str_of(style));
+}
+
+static void print_pair(const struct field *f, const struct query_style *st, struct arena *a, struct buf *out)
 {
     str text = field_text(f, a);
     bool quotes = f->kind == VALUE_STRING && needs_quotes(text);
+    styled(st ? st->name : NULL, st, out);
     print_visible(f->name, false, out);
     buf_byte(out, '=');
+    styled(st ? st->off : NULL, st, out);
     if (quotes)
         buf_byte(out, '"');
     print_visible(text, quotes, out);
@@ -229,20 +237,31 @@ static void print_pair(const struct field *f, struct arena *a, struct buf *out)
         buf_byte(out, '"');
 }
 
+static const char *style_of(size_t part, str text, const struct query_style *st)
+{
+    int severity = part == 1 ? level_read(text) : 0;
+    if (!st)
+        return NULL;
+    return part == 0 ? st->time : part == 1 ? st->levels[severity] : part == 2 ? st->app : NULL;
+}
+
 /* "time level app message", then the others as key=value; without our id and the number of the level. */
-static void print_text_row(struct printer *p, struct buf *out)
+static void print_text_row(struct printer *p, const struct query_style *st, struct buf *out)
 {
     static const str first[] = {S("time"), S("level"), S("app"), S("message")};
     static const str left_out[] = {S("id"), S("severity_number")};
     bool begun = false;
     for (size_t k = 0; k < LENGTH(first); k++) {
         str text = event_text(&p->ev, first[k], &p->a);
+        const char *style = style_of(k, text, st);
         if (!text.p)
             continue;
         if (begun)
             buf_byte(out, ' ');
         begun = true;
+        styled(style, st, out);
         print_visible(text, false, out);
+        styled(style ? st->off : NULL, st, out);
     }
     for (size_t i = 0; i < p->ev.n; i++) {
         const struct field *f = &p->ev.f[i];
@@ -251,16 +270,27 @@ static void print_text_row(struct printer *p, struct buf *out)
         if (begun)
             buf_byte(out, ' ');
         begun = true;
-        print_pair(f, &p->a, out);
+        print_pair(f, st, &p->a, out);
     }
     buf_byte(out, '\n');
+}
+
+void query_print_visible(str text, struct buf *out) { print_visible(text, false, out); }
+
+void query_print_row(str row, const struct query_style *style, struct buf *out)
+{
+    struct printer *p = xcalloc(1, sizeof *p);
+    read_row(p, row);
+    print_text_row(p, style, out);
+    arena_done(&p->a);
+    free(p);
 }
 
 static void print_text(const struct query_result *r, struct printer *p, struct buf *out)
 {
     for (str rows = buf_view(&r->rows); rows.n;) {
         read_row(p, str_cut(&rows, '\n'));
-        print_text_row(p, out);
+        print_text_row(p, NULL, out);
     }
 }
 

@@ -80,6 +80,14 @@ enum query_format { FORMAT_NDJSON, FORMAT_JSON, FORMAT_CSV, FORMAT_TEXT };
  * = + - @ TAB CR get a ' before them, numbers stay numbers; TEXT: "time level app message key=value…", control characters
  * shown. */
 void query_print(const struct query_result *r, enum query_format f, struct buf *out);
+/* One row as FORMAT_TEXT shows it, with its newline; what is put round its parts on a terminal. NULL: nothing. */
+struct query_style {
+    const char *time, *app, *name, *off; /* name: of other fields */
+    const char *levels[25];              /* by severity */
+};
+void query_print_row(str row, const struct query_style *style, struct buf *out);
+/* Control characters and what turns text round shown as escapes; also in query_print_row. */
+void query_print_visible(str text, struct buf *out);
 /* "columns":[…],"keys":N when all rows have them, "next":CURSOR or null, "approximate":{…} when there are estimates, what
  * query_print_progress says, "partial":… */
 void query_print_meta(const struct query_result *r, struct buf *out);

@@ -136,21 +136,22 @@ static void feed_progress(void *arg, const struct query_result *so_far)
 static void feed_end(struct feeding *f, const struct query_result *result, const struct err *e)
 {
     struct buf line = BUF_INIT(LIMIT_RESULT);
+    buf_lit(&line, "{\"meta\":{");
     if (e) {
-        buf_lit(&line, "{\"error\":");
+        buf_lit(&line, "\"error\":");
         buf_json(&line, str_of(e->kind == ERR_INPUT ? e->text : "the server failed to do this; its log says why"));
-        buf_printf(&line, e->column ? ",\"column\":%zu}\n" : "}\n", e->column);
+        if (e->column)
+            buf_printf(&line, ",\"column\":%zu", e->column);
     } else {
-        buf_lit(&line, "{\"meta\":{");
         query_print_meta(result, &line);
-        buf_lit(&line, "}}\n");
     }
+    buf_lit(&line, "}}\n");
     (void)stream_write_wait(f->s, buf_view(&line), f->until);
     buf_done(&line);
     stream_end(f->s);
 }
 
-/* Rows, {"progress":{…}} now and then, and as the last line {"meta":{…}} or {"error":…}. A row's values are never objects,
+/* Rows, {"progress":{…}} now and then, and as the last line {"meta":{…}}. A row's values are never objects,
  * so it cannot look like these. From http_stream on r is not ours. */
 static void stream_query(struct request *r)
 {

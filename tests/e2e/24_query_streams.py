@@ -75,7 +75,7 @@ def test_an_error_is_told_with_its_column_before_or_in_the_stream():
         assert ask(logd, "| bogus", stream=1).json()["column"] == 3
         assert ask(logd, "", stream=1, format="csv").status == 400 and ask(logd, "", stream=2).status == 400
         rows, last = streamed(logd, "| context 3")
-        assert rows == [] and last["column"] == 3 and "at most 1000 events" in last["error"], last
+        assert rows == [] and last["meta"]["column"] == 3 and "at most 1000 events" in last["meta"]["error"], last
 
 
 def test_who_reads_no_further_holds_no_thread_for_long():

@@ -22,7 +22,7 @@ def fails(done, text):
 
 def test_text_shows_what_would_steer_a_terminal():
     with Logd() as logd:
-        out = filled(logd).command("query", "app:shop").stdout
+        out = filled(logd).command("query", "app:shop", "--format", "text").stdout
         assert [line.split(" ", 3)[1:] for line in out.splitlines()] == [
             ["warn", "shop", "=cmd() c1 \\x9b31m n=3"], ["info", "shop", 'line\\nbreak, "quoted" n=2'],
             ["error", "shop", "esc \\x1b[31m rtl \\u202e n=1"]], out
@@ -34,6 +34,7 @@ def test_a_terminal_gets_no_raw_escape_in_any_format():
         for form in ("text", "ndjson", "csv"):
             pid, fd = pty.fork()
             if pid == 0:
+                os.environ["NO_COLOR"] = "1"
                 os.execv(logd.binary, [logd.binary, "query", "app:shop", "--format", form, "--data", logd.data])
             shown = b""
             try:
@@ -106,7 +107,7 @@ def test_read_keys_query_from_afar_and_ingest_keys_do_not():
     with Logd() as logd:
         filled(logd)
         ask = lambda key: subprocess.run([logd.binary, "query", "n=1", "--server", logd.url, "--key", key], capture_output=True, text=True)
-        assert "n=1" in ask(logd.key("read")).stdout
+        assert '"n":1' in ask(logd.key("read")).stdout
         fails(ask(logd.key("ingest")), "query: a key of role ingest may not do this")
 
 
