@@ -39,7 +39,7 @@ struct event_writer *event_writer_new(void);
 void event_writer_free(struct event_writer *w);
 struct event_source {  /* who posts: constant for one request */
     str app;           /* name of the key's app */
-    usec now;          /* reception, also the time of events without one */
+    usec now;          /* by the clock, the time of events without one; the batch's stamp may be ahead of it */
     bool browser;      /* a browser key: severity is capped at error, field trust=browser is set */
     str ip;            /* sender's address, for browser events without one; absent: not filled in */
     usec future_limit; /* events later than now + this are refused; 0: one day */

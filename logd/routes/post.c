@@ -75,8 +75,8 @@ struct batch *post_begin(struct request *r, enum record_type type, struct event_
     if (!name_app(r))
         return NULL;
     bool browser = r->who.role == ROLE_BROWSER;
-    usec now = batch_stamp(&r->parts->last_stamp, clock_now());
-    struct batch *b = batch_new(type, r->who.app, now);
+    usec now = clock_now();
+    struct batch *b = batch_new(type, r->who.app, batch_stamp(&r->parts->last_stamp, now));
     memcpy(b->id_key, r->parts->id_key, sizeof b->id_key);
     if (!post_idempotency(r, b)) {
         batch_free(b);

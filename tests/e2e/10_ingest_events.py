@@ -327,5 +327,16 @@ def test_the_sender_behind_a_listed_proxy_is_who_it_says():
         assert logd.query("")[0]["ip"] == "127.0.0.1"
 
 
+def test_a_clock_that_was_set_back_dates_no_event_ahead():
+    with Logd() as logd:
+        logd.advance(3 * 86400)
+        assert logd.post("/v1/events", {"message": "ahead"}).status == 200
+        logd.restart()  # the clock is right again
+        assert logd.post("/v1/events", {"message": "now"}).status == 200
+        assert logd.get("/v1/query?q=now", key="read").text.count("\n") == 1, "the last hour has it"
+        now, ahead = logd.query("message:*", order="asc")
+        assert (now["message"], ahead["message"]) == ("now", "ahead") and now["id"] > ahead["id"], (now, ahead)
+
+
 if __name__ == "__main__":
     run(globals())
