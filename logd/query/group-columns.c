@@ -283,3 +283,18 @@ int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, st
             return -1;
     return 1;
 }
+
+void groups_look(const struct groups *g, struct block *b, bool all)
+{
+    const struct stage *st = g->st;
+    struct err ignored; /* who needs it will see */
+    if (all && groups_count_rows(g) && !st->every && st->fields_n == 1 && str_eq(st->fields[0], S("level")))
+        return;
+    if (st->every)
+        (void)!block_column(b, SYSTEM_TIME, &ignored);
+    for (size_t i = 0; i < st->fields_n + st->aggregates_n; i++) {
+        str name = i < st->fields_n ? st->fields[i] : st->aggregates[i - st->fields_n].field;
+        if (name.p)
+            block_look(b, name);
+    }
+}

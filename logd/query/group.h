@@ -22,6 +22,8 @@ void groups_add_many(struct groups *g, uint64_t n);
  * damaged, see *damage; -1: past the limits. */
 int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, struct arena *a, struct err *damage,
                      struct err *e) MUST_CHECK;
+/* Reads the columns that groups_add_block will. Only looks at g, so any thread may. */
+void groups_look(const struct groups *g, struct block *b, bool all);
 /* Rows of `time` (the start of the stretch; with `every`), the fields, the functions: by time, then by the first
  * function, largest first. The names live in `a`. Estimates are told in `ret_meta` (query.h). */
 void groups_rows(struct groups *g, struct rows *ret, struct query_result *ret_meta, struct arena *a);

@@ -82,6 +82,16 @@ static bool in_one_bucket(const struct histogram *h, const struct block *b, stru
     return b->head->t_max < r->end;
 }
 
+static void look(const void *arg, struct block *b, bool all)
+{
+    struct run ignored;
+    struct err later;
+    if (all && in_one_bucket(arg, b, &ignored))
+        return;
+    if (block_column(b, SYSTEM_TIME, &later))
+        (void)!block_column(b, SYSTEM_SEVERITY, &later);
+}
+
 static int count_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
 {
     struct histogram *h = arg;
@@ -148,6 +158,7 @@ int query_histogram(const struct query *q, struct store_view *v, const struct qu
     s->arg = &h;
     s->take = count;
     s->take_bits = count_bits;
+    s->look = look;
     int rc = scan_run(s, e);
     if (rc == 0) {
         buf_printf(out, "{\"step_s\":%lld,\"buckets\":[", (long long)h.step);

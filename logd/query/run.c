@@ -443,10 +443,15 @@ static int take_group(void *arg, struct scan *s, struct err *e)
 static int take_group_bits(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e)
 {
     struct run *r = arg;
-    int rc = groups_add_block(r->groups, s->block, bits, &s->match_a, damage, e);
+    int rc = groups_add_block(r->groups, s->block, bits, s->match_a, damage, e);
     if (rc == 1)
         r->passed += bits_count(bits, bit_words(s->block->head->events));
     return rc;
+}
+
+static void look_for_groups(const void *arg, struct block *b, bool all)
+{
+    groups_look(((const struct run *)arg)->groups, b, all);
 }
 
 /* A count of all needs no more of a block than its size. */
@@ -523,6 +528,7 @@ static void plan_groups(struct run *r)
         return;
     s->whole = groups_only_count(r->groups) ? count_whole : NULL;
     s->take_bits = take_group_bits;
+    s->look = look_for_groups;
 }
 
 static int run(struct run *r, struct query_result *ret, struct arena *names)

@@ -1,6 +1,7 @@
 #include "query/scan.h"
 
 #include "base/clock.h"
+#include "query/ahead.h"
 
 /* The clock is asked every so many lines; one that is read, maybe by a hostile regular expression, counts as more. */
 enum { CHECK_AFTER = 4096, READ_COST = 128 };
@@ -27,8 +28,6 @@ void scan_free(struct scan *s)
     buf_done(&s->scratch);
     buf_done(&s->text);
     arena_done(&s->a);
-    arena_done(&s->block_a);
-    arena_done(&s->match_a);
     free(s);
 }
 
@@ -234,33 +233,13 @@ static int scan_lines(struct scan *s, str lines, struct err *e)
 
 /* ---- columns ---- */
 
-static bool out_of_time(void *scan) { return scan_out_of_time(scan); }
-
-/* The events within from..to. */
-static int bits_of_time(struct scan *s, const struct store_block *b, uint64_t *bits, struct err *e)
-{
-    size_t n = b->events;
-    if (b->t_min >= s->from && b->t_max < s->to) {
-        memset(bits, 0xff, n / 64 * sizeof *bits);
-        if (n % 64)
-            bits[n / 64] = (1ull << n % 64) - 1;
-        return 0;
-    }
-    const struct column *c = block_column(s->block, SYSTEM_TIME, e);
-    if (!c)
-        return -1;
-    for (size_t i = 0; i < n; i++)
-        bits[i / 64] |= (uint64_t)(c->numbers[i] >= s->from && c->numbers[i] < s->to) << i % 64;
-    return 0;
-}
-
 static void find_given(struct scan *s)
 {
     static const str own[] = {S("id"), S("time"), S("app"), S("level"), S("severity_number")};
     s->given = NULL;
     if (!s->fields)
         return;
-    s->given = arena_zero(&s->block_a, s->block->head->columns);
+    s->given = arena_zero(s->block_a, s->block->head->columns);
     for (size_t i = 0; i < s->fields_n; i++) {
         for (size_t k = 0; k < LENGTH(own); k++)
             s->given[SYSTEM_RECV] |= str_eq(s->fields[i], own[k]);
@@ -320,31 +299,21 @@ static int take_events(struct scan *s, const uint64_t *bits, size_t n, struct er
     return 0;
 }
 
-static int scan_columns(struct scan *s, const struct store_block *b, size_t index, struct err *e)
+static int take_columns(struct scan *s, struct looked *l, struct err *e)
 {
-    struct err damage;
-    size_t words = bit_words(b->events);
-    uint64_t *bits = arena_zero(&s->match_a, words * sizeof *bits);
-    if (bits_of_time(s, b, bits, &damage) < 0)
-        return (void)damaged(s, &damage), 0;
-    for (size_t i = 0; i < s->filters_n; i++) {
-        if (filter_outlook(s->filters[i], b->levels, b->t_min, b->t_max) == OUTLOOK_YES)
-            continue;
-        if (columns_match(s->prepared[i], s->block, index, bits, &s->match_a, out_of_time, s, &damage) < 0)
-            return (void)damaged(s, &damage), 0;
-        if (s->stopped || !bits_any(bits, words))
-            return 0;
-    }
-    if (s->take_bits) {
-        int rc = s->take_bits(s->arg, s, bits, &damage, e);
-        if (rc == 1)
-            s->matched += bits_count(bits, words);
-        if (rc == 2)
-            (void)damaged(s, &damage);
-        if (rc)
-            return rc < 0 ? -1 : 0;
-    }
-    return take_events(s, bits, b->events, &damage, e);
+    size_t n = l->block.head->events;
+    s->block = &l->block;
+    s->block_a = &l->block_a;
+    s->match_a = &l->match_a;
+    int rc = s->take_bits ? s->take_bits(s->arg, s, l->bits, &l->why, e) : 0;
+    if (rc == 0)
+        rc = take_events(s, l->bits, n, &l->why, e);
+    else if (rc == 1)
+        s->matched += bits_count(l->bits, bit_words(n));
+    else if (rc == 2)
+        (void)damaged(s, &l->why);
+    s->block = NULL;
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- blocks ---- */
@@ -360,8 +329,8 @@ static int by_time(const void *a, const void *b)
     return x->t != y->t ? (x->t > y->t) - (x->t < y->t) : (x->block > y->block) - (x->block < y->block);
 }
 
-/* The blocks that may have matching events, oldest first. */
-static struct place *choose_blocks(const struct scan *s, size_t *ret_n)
+/* The blocks that may have matching events, in the order of the scan. */
+static size_t *choose_blocks(const struct scan *s, size_t *ret_n)
 {
     size_t count = store_view_count(s->view), n = 0;
     struct place *places = xcalloc(count + 1, sizeof *places);
@@ -372,43 +341,50 @@ static struct place *choose_blocks(const struct scan *s, size_t *ret_n)
             places[n++] = (struct place){i, s->ascending ? b->t_min : b->t_max};
     }
     qsort(places, n, sizeof *places, by_time);
+    size_t *blocks = xcalloc(n + 1, sizeof *blocks);
+    for (size_t i = 0; i < n; i++)
+        blocks[i] = places[s->ascending ? i : n - 1 - i].block;
+    free(places);
     *ret_n = n;
-    return places;
+    return blocks;
 }
 
-static bool take_whole(struct scan *s, const struct store_block *b)
+bool scan_takes_whole(const struct scan *s, const struct store_block *b)
 {
-    if (!s->whole || b->t_min < s->from || b->t_max >= s->to ||
-        outlook(s, b->levels, b->t_min, b->t_max) != OUTLOOK_YES || !s->whole(s->arg, b))
-        return false;
-    s->matched += b->events;
-    return true;
+    return s->whole && b->t_min >= s->from && b->t_max < s->to &&
+           outlook(s, b->levels, b->t_min, b->t_max) == OUTLOOK_YES;
 }
 
-static int scan_block(struct scan *s, size_t i, struct err *e)
+static int take_lines(struct scan *s, size_t i, struct err *e)
 {
-    const struct store_block *b = store_view_block(s->view, i);
-    struct err unreadable;
+    struct err why;
     str lines;
-    size_t index;
-    s->events += b->events;
-    if (take_whole(s, b))
-        return 0;
-    arena_reset(&s->block_a);
-    arena_reset(&s->match_a);
-    if (store_view_columns(s->view, i, &s->block_a, &s->columns, &index)) {
-        s->block = &s->columns;
-        s->bytes += s->block->head->raw;
-        int rc = scan_columns(s, b, index, e);
-        s->block = NULL;
-        return rc;
-    }
-    if (store_view_lines(s->view, i, &s->scratch, &lines, &unreadable) < 0) {
+    if (store_view_lines(s->view, i, &s->scratch, &lines, &why) < 0) {
         s->partial = true; /* the store has told of it */
         return 0;
     }
     s->bytes += lines.n;
     return scan_lines(s, lines, e);
+}
+
+static int take_block(struct scan *s, struct ahead *a, struct looked *l, struct err *e)
+{
+    const struct store_block *b = store_view_block(s->view, l->index);
+    s->events += b->events;
+    if (l->look == LOOK_WHOLE && s->whole(s->arg, b)) {
+        s->matched += b->events;
+        return 0;
+    }
+    if (l->look == LOOK_WHOLE)
+        ahead_read(a, l);
+    if (l->look == LOOK_LINES)
+        return take_lines(s, l->index, e);
+    s->bytes += l->block.head->raw;
+    if (l->look == LOOK_DAMAGED) {
+        store_view_damaged(s->view, &l->why);
+        s->partial = true;
+    }
+    return l->look == LOOK_BITS && !scan_out_of_time(s) ? take_columns(s, l, e) : 0;
 }
 
 static uint64_t gave_up(const struct scan *s)
@@ -422,16 +398,17 @@ static uint64_t gave_up(const struct scan *s)
 int scan_run(struct scan *s, struct err *e)
 {
     size_t n;
-    struct place *places = choose_blocks(s, &n);
+    size_t *blocks = choose_blocks(s, &n);
+    struct ahead *a = ahead_new(s, blocks, n);
     uint64_t before = gave_up(s);
     int rc = 0;
     for (size_t i = 0; i < n && rc == 0 && !scan_out_of_time(s); i++) {
-        size_t block = places[s->ascending ? i : n - 1 - i].block;
-        if (s->more && !s->more(s->arg, store_view_block(s->view, block)))
+        if (s->more && !s->more(s->arg, store_view_block(s->view, blocks[i])))
             break;
-        rc = scan_block(s, block, e);
+        rc = take_block(s, a, ahead_next(a, i), e);
     }
-    free(places);
+    ahead_free(a);
+    free(blocks);
     s->partial |= gave_up(s) != before;
     return rc;
 }

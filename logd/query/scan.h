@@ -27,6 +27,8 @@ struct scan {
     int (*take)(void *arg, struct scan *s, struct err *e); /* a matching event; <0 ends the scan */
     /* A block of columns, the bits of its matching events: 1 taken as a whole, 0 not taken, so its events are given one
      * by one, 2 damaged, <0 ends the scan. NULL: none is taken. `wanted` is not asked. */
+    void (*look)(const void *arg, struct block *b, bool all); /* reads columns that will be needed, maybe in another
+                                                                 thread; `all` its events match. NULL: none */
     int (*take_bits)(void *arg, struct scan *s, const uint64_t *bits, struct err *damage, struct err *e);
 
     nsec time; /* of the event at hand; scan_line and scan_event give the rest */
@@ -45,11 +47,10 @@ struct scan {
     /* ---- the place of the event at hand ---- */
     str line;            /* of the head */
     struct block *block; /* of a segment; NULL: `line` */
-    struct block columns;
     size_t row;
-    bool *given; /* columns of the block that `fields` names; NULL: all */
-    struct arena block_a, match_a;
-    struct buf text; /* its line, when it was asked for */
+    bool *given;                     /* columns of the block that `fields` names; NULL: all */
+    struct arena *block_a, *match_a; /* that go with the block */
+    struct buf text;                 /* its line, when it was asked for */
     char id[EVENT_ID_LEN];
 };
 struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o);
@@ -57,6 +58,8 @@ void scan_free(struct scan *s);
 void scan_filter(struct scan *s, const struct filter *f); /* one more */
 /* The deadline has come, or the query was cancelled: `partial` and `stopped` are set. */
 bool scan_out_of_time(struct scan *s);
+/* May the block be taken by `whole`, as far as is known without reading it? */
+bool scan_takes_whole(const struct scan *s, const struct store_block *b);
 int scan_run(struct scan *s, struct err *e) MUST_CHECK;
 /* The event at hand, read when it was not yet; NULL: damaged. `line` of it is absent: */
 const struct event *scan_event(struct scan *s);

@@ -101,6 +101,7 @@ str block_name(const struct block *b, size_t column);
 const struct column *block_column(struct block *b, size_t column, struct err *e) MUST_CHECK;
 /* To which event each value belongs, ascending; for columns without COLUMN_EVERY. */
 const uint16_t *block_rows(struct block *b, size_t column, struct err *e) MUST_CHECK;
+void block_look(struct block *b, str name); /* reads the columns of a field, for later; damage will be met then */
 int block_shapes(struct block *b, struct err *e) MUST_CHECK;
 /* Of the event `row` those columns that `wanted` names (NULL: all), strings decoded, `line` absent. Texts live in the
  * block's arena. */

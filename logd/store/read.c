@@ -44,6 +44,17 @@ const struct column *block_column(struct block *b, size_t column, struct err *e)
     return b->read[column] = c;
 }
 
+void block_look(struct block *b, str name)
+{
+    struct err ignored;
+    if (str_eq(name, S("level")) || str_eq(name, S("severity_number")))
+        (void)!block_column(b, SYSTEM_SEVERITY, &ignored);
+    for (size_t i = 0; i < b->head->columns; i++)
+        if (str_eq(block_name(b, i), name) && b->columns[i].kind != KIND_SYSTEM && block_column(b, i, &ignored) &&
+            !(b->columns[i].flags & COLUMN_EVERY))
+            (void)!block_rows(b, i, &ignored);
+}
+
 static int bad(const struct block *b, const char *what, struct err *e)
 {
     return err_set(e, ERR_CORRUPT, "'%s' is damaged: %s", b->segment->path, what);
