@@ -3,7 +3,7 @@
 #include "event/json.h"
 #include "store/segment.h"
 
-enum { PREPARED_MAX = 64, DENSE = 16, CHECK_AFTER = 128, ONE_MAX = 64 << 10 };
+enum { PREPARED_MAX = 64, DENSE = 16, CHECK_AFTER = 16, ONE_MAX = 64 << 10 };
 
 struct prepared {
     const struct filter *filter;

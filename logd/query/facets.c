@@ -4,18 +4,9 @@
 #include "base/map.h"
 #include "query/context.h"
 #include "query/group.h"
-#include "query/scan.h"
+#include "query/lead.h"
 
 enum { VALUES_DEFAULT = 10, NAMES_DEFAULT = 1000 };
-
-/* The filter and the `where` stages right behind it. */
-static struct scan *scan_of(const struct query *q, struct store_view *v, const struct query_options *o)
-{
-    struct scan *s = scan_new(q, v, o);
-    for (size_t i = 0; i < q->stages_n && q->stages[i].kind == STAGE_WHERE; i++)
-        scan_filter(s, q->stages[i].where);
-    return s;
-}
 
 /* ---- values ---- */
 
@@ -28,6 +19,7 @@ struct facets {
     size_t n;
     bool need_event;
     bool cut; /* a field has more values than are counted */
+    struct lead lead;
 };
 
 static int count_values(void *arg, struct scan *s, struct err *e)
@@ -36,12 +28,12 @@ static int count_values(void *arg, struct scan *s, struct err *e)
     struct err full;
     struct row row = {.time = s->time};
     (void)e;
-    if (all->need_event && !scan_event(s))
+    if ((all->need_event && !scan_event(s)) || !lead_pass(&all->lead, s))
         return 0;
-    if (!s->read)
+    if (!s->read) {
         s->ev.n = 0;
-    s->ev.time = s->time;
-    s->ev.severity = s->severity;
+        s->ev.severity = s->severity;
+    }
     for (size_t i = 0; i < all->n; i++)
         all->cut |= groups_add(all->f[i].groups, &s->ev, &row, &s->a, &full) < 0;
     return 0;
@@ -90,9 +82,10 @@ int query_facets(const struct query *q, struct store_view *v, const struct query
                  size_t n, struct buf *out, bool *ret_partial, struct err *e)
 {
     struct facets all = {0};
-    struct scan *s = scan_of(q, v, o);
+    struct scan *s = scan_new(q, v, o);
+    lead_init(&all.lead, q, s, true);
     facets_init(&all, o, fields, n);
-    s->fields = fields;
+    s->fields = all.lead.from == all.lead.to ? fields : NULL;
     s->fields_n = n;
     s->arg = &all;
     s->take = count_values;
@@ -120,6 +113,7 @@ struct seen_name {
 struct field_names {
     struct map map; /* name to struct seen_name */
     bool cut;
+    struct lead lead;
 };
 
 static int count_names(void *arg, struct scan *s, struct err *e)
@@ -127,6 +121,8 @@ static int count_names(void *arg, struct scan *s, struct err *e)
     struct field_names *all = arg;
     const struct event *ev = scan_event(s);
     (void)e;
+    if (!lead_pass(&all->lead, s))
+        return 0;
     for (size_t i = 0; ev && i < ev->n; i++) {
         struct seen_name *name = map_get(&all->map, ev->f[i].name);
         if (!name && all->map.n >= LIMIT_GROUPS) {
@@ -182,8 +178,9 @@ int query_fields(const struct query *q, struct store_view *v, const struct query
                  struct err *e)
 {
     struct field_names all = {0};
-    struct scan *s = scan_of(q, v, o);
+    struct scan *s = scan_new(q, v, o);
     size_t n, most = o->limit ? o->limit : NAMES_DEFAULT;
+    lead_init(&all.lead, q, s, true);
     s->arg = &all;
     s->take = count_names;
     int rc = scan_run(s, e);

@@ -289,12 +289,15 @@ static void name_columns(const struct groups *g, struct rows *t, struct arena *a
         t->columns[t->columns_n++] = g->st->aggregates[i].name;
 }
 
+/* Nobody waits for the table any more. */
+static bool given_up(const struct groups *g) { return g->o->cancel && *g->o->cancel; }
+
 static struct made *list_groups(struct groups *g, size_t *ret_n, struct arena *a)
 {
     struct made *all = xcalloc(g->map.n, sizeof *all);
     struct map_slot *slot;
     size_t n = 0;
-    for (size_t i = 0; (slot = map_next(&g->map, &i)); n++) {
+    for (size_t i = 0; (slot = map_next(&g->map, &i)) && !given_up(g); n++) {
         all[n] = (struct made){.key = str_n(slot->key, slot->key_n), .c = slot->value};
         memcpy(&all[n].start, take_bytes(&all[n].key, sizeof all[n].start).p, sizeof all[n].start);
         all[n].first = first_key(g, &all[n], a);
@@ -326,7 +329,7 @@ void groups_rows(struct groups *g, struct rows *ret, struct query_result *meta, 
     name_columns(g, ret, a);
     if (g->st->kind == STAGE_TOP && n > g->st->limit)
         n = (size_t)g->st->limit;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && !given_up(g); i++)
         add_row(g, &all[i], ret, meta, &line);
     free(all);
     buf_done(&line);

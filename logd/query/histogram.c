@@ -1,11 +1,12 @@
 /* query/histogram.c - events per stretch of time and level. */
 #include "base/clock.h"
-#include "query/scan.h"
+#include "query/lead.h"
 
 struct histogram {
     int64_t first, step; /* seconds */
     uint64_t n;
     uint64_t (*counts)[LEVELS];
+    struct lead lead;
 };
 
 static int64_t floor_div(int64_t v, int64_t by) { return v / by - (v % by < 0); }
@@ -33,6 +34,8 @@ static int count(void *arg, struct scan *s, struct err *e)
 {
     struct histogram *h = arg;
     (void)e;
+    if (!lead_pass(&h->lead, s))
+        return 0;
     h->counts[(floor_div(s->time, NSEC_PER_SEC) - h->first) / h->step][s->severity]++;
     return 0;
 }
@@ -153,12 +156,11 @@ int query_histogram(const struct query *q, struct store_view *v, const struct qu
     choose_step(&h, o->from, o->to, buckets);
     h.counts = xcalloc(h.n, sizeof *h.counts);
     struct scan *s = scan_new(q, v, o);
-    for (size_t i = 0; i < q->stages_n && q->stages[i].kind == STAGE_WHERE; i++)
-        scan_filter(s, q->stages[i].where);
+    lead_init(&h.lead, q, s, false);
     s->arg = &h;
     s->take = count;
-    s->take_bits = count_bits;
-    s->look = look;
+    s->take_bits = h.lead.from == h.lead.to ? count_bits : NULL;
+    s->look = h.lead.from == h.lead.to ? look : NULL;
     int rc = scan_run(s, e);
     if (rc == 0) {
         buf_printf(out, "{\"step_s\":%lld,\"buckets\":[", (long long)h.step);

@@ -55,7 +55,7 @@ void query_result_done(struct query_result *r);
 /* ERR_INPUT (with column) for a stage that does not fit there or would hold too much. */
 int query_run(const struct query *q, struct store_view *v, const struct query_options *o, struct query_result *ret,
               struct err *e) MUST_CHECK;
-/* Of the events that pass the filter and the `where` stages right behind it; other stages are not for it. Steps are
+/* Of the events that pass the filter and what leads the stages (where, fields, parse); others are not for it. Steps are
  * whole seconds, stretches start at multiples of the step, and are at most `buckets` (1 to 10000).
  * {"step_s":60,"buckets":[{"time":"…","total":7,"levels":{"error":2}}],"partial":false} */
 int query_histogram(const struct query *q, struct store_view *v, const struct query_options *o, uint32_t buckets,

@@ -4,7 +4,7 @@
 #include "query/ahead.h"
 
 /* The clock is asked every so many lines; one that is read, maybe by a hostile regular expression, counts as more. */
-enum { CHECK_AFTER = 4096, READ_COST = 128 };
+enum { CHECK_AFTER = 4096, READ_COST = 512 };
 
 struct scan *scan_new(const struct query *q, struct store_view *v, const struct query_options *o)
 {

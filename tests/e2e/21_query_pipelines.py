@@ -161,6 +161,11 @@ def random_stage(r, span):
         for name in r.sample(["s", "x", "y", "z"], r.randrange(1, 4)):
             fn, f, cond = r.choice(["count", "uniq", "sum", "avg", "min", "max", "p50", "p99", "rate", "first", "last"]), r.choice(FIELDS), r.choice([None, None, None] + FILTERS)
             f = None if fn in ("count", "rate") and r.random() < 0.5 else f
+            if fn[0] == "p":  # an estimate may be off, so nothing else may depend on it
+                if not aggregates:
+                    fn = "avg"
+                else:
+                    name = "q" + name
             aggregates.append((fn, f, cond and cond[1], name))
             texts.append("%s(%s)%s as %s" % (fn, f or "", " if (%s)" % cond[0] if cond else "", name))
         if set(by) & {a[3] for a in aggregates}:

@@ -33,6 +33,11 @@ def test_facets_are_the_most_frequent_values_before_and_after_sealing():
             assert get(logd, "/v1/facets", q="").json() == {"app": [{"value": "shop", "count": 30}, {"value": "api", "count": 12}], "level": [{"value": "info", "count": 28}, {"value": "error", "count": 14}]}
             one = get(logd, "/v1/facets", q="app:api level:error | where n>0 | count by n", fields="n,nothing,who", limit=2).json()
             assert one == {"n": [{"value": 1, "count": 1}, {"value": 2, "count": 1}], "nothing": [], "who": [{"value": "u3", "count": 1}, {"value": "u6", "count": 1}]}, one
+        logd.post("/v1/events", [{"message": "GET /%d 200" % (i % 2), "n": 9} for i in range(4)])
+        q = 'n=9 | parse "GET <path> <status>" | where path:/1 | count by path'
+        assert get(logd, "/v1/facets", q=q, fields="path,status").json() == {"path": [{"value": "/1", "count": 2}], "status": [{"value": "200", "count": 2}]}
+        assert sum(b["total"] for b in get(logd, "/v1/histogram", q=q).json()["buckets"]) == 2
+        assert {"status", "path"} <= {f["name"] for f in get(logd, "/v1/fields", q=q).json()["fields"]}
         for bad in ("fields=", "fields=a,,b", "fields=a,a", "fields=" + ",".join("f%d" % i for i in range(33))):
             r = logd.get("/v1/facets?q=&" + bad, key="read")
             assert (r.status == 400 and "fields" in r.json()["error"]) or bad == "fields=", r
