@@ -67,11 +67,12 @@ BRUTE = "absent pair of letters, any field"  # nothing but looking through all o
 
 
 class Question:
-    """q: logd's query, or None for the histogram. text: lines holding it are the answer, for what greps. sql: for DuckDB and ClickHouse, with
+    """q: logd's query, or None for the histogram. text: lines holding it are the answer; grepped: programs are timed at it. sql: for DuckDB and ClickHouse, with
     {any:TEXT} for "in any text field", {has:TEXT} in the message, {id:TEXT} in the trace id, {second}, {step}. The answer is a count, or {key: count}."""
 
-    def __init__(self, name, reach_ms, q, sql, text=None, key=None, window=None):
-        self.name, self.reach_ms, self.q, self.sql, self.text, self.key, self.window = name, reach_ms, q, sql, text, key, window
+    def __init__(self, name, reach_ms, q, sql, text=None, key=None, window=None, grepped=False):
+        self.name, self.reach_ms, self.q, self.sql = name, reach_ms, q, sql
+        self.text, self.key, self.window, self.grepped = text, key, window, grepped
 
 
 def questions(c):
@@ -80,18 +81,18 @@ def questions(c):
     absent, pair = "qzxkwvq", "zq"  # in no field of any event; nothing that is kept about three letters helps with two
     part = c.trace_id[5:17]
     return [
-        Question("rare word, any field", 8, "heliotrope", count + "{any:heliotrope}", text="heliotrope"),
-        Question("trace id, any field", 8, f'"{c.trace_id}"', count + "trace_id = {trace}", text=c.trace_id),
+        Question("rare word, any field", 8, "heliotrope", count + "{any:heliotrope}", text="heliotrope", grepped=True),
+        Question("trace id, any field", 8, f'"{c.trace_id}"', count + "trace_id = {trace}", text=c.trace_id, grepped=True),
         Question("part of a word, any field", None, "eliotrop", count + "{any:eliotrop}", text="eliotrop"),
         Question("part of a trace id, any field", None, f'"{part}"', count + "{id:" + part + "}", text=part),
         Question("absent text, any field", None, f"{absent} | count", count + "{any:" + absent + "}", text=absent),
-        Question(BRUTE, None, f"{pair} | count", count + "{any:" + pair + "}", text=pair),
+        Question(BRUTE, None, f"{pair} | count", count + "{any:" + pair + "}", text=pair, grepped=True),
         Question("count by status", 8, "| count by status", "SELECT status, count(*) FROM e GROUP BY status", key="status"),
         Question("histogram by level, 60 steps", 50, None, "SELECT {step} AS s, level, count(*) FROM e GROUP BY s, level"),
         Question("user_id=12345", 5, "user_id=12345 | count", count + "user_id = 12345", text='"user_id":12345,'),
         Question("app, 1 % of time, phrase", 2, 'app=login "bad password" | count',
                  count + f"app = 'login' AND {{has:bad password}} AND {{second}} >= {c.window[0]} AND {{second}} < {c.window[1]}", window=c.window),
-        Question("message contains 'bad password'", None, 'message:"bad password" | count', count + "{has:bad password}", text="bad password"),
+        Question("message contains 'bad password'", None, 'message:"bad password" | count', count + "{has:bad password}", text="bad password", grepped=True),
         Question("app and message contains", None, 'app=apache message:"mod_jk" | count', count + "app = 'apache' AND {has:mod_jk}"),
         Question("errors per minute", None, "level>=error | count every 1m",
                  "SELECT {minute} AS m, count(*) FROM e WHERE level IN ('error', 'fatal') GROUP BY m", key="time"),

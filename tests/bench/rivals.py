@@ -26,17 +26,15 @@ def memory(pid):
 
 
 def runs_for(seconds, most=7):
-    """Slow things are not run often: the machine is not ours alone."""
-    return most if seconds < 1 else 3 if seconds < 5 else 1
+    """How often after a first time that took so long: slow things are not run often, the machine is not ours alone."""
+    return most if seconds < 1 else 1
 
 
 def timed(run, most=7):
     """Median ms of several runs after one that warms up, and what the last one gave."""
-    begun = time.perf_counter()
+    begun, ms = time.perf_counter(), []
     got = run()
-    first = time.perf_counter() - begun
-    ms = [first * 1e3] if runs_for(first, most) == 1 else []
-    for _ in range(0 if ms else runs_for(first, most)):
+    for _ in range(runs_for(time.perf_counter() - begun, most)):
         begun = time.perf_counter()
         got = run()
         ms.append((time.perf_counter() - begun) * 1e3)

@@ -6,7 +6,7 @@ legs: intake (open-loop load), store (a corpus over HTTP, sealed), query (questi
 busy (how long intake takes while queries and sealing run); none named: all.
 --rivals: of duck, clickhouse, grep, ripgrep, zstdgrep, memmem. --reuse: query what an earlier run has loaded.
 Results: a table, and build/bench/LEG.json. Exit 1: an answer of logd was wrong."""
-import argparse, json, os, sys, time
+import argparse, json, os, signal, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
@@ -71,6 +71,7 @@ def main():
     rows, more, wrong = store.run(c, legs, a.rivals.split(","), a.reuse)
     if "load" in more:
         print("CPU seconds by thread, loading: " + ", ".join(f"{name} {s}" for name, s in more["load"]["cpu_by_thread"].items() if s))
+        print("Peaks while loading: " + ", ".join(f"{name} {v:,.0f}" for name, v in more["load"]["peaks"].items()))
     table(rows)
     keep("store" if "store" in legs else "query", {"rows": rows, **more})
     if c.events < 10000000:
@@ -81,4 +82,5 @@ def main():
     return 1 if wrong else 0
 
 
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # servers are stopped on the way out
 sys.exit(main())

@@ -1,5 +1,5 @@
 """The store and query legs: a real logd takes the corpus over HTTP, seals it, starts again and answers, beside its rivals."""
-import contextlib, json, os, shutil, statistics, subprocess, time, urllib.parse
+import contextlib, json, os, shutil, statistics, subprocess, threading, time, urllib.parse
 
 import intake, rivals
 from corpus import APPS, BRUTE, BUILD, KEPT, epoch, questions, rfc3339
@@ -34,7 +34,7 @@ class Server:
         time.sleep(0.5)
         r = {"idle empty": rivals.memory(self.pid)}
         before, threads = rivals.cpu(self.pid), intake.cpu_by_thread(self.pid)
-        with open(self.corpus.path) as f:
+        with open(self.corpus.path) as f, self.watch(r):
             out = subprocess.run([os.path.join(BUILD, "feed"), str(logd.port), str(PER_REQUEST), str(CONNECTIONS), *keys], stdin=f, stdout=subprocess.PIPE, check=True).stdout
         r["feed"] = json.loads(out)
         assert r["feed"]["accepted"] == n and r["feed"]["duplicates"] == r["feed"]["rejected"] == 0, f"all {n} are taken: {out}"
@@ -48,6 +48,27 @@ class Server:
         with open(os.path.join(self.folder, "loaded"), "w"):
             pass
         return r
+
+    @contextlib.contextmanager
+    def watch(self, r):
+        """Twice a second: what is largest of the head, of records that rules have not seen, and of anonymous memory."""
+        peaks, over = {"head_MB": 0, "rules_behind": 0, "anonymous_MB": 0}, threading.Event()
+
+        def look():
+            while not over.wait(0.5):
+                s = self.logd.status()
+                now = {"head_MB": s["bytes"]["head"] / 1e6, "rules_behind": s["positions"]["journal"] - s["positions"]["rules"],
+                       "anonymous_MB": rivals.memory(self.pid)["RssAnon"]}
+                peaks.update({name: max(peaks[name], v) for name, v in now.items()})
+        self.logd.key("admin")
+        looker = threading.Thread(target=look)
+        looker.start()
+        try:
+            yield
+        finally:
+            over.set()
+            looker.join()
+            r["peaks"] = peaks
 
     def disk(self):
         """Bytes by folder of the data, an event."""
@@ -171,7 +192,7 @@ def ask_databases(databases, wanted, corpus, step):
 
 def ask_programs(wanted, corpus, names):
     """{question: {program: (ms, lines)}} of what looks through all of it."""
-    texts = [q for q in wanted if q.text]
+    texts = [q for q in wanted if q.grepped]
     out = {q.name: {} for q in wanted}
     for name, command in rivals.greps(corpus).items():
         for q in texts if name in names else []:
@@ -262,6 +283,7 @@ def measure_logd(corpus, legs, reuse, wanted, more):
         if not server.loaded:
             print(f"loading {corpus.events:,} events, {corpus.bytes / 1e6:,.0f} MB", flush=True)
             more["load"] = server.load()
+            print(f"loaded, in {more['load']['feed']['seconds']:.0f} s", flush=True)
         more["disk"] = server.disk()
         more["again"] = server.start_again()
         if "query" in legs:
@@ -290,8 +312,9 @@ def run(corpus, legs, names, reuse):
     try:
         loads = {}
         for db in databases:
-            print(f"loading {db.name}", flush=True)
+            begun = time.monotonic()
             loads[db.name] = db.load(corpus)
+            print(f"{db.name} has loaded it, in {time.monotonic() - begun:.0f} s", flush=True)
         if "store" in legs and "load" in more:
             rows += store_figures(corpus, more["load"], more["disk"], more["again"], loads)
         if "answers" in more:
