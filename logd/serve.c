@@ -150,8 +150,12 @@ static int open_storage(struct server *s, struct err *e)
     const struct config *c = s->parts.config;
     char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments");
     struct journal_config jc = {.dir = journal, .disk = s->data, .publish = on_publish, .on_fatal = on_fatal, .arg = s};
-    struct store_config sc = {
-        .dir = segments, .keep = c->retention.keep, .keep_bytes = c->retention.bytes, .on_sealed = on_sealed, .arg = s};
+    struct store_config sc = {.dir = segments,
+                              .keep = c->retention.keep,
+                              .keep_bytes = c->retention.bytes,
+                              .archived = c->archive.url != NULL,
+                              .on_sealed = on_sealed,
+                              .arg = s};
     s->parts.tail = tail_new();
     int rc = auth_open(db, &s->parts.auth, e);
     if (rc == 0)
@@ -314,10 +318,21 @@ static void on_hup(uv_signal_t *h, int sig)
     log_info("main", "what=reloaded");
 }
 
+/* The store merges what the archive has: it knows segments by their ranges. */
+static void tell_archived(struct server *s)
+{
+    struct archive_stats st;
+    if (!s->parts.archive)
+        return;
+    archive_get_stats(s->parts.archive, &st);
+    store_archived(s->parts.store, st.events_position);
+}
+
 static void on_timer(uv_timer_t *h)
 {
     struct server *s = h->data;
     release_journal(s);
+    tell_archived(s);
     if (++s->ticks % TICKS_PER_MINUTE == 0)
         auth_tick(s->parts.auth, clock_now());
 }

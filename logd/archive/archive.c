@@ -179,6 +179,8 @@ static int ship_all(struct archive *a, struct err *e)
         drop_old_pieces(s, events_seq, fold_seq);
         rc = write_manifest(s, e);
     }
+    if (rc == 0)
+        s->events_seq = events_seq;
     if (rc < 0) {
         /* What the manifest there says is the truth; what was put without being named is put again. */
         a->claimed = false;
@@ -202,6 +204,7 @@ static int ship_and_note(struct archive *a, struct err *e)
     struct archive_stats *st = &a->stats;
     if (rc == 0) {
         st->position = a->ship.manifest.position;
+        st->events_position = a->ship.events_seq;
         st->last_ship = from;
         st->ships++;
         st->last_error[0] = '\0';

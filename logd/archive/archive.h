@@ -30,6 +30,7 @@ int archive_verify_json(struct archive *a, struct buf *out,
 uint64_t archive_position(struct archive *a);      /* every record up to it is elsewhere */
 struct archive_stats {
     uint64_t position, objects, bytes, ships, failures;
+    uint64_t events_position; /* all segments up to this record are there */
     usec last_ship, lag_us;
     bool fenced;
     char last_error[256];

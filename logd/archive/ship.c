@@ -55,12 +55,30 @@ static int ship_new(struct shipper *s, const struct object *like, str body, stru
 }
 
 /* ---- events ---- */
-static bool has_segment(const struct manifest *m, uint64_t first, uint64_t last)
+/* Is it there as it is, or as those that it was merged from? Only what is there is merged (store_archived), so its first and
+ * last records tell. */
+static bool has_segment(const struct manifest *m, const struct segment *seg)
 {
-    for (size_t i = 0; i < m->n; i++)
-        if (m->objects[i].kind == OBJECT_EVENTS && m->objects[i].first == first && m->objects[i].last == last)
-            return true;
-    return false;
+    bool first = false, last = false;
+    for (size_t i = 0; i < m->n; i++) {
+        const struct object *o = &m->objects[i];
+        if (o->kind != OBJECT_EVENTS || o->first < seg->first_seq || o->last > seg->last_seq)
+            continue;
+        first |= o->first == seg->first_seq;
+        last |= o->last == seg->last_seq;
+    }
+    return first && last;
+}
+
+/* Parts of it that were shipped before it was merged while no archive was configured: they would be restored twice. */
+static void forget_parts(struct manifest *m, const struct segment *seg)
+{
+    for (size_t i = m->n; i-- > 0;) {
+        const struct object *o = &m->objects[i];
+        if (o->kind == OBJECT_EVENTS && o->first >= seg->first_seq && o->last <= seg->last_seq &&
+            (o->first != seg->first_seq || o->last != seg->last_seq))
+            manifest_remove(m, i);
+    }
 }
 
 /* The lines of one app and day of a segment, on their way out. */
@@ -141,34 +159,22 @@ static int ship_segment(struct shipper *s, const struct segment *seg, struct err
 
 int ship_segments(struct shipper *s, uint64_t *ret_last_seq, struct err *e)
 {
-    char **names;
-    size_t n;
-    struct buf path = BUF_INIT(PATH_MAX);
+    struct segment **segments;
+    size_t n = store_segments(s->parts->store, &segments);
     int rc = 0;
     *ret_last_seq = 0;
-    buf_printf(&path, "%s/segments%c", s->data, '\0');
-    if (dir_list(path.p, &names, &n, e) < 0)
-        return -1;
-    for (size_t i = 0; rc == 0 && i < n; i++) {
-        struct segment *seg;
-        if (!str_ends(str_of(names[i]), S(".seg")))
-            continue;
-        buf_reset(&path);
-        buf_printf(&path, "%s/segments/%s%c", s->data, names[i], '\0');
-        if (segment_open(path.p, &seg, e) < 0) {
-            if (e->sys == ENOENT)
-                continue; /* retention was quicker */
-            rc = -1;
-            break;
-        }
-        if (!has_segment(&s->manifest, seg->first_seq, seg->last_seq))
+    for (size_t i = 0; i < n; i++) {
+        const struct segment *seg = segments[i];
+        if (rc == 0 && !has_segment(&s->manifest, seg)) {
             rc = ship_segment(s, seg, e);
+            if (rc == 0)
+                forget_parts(&s->manifest, seg);
+        }
         if (rc == 0 && seg->last_seq > *ret_last_seq)
             *ret_last_seq = seg->last_seq;
-        segment_unref(seg);
+        segment_unref(segments[i]);
     }
-    dir_list_free(names, n);
-    buf_done(&path);
+    free(segments);
     return rc;
 }
 

@@ -12,6 +12,7 @@ struct shipper {
     struct objects *objects;
     struct manifest manifest;  /* what is there */
     uint64_t bytes;            /* sent since start */
+    uint64_t events_seq;       /* all segments up to it are in a manifest that was written */
     int64_t state_versions[2]; /* what was shipped last: a database that did not change is not sent again */
 };
 /* zstd, SHA-256, put; fills bytes and sha256 of the entry. */

@@ -165,6 +165,12 @@ static void storage_metrics(struct buf *b, const struct journal_stats *j, const 
     one(b, "logd_store_head_bytes", "gauge", "Bytes of events in memory, not sealed yet.", (double)s->head_bytes);
     one(b, "logd_store_removed_segments_total", "counter", "Segments removed by retention.",
         (double)s->removed_segments);
+    one(b, "logd_store_merges_total", "counter", "Times segments became one.", (double)s->merges);
+    one(b, "logd_store_merge_failures_total", "counter", "Times that failed; they stay as they are.",
+        (double)s->merge_failures);
+    one(b, "logd_store_merging_segments", "gauge", "Segments that are being merged now.", (double)s->merging);
+    one(b, "logd_store_merging_done", "gauge", "How far that is, 0 to 1.",
+        s->merging && s->merge_total ? (double)s->merge_done / (double)s->merge_total : 0);
     one(b, "logd_store_corrupt_blocks_total", "counter", "Damaged blocks met.", (double)s->corrupt_blocks);
 }
 
@@ -296,6 +302,13 @@ void get_status(struct request *r)
     buf_printf(b, "\"bytes\":{\"journal\":%llu,\"segments\":%llu,\"head\":%llu,\"archive\":%llu},",
                (unsigned long long)s.journal.bytes, (unsigned long long)s.store.segment_bytes,
                (unsigned long long)s.store.head_bytes, (unsigned long long)s.archive.bytes);
+    buf_printf(b, "\"segments\":%llu,", (unsigned long long)s.store.segments);
+    if (s.store.merging)
+        buf_printf(b, "\"merging\":{\"segments\":%llu,\"events\":%llu,\"of\":%llu},",
+                   (unsigned long long)s.store.merging, (unsigned long long)s.store.merge_done,
+                   (unsigned long long)s.store.merge_total);
+    else
+        buf_lit(b, "\"merging\":null,");
     add_time(b, "duplicates_known_from", s.journal.window_from);
     buf_printf(b, "\"disk_low\":%s}\n", s.journal.disk_low ? "true" : "false");
 }

@@ -30,6 +30,15 @@ struct store {
     size_t head_n, head_cap, taken;
     uint64_t sealed_seq, appended_seq; /* position; see store_sealed */
     uint64_t removed;
+    pthread_t merger;
+    bool merge_now;
+    struct err merge_error; /* of the last one */
+    uint64_t archived;      /* segments up to this record may be merged */
+    struct {
+        bool running;
+        uint64_t done, total, sources; /* events of the one that runs; its segments */
+        uint64_t merges, failures;
+    } merge;
     _Atomic uint64_t corrupt;
     struct err seal_error;      /* of the last try */
     usec seal_wait, seal_again; /* after a failure: how long, until when (clock_mono) */
@@ -40,5 +49,6 @@ void chunk_unref(struct chunk *c);
 void segments_add(struct store *s, struct segment *seg); /* under the lock */
 /* Writes what is in the head into a segment. Entered and left under the lock; released meanwhile. The store thread's. */
 void seal(struct store *s);
+void *merge_main(void *store); /* the merging thread */
 
 #endif

@@ -278,6 +278,8 @@ static void learn_block(struct segment *s, const struct block_head *h)
         s->t_min = h->t_min;
     if (h->t_max > s->t_max)
         s->t_max = h->t_max;
+    if (h->recv_max > s->recv_max)
+        s->recv_max = h->recv_max;
 }
 
 static bool in_file(uint64_t offset, uint64_t n, uint64_t end)

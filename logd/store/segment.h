@@ -22,10 +22,16 @@ struct segment {
     str *names;  /* views into it */
     size_t names_n;
     _Atomic unsigned refs;
-    _Atomic bool doomed; /* retention: the file goes with the last reference */
+    _Atomic bool doomed; /* the file goes with the last reference */
+    usec recv_max;       /* of its events */
+    /* Under the store's lock: */
+    bool merging;       /* stays on the list */
+    bool unmergeable;   /* a block is damaged */
+    uint64_t due_bytes; /* of blocks that are past their retention */
 };
 struct segment_block {
     struct store_block info;
+    bool due;                      /* under the store's lock: past its retention, no view sees it */
     const struct block_head *head; /* its columns follow */
 };
 

@@ -15,6 +15,9 @@
  *   start   1  *.tmp goes
  *           2  a segment whose records are all in another one's range is covered, and goes
  *           3  records behind the last segment come from the journal again
+ *   merge   1-4 as seal, for the range of all that are merged (merge.c)
+ *           5  the old ones are unlinked, when the last view has closed; if they are still there at the start, they are
+ *              covered
  *   remove  1  when no segment is left to say it: `sealed` tells the position (file_replace: tmp, fsync, rename, fsync)
  *           2  unlink, when the last view has closed
  *
@@ -199,7 +202,7 @@ static struct segment *take_due(struct store *s)
         bytes += s->segments[i]->bytes;
     for (size_t i = 0; i < s->segments_n; i++) {
         struct segment *seg = s->segments[i];
-        if (!is_due(s, seg, bytes))
+        if (seg->merging || !is_due(s, seg, bytes))
             continue;
         memmove(s->segments + i, s->segments + i + 1, (--s->segments_n - i) * sizeof *s->segments);
         return seg;
@@ -216,17 +219,18 @@ static void retain(struct store *s)
         s->removed++;
         pthread_mutex_unlock(&s->lock);
         bool goes = !newest || remember_position(s, seg->last_seq) == 0;
+        seg->doomed = goes;
         if (goes)
             log_info("store", "what=\"segment removed by retention\" path=%s events=%llu", seg->path,
                      (unsigned long long)seg->events);
+        if (goes)
+            segment_unref(seg);
         pthread_mutex_lock(&s->lock);
         if (!goes) {
             segments_add(s, seg);
             s->removed--;
             return;
         }
-        seg->doomed = true;
-        segment_unref(seg);
     }
 }
 
@@ -276,7 +280,7 @@ static int by_range(const void *va, const void *vb)
     return (a->last_seq < b->last_seq) - (a->last_seq > b->last_seq); /* the wider one first */
 }
 
-/* What a seal that failed late left behind, now in a wider segment. */
+/* What a merge was about to remove, or a seal that failed late left behind: it is in a wider segment now. */
 static void drop_covered(struct store *s)
 {
     size_t kept = 0;
@@ -373,6 +377,9 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
     s->conf.dir = xstrdup(c->dir);
     if (!s->conf.head_bytes)
         s->conf.head_bytes = 64u << 20;
+    if (!s->conf.reserve_bytes)
+        s->conf.reserve_bytes = DISK_RESERVE;
+    s->archived = c->archived ? 0 : UINT64_MAX;
     if (!s->conf.head_age)
         s->conf.head_age = 3600 * USEC_PER_SEC;
     pthread_mutex_init(&s->lock, NULL);
@@ -384,9 +391,8 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
         store_free(s);
         return -1;
     }
-    int rc = pthread_create(&s->thread, NULL, store_main, s);
-    assert(rc == 0);
-    (void)rc;
+    if (pthread_create(&s->thread, NULL, store_main, s) != 0 || pthread_create(&s->merger, NULL, merge_main, s) != 0)
+        abort(); /* no memory */
     *ret = s;
     return 0;
 }
@@ -400,6 +406,7 @@ void store_close(struct store *s)
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+    pthread_join(s->merger, NULL);
     store_free(s);
 }
 
@@ -437,6 +444,11 @@ void store_stats(struct store *s, struct store_stats *ret)
     st.sealed_seq = s->head_n ? s->sealed_seq : s->appended_seq;
     st.appended_seq = s->appended_seq;
     st.removed_segments = s->removed;
+    st.merges = s->merge.merges;
+    st.merge_failures = s->merge.failures;
+    st.merging = s->merge.running ? s->merge.sources : 0;
+    st.merge_done = s->merge.done;
+    st.merge_total = s->merge.total;
     st.corrupt_blocks = s->corrupt;
     pthread_mutex_unlock(&s->lock);
     *ret = st;

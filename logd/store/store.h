@@ -17,11 +17,13 @@
 
 struct store;
 struct store_config {
-    const char *dir;     /* …/segments */
-    size_t head_bytes;   /* 0: 64 MiB */
-    usec head_age;       /* 0: 1 h */
-    usec keep;           /* retention by age, 0: for ever */
-    uint64_t keep_bytes; /* retention by size of all segments, 0: no limit */
+    const char *dir;        /* …/segments */
+    size_t head_bytes;      /* 0: 64 MiB */
+    usec head_age;          /* 0: 1 h */
+    usec keep;              /* retention by age, 0: for ever */
+    uint64_t keep_bytes;    /* retention by size of all segments, 0: no limit */
+    bool archived;          /* only segments that store_archived has told of are merged */
+    uint64_t reserve_bytes; /* 0: DISK_RESERVE; a merge leaves so much of the disk free */
     /* In the store thread: a segment holding records first..last is synced and named. */
     void (*on_sealed)(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg);
     void *arg;
@@ -31,6 +33,8 @@ struct store_stats {
     uint64_t head_events, head_bytes;
     uint64_t sealed_seq, appended_seq;
     uint64_t removed_segments, corrupt_blocks;
+    uint64_t merges, merge_failures;           /* since start */
+    uint64_t merging, merge_done, merge_total; /* segments that are being merged, 0: none; events done, of how many */
     nsec t_min, t_max;
 };
 
@@ -41,6 +45,12 @@ uint64_t store_sealed(struct store *s);
 /* Takes b->body (left empty). Records must come in order of seq; one that is sealed already is ignored. */
 void store_append(struct store *s, struct batch *b);
 int store_seal(struct store *s, struct err *e) MUST_CHECK; /* now; waits for it */
+/* Merges what is to be merged, see store/merge.c; waits for it. */
+int store_merge(struct store *s, struct err *e) MUST_CHECK;
+void store_archived(struct store *s, uint64_t seq); /* the archive has all segments up to this record */
+/* What is sealed and durable now: *ret, to be freed, with a reference each (segment_unref). Returns how many. */
+struct segment;
+size_t store_segments(struct store *s, struct segment ***ret);
 void store_stats(struct store *s, struct store_stats *ret);
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
 

@@ -2,7 +2,7 @@
  *
  * Checked each time, after journal and store were opened as the server does: of every acknowledged batch each line is
  * found exactly once; of any other batch all lines or none; nothing that was not sent; no block counts as damaged.
- * Then, now and then, the same after sealing what is in the head and opening again. Old batches may be gone: they are
+ * Then, now and then, the same after sealing what is in the head, merging, and opening again. Old batches may be gone: they are
  * past their retention. What is wrong is printed, indented. One thread. */
 #ifndef TESTS_STORE_CHECK_H
 #define TESTS_STORE_CHECK_H
@@ -13,7 +13,7 @@
 
 struct promises {
     bool acked[WRITERS][BATCHES_MAX];
-    uint64_t full, failed, sealed, most; /* batches refused; segments; bytes in the head */
+    uint64_t full, failed, sealed, merged, most; /* batches refused; segments, merges; bytes in the head */
 };
 
 static bool bad(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -38,6 +38,8 @@ static void promise_line(struct promises *p, str line)
         p->acked[a][b] = true;
     else if (strcmp(word, "head") == 0)
         p->most = a > p->most ? a : p->most;
+    else if (strcmp(word, "merged") == 0)
+        p->merged += a;
     p->full += strcmp(word, "full") == 0;
     p->failed += strcmp(word, "failed") == 0;
     p->sealed += strcmp(word, "sealed") == 0;
@@ -139,7 +141,7 @@ static bool folder_right(const char *dir, const struct promises *p)
         if (open_both(dir, &jc, &sc, &o, &e) < 0)
             return bad("it does not open: %s", e.text);
         right = promises_kept(p, o.store);
-        if (right && deep && store_seal(o.store, &e) < 0)
+        if (right && deep && (store_seal(o.store, &e) < 0 || store_merge(o.store, &e) < 0))
             right = bad("%s", e.text);
         right = right && (!deep || promises_kept(p, o.store));
         close_both(&o);

@@ -4,13 +4,16 @@
  *
  * Sends the batches FIRST .. FIRST+COUNT-1 of each writer (store_batches.h), a few at a time. The head is sealed every
  * HEAD_BYTES; journal files go when the store is past them. Reception moves on by ten minutes a batch, so that days
- * close while it runs. One write(2) a line on standard output:
+ * close while it runs and are merged at once. One write(2) a line on standard output:
  *   ack W N        stored, durable              full W N, failed W N   refused
  *   sealed SEQ     a segment is there           head BYTES             the most the head ever held
- * Exit 0: done; 1: it did not open; 3: the journal said that the disk failed; 4: at the end the head could not be sealed.
+ *   merged N       merges that were done
+ * Exit 0: done; 1: it did not open; 3: the journal said that the disk failed; 4: at the end the head could not be sealed,
+ * or the days not merged.
  * It is killed, recorded and lied to by store_crash and tests/lib/fault.c. */
 #include "store_open.h"
 
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdarg.h>
 
@@ -21,6 +24,7 @@ static _Atomic usec stamp;
 static atomic_bool fatal;
 static _Atomic size_t most;
 static sem_t room;
+static atomic_bool done;
 
 static void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 static void say(const char *fmt, ...)
@@ -70,15 +74,34 @@ static void on_fatal(const struct err *e, void *arg)
     atomic_store(&fatal, true);
 }
 
-/* What a call that fails once makes fail is done again. */
-static bool seal_all(void)
+static void *merge_all_the_time(void *arg)
 {
     struct err e;
-    for (int i = 0; i < SEAL_TRIES; i++)
-        if (store_seal(o.store, &e) == 0)
-            return true;
-    fprintf(stderr, "%s\n", e.text);
-    return false;
+    while (!done) {
+        (void)!store_merge(o.store, &e);
+        usleep(500);
+    }
+    return arg;
+}
+
+/* What a call that fails once makes fail is done again. */
+static bool finish(void)
+{
+    struct err e;
+    struct store_stats st;
+    bool right = false;
+    for (int i = 0; i < SEAL_TRIES && !right; i++)
+        right = store_seal(o.store, &e) == 0;
+    for (int i = 0; i < SEAL_TRIES && right; i++)
+        if ((right = store_merge(o.store, &e) == 0))
+            break;
+        else
+            right = i < SEAL_TRIES - 1;
+    if (!right)
+        fprintf(stderr, "%s\n", e.text);
+    store_stats(o.store, &st);
+    say("merged %llu\n", (unsigned long long)st.merges);
+    return right;
 }
 
 int main(int argc, char **argv)
@@ -98,15 +121,19 @@ int main(int argc, char **argv)
     usec begin = clock_now() - 30 * 86400 * USEC_PER_SEC;
     atomic_store(&stamp, st.last_recv_us ? st.last_recv_us : begin);
     sem_init(&room, 0, OUTSTANDING);
+    pthread_t merger;
+    pthread_create(&merger, NULL, merge_all_the_time, NULL);
     for (uint64_t n = first; n < first + count && !atomic_load(&fatal); n++)
         for (uint64_t w = 0; w < WRITERS; w++)
             submit(w, n);
     for (int i = 0; i < OUTSTANDING; i++)
         sem_wait(&room);
-    bool sealed = seal_all();
-    if (sealed)
+    done = true;
+    pthread_join(merger, NULL);
+    bool right = finish();
+    if (right)
         (void)!journal_release(o.journal, store_sealed(o.store), &e);
     say("head %zu\n", (size_t)most);
     close_both(&o);
-    return atomic_load(&fatal) ? 3 : sealed ? 0 : 4;
+    return atomic_load(&fatal) ? 3 : right ? 0 : 4;
 }

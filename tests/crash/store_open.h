@@ -56,6 +56,7 @@ static inline int open_both(const char *dir, struct journal_config *jc, struct s
     jc->arg = o;
     sc->dir = o->segments_dir;
     sc->keep = KEEP_US;
+    sc->reserve_bytes = 1;
     if (journal_open(jc, &o->journal, e) < 0)
         return -1;
     if (store_open(sc, &o->store, e) < 0)

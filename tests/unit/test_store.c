@@ -24,15 +24,21 @@ static void fresh_dir(void)
 }
 static void remove_dir(void) { nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
 
-static struct store *open_store(uint64_t keep_bytes)
+static struct store *open_with(struct store_config c)
 {
     struct store *s = NULL;
     struct err e;
-    struct store_config c = {.dir = dir, .keep_bytes = keep_bytes};
+    c.dir = dir;
     if (store_open(&c, &s, &e) < 0)
         printf("%s\n", e.text);
     CHECK(s != NULL);
     return s;
+}
+
+/* Nothing is archived, so nothing is merged. */
+static struct store *open_store(uint64_t keep_bytes)
+{
+    return open_with((struct store_config){.keep_bytes = keep_bytes, .archived = true});
 }
 
 /* One batch of n events of app 1 + i % 2, a second apart, at and after t seconds. */
@@ -236,6 +242,103 @@ TEST(retention_removes_whole_segments_and_keeps_the_position)
     CHECK_INT(count(s, &damaged), 0);
     store_close(s);
     buf_done(&scratch);
+    remove_dir();
+}
+
+/* Segments of one closed day, `n` events each, of two apps in turn. */
+static struct store *open_days(int segments, unsigned n, struct store_config c)
+{
+    struct err e;
+    fresh_dir();
+    struct store *s = open_with(c);
+    for (int i = 0; i < segments; i++) {
+        append(s, n, 1000 + i % 2 * 7);
+        append(s, n, 1000 - i % 3 * 5);
+        CHECK(store_seal(s, &e) == 0);
+    }
+    return s;
+}
+
+TEST(segments_of_a_closed_day_become_one_of_full_blocks_in_order)
+{
+    struct err e;
+    unsigned damaged;
+    struct store *s = open_days(5, 4000, (struct store_config){0});
+    CHECK(store_merge(s, &e) == 0);
+    CHECK_INT(count(s, &damaged), 40000);
+    CHECK_INT(damaged, 0);
+    struct segment **segments;
+    CHECK_INT(store_segments(s, &segments), 1);
+    const struct segment *seg = segments[0];
+    CHECK_INT(seg->n, 4);
+    CHECK_INT(seg->blocks[0].info.events, BLOCK_EVENTS_MAX);
+    CHECK(seg->blocks[0].info.app == 1 && seg->blocks[1].info.app == 1 && seg->blocks[2].info.app == 2);
+    CHECK(seg->blocks[0].info.t_max <= seg->blocks[1].info.t_min);
+    CHECK(seg->first_seq == 1 && seg->last_seq == 10 && seg->level == MERGE_LEVEL);
+    segment_unref(segments[0]);
+    free(segments);
+    CHECK(store_merge(s, &e) == 0); /* and stays as it is */
+    struct store_stats st;
+    store_stats(s, &st);
+    CHECK_INT(st.merges, 1);
+    store_close(s);
+    remove_dir();
+}
+
+TEST(a_view_reads_on_while_its_segments_are_merged)
+{
+    struct err e;
+    struct store *s = open_days(3, 100, (struct store_config){0});
+    struct store_view *v = store_view_open(s);
+    CHECK(store_merge(s, &e) == 0);
+    struct buf scratch = BUF_INIT(1 << 20);
+    for (size_t i = 0; i < store_view_count(v); i++) {
+        str lines;
+        CHECK(store_view_lines(v, i, &scratch, &lines, &e) == 0 && lines.n > 0);
+    }
+    char path[128];
+    snprintf(path, sizeof path, "%s/%016d-%016d.seg", dir, 1, 2);
+    store_view_close(v);
+    CHECK(access(path, F_OK) != 0);
+    buf_done(&scratch);
+    store_close(s);
+    remove_dir();
+}
+
+TEST(what_the_archive_has_not_is_not_merged)
+{
+    struct err e;
+    struct store_stats st;
+    struct store *s = open_days(4, 10, (struct store_config){.archived = true});
+    CHECK(store_merge(s, &e) == 0);
+    store_stats(s, &st);
+    CHECK_INT(st.segments, 4);
+    store_archived(s, 4);
+    CHECK(store_merge(s, &e) == 0);
+    store_stats(s, &st);
+    CHECK_INT(st.segments, 3);
+    store_close(s);
+    remove_dir();
+}
+
+TEST(a_segment_with_a_damaged_block_is_not_merged)
+{
+    struct err e;
+    struct store_stats st;
+    char path[128];
+    struct store *s = open_days(3, 100, (struct store_config){.archived = true});
+    snprintf(path, sizeof path, "%s/%016d-%016d.seg", dir, 3, 4);
+    FILE *f = fopen(path, "r+b");
+    CHECK(f != NULL);
+    fseek(f, 8, SEEK_SET);
+    fputc(0x5a, f);
+    fclose(f);
+    store_archived(s, UINT64_MAX);
+    CHECK(store_merge(s, &e) < 0 && e.kind == ERR_CORRUPT);
+    CHECK(store_merge(s, &e) == 0);
+    store_stats(s, &st);
+    CHECK(st.segments == 3 && access(path, F_OK) == 0);
+    store_close(s);
     remove_dir();
 }
 
