@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "issues/issues.h"
 #include "journal/journal.h"
@@ -29,6 +30,7 @@ struct fold {
     struct journal_reader *reader;
     struct issues *issues;
     struct incidents *incidents;
+    struct map fired; /* rule to struct fired, of this transaction */
     struct rules_memory *memory;
     struct rules_set *rules; /* the thread's; changed under the lock */
     pthread_t thread;
@@ -55,13 +57,44 @@ struct firing { /* what a rule needs to know of the event it fires for */
     usec now;
 };
 
-static int note_fired(struct fold *f, const struct rule *r, usec now, struct err *e)
+/* Written once a transaction. */
+struct fired {
+    usec last;
+    int64_t n;
+};
+
+static void note_fired(struct fold *f, const struct rule *r, usec now)
 {
-    sqlite3_stmt *st = db_stmt(f->db, "INSERT INTO rule_fired VALUES(?, ?, 1) ON CONFLICT(rule) DO"
-                                      " UPDATE SET last = excluded.last, signals = signals + 1");
-    db_bind_str(st, 1, str_of(r->id));
-    sqlite3_bind_int64(st, 2, now);
-    return db_run(f->db, st, e);
+    struct fired *x = map_get(&f->fired, str_of(r->id));
+    if (!x)
+        map_set(&f->fired, str_of(r->id), x = xcalloc(1, sizeof *x));
+    x->last = now;
+    x->n++;
+}
+
+static void fired_forget(struct fold *f)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&f->fired, &i));)
+        free(slot->value);
+    map_done(&f->fired);
+}
+
+static int write_fired(struct fold *f, struct err *e)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&f->fired, &i));) {
+        const struct fired *x = slot->value;
+        sqlite3_stmt *st = db_stmt(f->db, "INSERT INTO rule_fired VALUES(?1, ?2, ?3) ON CONFLICT(rule) DO"
+                                          " UPDATE SET last = excluded.last, signals = signals + excluded.signals");
+        db_bind_str(st, 1, str_n(slot->key, slot->key_n));
+        sqlite3_bind_int64(st, 2, x->last);
+        sqlite3_bind_int64(st, 3, x->n);
+        if (db_run(f->db, st, e) < 0)
+            return -1;
+    }
+    fired_forget(f);
+    return 0;
 }
 
 static int on_signal(const struct rules_signal *s, void *arg)
@@ -83,9 +116,8 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
                          .event = x->ev};
     x->f->stats.signals++;
-    return note_fired(x->f, s->rule, x->now, &x->f->error) < 0
-               ? -1
-               : incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
+    note_fired(x->f, s->rule, x->now);
+    return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
 }
 
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
@@ -171,7 +203,7 @@ static int tick(struct fold *f, usec now, struct err *e)
 
 static int commit(struct fold *f, uint64_t position, struct err *e)
 {
-    if (issues_flush(f->issues, e) < 0 || save_memory(f, e) < 0)
+    if (issues_flush(f->issues, e) < 0 || save_memory(f, e) < 0 || write_fired(f, e) < 0)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
@@ -195,6 +227,8 @@ static int start_over(struct fold *f, struct err *e)
 {
     db_rollback(f->db);
     issues_forget(f->issues);
+    incidents_forget(f->incidents);
+    fired_forget(f);
     rules_memory_free(f->memory);
     f->memory = rules_memory_new();
     journal_reader_close(f->reader);
@@ -361,6 +395,7 @@ void fold_close(struct fold *f)
     assert(!f->started);
     issues_free(f->issues);
     incidents_free(f->incidents);
+    fired_forget(f);
     rules_memory_free(f->memory);
     rules_set_free(f->rules);
     rules_set_free(f->next_rules);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/sha.h>
 #include <pthread.h>
 #include <sys/random.h>
 
@@ -111,9 +112,7 @@ uint64_t hash_str(str s)
 
 void sha256(str s, uint8_t ret[32])
 {
-    int ok = EVP_Digest(s.p ? s.p : "", s.n, ret, NULL, EVP_sha256(), NULL);
-    assert(ok == 1);
-    (void)ok;
+    SHA256((const unsigned char *)(s.p ? s.p : ""), s.n, ret);
 }
 
 void hmac_sha256(str key, str s, uint8_t ret[32])

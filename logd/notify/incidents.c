@@ -8,6 +8,7 @@
  * Each signal ends in exactly one place: mailed, digested, suppressed(reason), or pending; the sums stand in `ledger`. */
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/map.h"
 #include "base/str.h"
 #include "notify/body.h"
 #include "notify/notify.h"
@@ -31,8 +32,16 @@ const char notify_schema[] =
 
 #define WINDOW_MAX (86400 * USEC_PER_SEC)
 
+/* An incident that had a signal in this transaction. What comes after the first is added up and written at once. */
+struct live {
+    char id[17];
+    int rank;
+    usec last;
+    int64_t more;
+};
 struct incidents {
     struct db *db;
+    struct map live;  /* rule and key to struct live */
     char *url, *host; /* host: right side of a Message-ID */
     char **to;
     int *min;
@@ -57,11 +66,20 @@ static void config_done(struct incidents *in)
     in->to_n = 0;
 }
 
+void incidents_forget(struct incidents *in)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&in->live, &i));)
+        free(slot->value);
+    map_done(&in->live);
+}
+
 void incidents_free(struct incidents *in)
 {
     if (!in)
         return;
     config_done(in);
+    incidents_forget(in);
     free(in);
 }
 
@@ -246,26 +264,63 @@ static int open_incident(struct incidents *in, const struct signal *s, usec now,
     return db_run(in->db, st, e);
 }
 
-int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e)
+static str live_key(const struct signal *s, struct arena *a)
 {
-    str id;
-    int found = find_live(in, s, &id, a, e);
-    if (found < 0 || (found == 0 && open_incident(in, s, now, &id, a, e) < 0))
-        return -1;
-    /* The first event stays the one to show: it is the cause; a rank only rises. */
-    sqlite3_stmt *st = db_stmt(in->db, "UPDATE incident SET count = count + 1, last = ?, rank = min(rank, ?),"
-                                       " held = held + (state != 'acked') WHERE id = ? RETURNING state");
-    sqlite3_bind_int64(st, 1, now);
-    sqlite3_bind_int(st, 2, s->rank);
-    db_bind_str(st, 3, id);
+    return str_of(arena_printf(a, "%.*s\n%.*s", STR_ARG(s->rule), STR_ARG(s->key)));
+}
+
+/* n more signals of an incident. The first event stays the one to show: it is the cause; a rank only rises. */
+static int add_signals(struct incidents *in, const struct live *l, int64_t n, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, "UPDATE incident SET count = count + ?1, last = ?2, rank = min(rank, ?3),"
+                                       " held = held + ?1 * (state != 'acked') WHERE id = ?4 RETURNING state");
+    sqlite3_bind_int64(st, 1, n);
+    sqlite3_bind_int64(st, 2, l->last);
+    sqlite3_bind_int(st, 3, l->rank);
+    db_bind_str(st, 4, str_of(l->id));
     if (db_step(in->db, st, e) < 0)
         return -1;
     bool acked = str_eq(db_str(st, 0), S("acked"));
     sqlite3_reset(st);
-    if (count_in(in, "signals", 1, e) < 0 || count_in(in, acked ? "suppressed" : "pending", 1, e) < 0)
+    return count_in(in, "signals", n, e) < 0 || count_in(in, acked ? "suppressed" : "pending", n, e) < 0 ? -1 : 0;
+}
+
+static int add_up(struct incidents *in, struct err *e)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&in->live, &i));) {
+        const struct live *l = slot->value;
+        if (l->more && add_signals(in, l, l->more, e) < 0)
+            return -1;
+    }
+    incidents_forget(in);
+    return 0;
+}
+
+int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e)
+{
+    str id, key = live_key(s, a);
+    struct live *l = map_get(&in->live, key);
+    if (l) {
+        l->more++;
+        l->last = now;
+        l->rank = s->rank < l->rank ? s->rank : l->rank;
+        return 0;
+    }
+    int found = find_live(in, s, &id, a, e);
+    if (found < 0 || (found == 0 && open_incident(in, s, now, &id, a, e) < 0))
+        return -1;
+    struct live first = {.rank = s->rank, .last = now};
+    snprintf(first.id, sizeof first.id, "%.*s", STR_ARG(id));
+    if (add_signals(in, &first, 1, e) < 0)
         return -1;
     usec next; /* the first mail speaks of the first signal alone: the rest of its batch is already "more" */
-    return found == 0 && s->wait == 0 ? incidents_tick(in, now, &next, e) : 0;
+    if (found == 0 && s->wait == 0 && incidents_tick(in, now, &next, e) < 0)
+        return -1;
+    l = xmalloc(sizeof *l);
+    *l = first;
+    map_set(&in->live, key, l);
+    return 0;
 }
 
 /* ---- what falls due ---- */
@@ -321,6 +376,8 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
 {
     struct arena a = {0};
     int rc;
+    if (add_up(in, e) < 0)
+        return -1;
     for (;;) {
         struct incident i = {0};
         rc = load_due(in, now, &i, e);
@@ -381,8 +438,8 @@ int incidents_action(struct incidents *in, str json, usec now, struct err *e)
     json_t *o = json_loadb(json.p, json.n, 0, NULL);
     const char *id = json_string_value(json_object_get(o, "incident")),
                *what = json_string_value(json_object_get(o, "do"));
-    int rc = 0;
-    if (id && what)
+    int rc = add_up(in, e);
+    if (rc == 0 && id && what)
         rc = change_state(in, str_of(id), str_of(what), str_of(json_string_value(json_object_get(o, "by"))), now, e);
     json_decref(o);
     return rc;

@@ -31,6 +31,8 @@ struct incidents;
 struct incidents *incidents_new(struct db *db);
 void incidents_free(struct incidents *in);
 void incidents_config(struct incidents *in, const struct config *c, const char *url); /* recipients, links; copied */
+/* The transaction was rolled back: what was not written is not true. Before a commit, incidents_tick writes it. */
+void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;
 /* Digests and first mails that are due; *ret_next: when to look again (INT64_MAX: nothing waits). */
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
