@@ -1,6 +1,6 @@
 /* fold.c - see fold.h.
  *
- * One transaction holds up to 1,024 records or 200 ms of work, whatever comes first, so that SQLite's commit does not set the
+ * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
  * pace. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
 #include "fold.h"
 #include "base/clock.h"
@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRANSACTION_RECORDS 1024
-#define TRANSACTION_US 200000
+#define TRANSACTION_RECORDS 4096
+#define TRANSACTION_US 500000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
 

@@ -57,7 +57,10 @@ int db_open(const char *path, enum db_sync sync, const char *const *steps, size_
     }
     sqlite3_busy_timeout(db->raw, 5000);
     if (db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", e) < 0 ||
-        db_exec(db, sync == DB_FULL ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL", e) < 0)
+        db_exec(db,
+                sync == DB_FULL ? "PRAGMA synchronous=FULL"
+                                : "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000",
+                e) < 0)
         goto out;
     if (steps && migrate(db, steps, nsteps, e) < 0)
         goto out;
