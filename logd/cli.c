@@ -121,6 +121,10 @@ static const struct cli_command commands[] = {
      "logd debug journal logd-data/journal/00000001.j", NULL, 1, 1, .run = cli_debug_journal},
     {"debug segment", "FILE", "Prints what is in a segment file, and whether it is whole.",
      "logd debug segment logd-data/segments/1.seg", NULL, 1, 1, .run = cli_debug_segment},
+    {"debug sql", "[--sqlite] [--schema] 'FILTER'", "Prints a filter as SQL for ClickHouse, or for SQLite.",
+     "logd debug sql 'level>=error ip:10.0.0.0/8'",
+     OPTIONS({"--sqlite", NULL, "for SQLite"}, {"--schema", NULL, "and before it the tables that it asks"}), 1, 1,
+     .run = cli_debug_sql},
 };
 
 const char *cli_get(const struct cli *c, const char *name)

@@ -118,6 +118,7 @@ int cli_debug_group(struct cli *c); /* cli_debug.c */
 int cli_debug_parse(struct cli *c);
 int cli_debug_journal(struct cli *c);
 int cli_debug_segment(struct cli *c);
+int cli_debug_sql(struct cli *c);
 int rules_check_main(int argc, char **argv); /* rules_cli.c; argv[0] is "check" or "test" */
 
 #endif

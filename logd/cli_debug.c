@@ -1,8 +1,10 @@
 /* cli_debug.c - logd debug: shows how the program decides; needs no server and no data folder. */
 #include "cli.h"
+#include "base/str.h"
 #include "intake/debug.h"
 #include "issues/debug.h"
 #include "journal/journal.h"
+#include "query/sql.h"
 #include "store/store.h"
 
 /* What was printed is flushed first, so that the reason comes last. */
@@ -41,4 +43,20 @@ int cli_debug_segment(struct cli *c)
 {
     struct err e;
     return finish(c, store_debug(c->args[0], stdout, &e), &e);
+}
+
+int cli_debug_sql(struct cli *c)
+{
+    enum sql_dialect dialect = cli_get(c, "--sqlite") ? SQL_SQLITE : SQL_CLICKHOUSE;
+    struct buf sql = BUF_INIT(16 << 20);
+    struct filter *f;
+    struct err e;
+    if (filter_parse(str_of(c->args[0]), &f, &e) < 0)
+        return cli_err(c, &e);
+    sql_condition(f, dialect, &sql);
+    printf("%sSELECT line FROM events WHERE %.*s;\n", cli_get(c, "--schema") ? sql_schema(dialect) : "",
+           STR_ARG(buf_view(&sql)));
+    buf_done(&sql);
+    filter_free(f);
+    return cli_flush(c);
 }

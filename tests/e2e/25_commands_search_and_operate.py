@@ -190,6 +190,9 @@ def test_debug_commands_need_no_server():
         assert done.returncode == 0 and "3 events" in done.stdout, done
         fails(tell("journal", "/nowhere"), "debug journal: open '/nowhere': No such file or directory")
         fails(tell("segment", "/etc/passwd"), "debug segment: '/etc/passwd' is not a segment: it does not start with LOGDSEG1")
+        out = tell("sql", "--schema", "level:crit user=o'hara").stdout
+        assert out.startswith("CREATE TABLE events (") and out.endswith("WHERE (severity IN (18) AND ((has(sk, 'user') AND (sv[indexOf(sk, 'user')] = 'o\\'hara'))));\n"), out
+        fails(tell("sql", "a or"), "debug sql: column 5: expected a filter, got the end of the query")
 
 
 run(globals())

@@ -59,8 +59,10 @@ def crash(tally, scale):
 
 
 def agree(tally):
-    """Random filters, ten times as many as in `make test`."""
-    tally.step("agree", ["build/gcc-release/unit/test_columns"], 600, {"LOGD_FILTERS": "20000"})
+    """Random filters, ten times as many as in `make test`; and of ClickHouse."""
+    many = {"LOGD_FILTERS": "20000"}
+    steps = [(f"agree {t}", [f"build/gcc-release/unit/test_{t}"], 600, many) for t in ("columns", "sql")]
+    tally.run(steps + [("agree clickhouse", [sys.executable, os.path.join(HERE, "clickhouse.py"), "build/gcc-release/unit/test_sql", "5000"], 600, None)], CORES)
 
 
 def everything(tally):

@@ -4,8 +4,8 @@
 # build: a compiler and libraries, by apt-get, which may never remove anything here. run: and python3, which posts the demo's events.
 # test:  and tools; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs without rights;
 #        npm packages at the versions of tests/lib/node/package-lock.json; a recent Node where the system's is older than 20.
-# check: and the second compiler, the fuzzer and the formatter.
-# bench: as test, and rivals: servers unpacked into build/deps/rivals, DuckDB at the version of tests/bench/node/package-lock.json.
+# check: and the second compiler, the fuzzer and the formatter; ClickHouse, unpacked into build/deps/rivals, which answers filters in SQL.
+# bench: as test, and rivals: those servers, DuckDB at the version of tests/bench/node/package-lock.json.
 #        A rival that cannot be had is said to be missing; the rest is measured.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -93,11 +93,13 @@ node_packages() {
   touch "$stamp"
 }
 
+unpack_rivals() { unpack rivals rivals $RIVALS || say "MISSING: $RIVALS cannot be had here, it goes on without them" >&2; }
+
 # Whoever measures wants what can be had; a server from Debian and a library from npm are not to be had everywhere.
 rivals() {
   local lock=tests/bench/node/package-lock.json stamp
   stamp=build/deps/duckdb.$(sha256sum <$lock | cut -c1-12)
-  unpack rivals rivals $RIVALS || say "MISSING: $RIVALS cannot be had here, the figures come without them" >&2
+  unpack_rivals
   [ ! -e "$stamp" ] || return 0
   say "npm ci of tests/bench/node, into build/deps/duckdb"
   rm -rf build/deps/duckdb build/deps/duckdb.* && mkdir -p build/deps/duckdb
@@ -115,6 +117,6 @@ run) install_packages $BUILD python3 ;;
 test) install_packages $BUILD $TEST $(npm_itself) && unpack_servers && node_packages ;;
 bench) "$0" test && rivals ;;
 cover) install_packages $BUILD gcovr ;;
-check) install_packages $BUILD $TEST $CHECK $(npm_itself) && unpack_servers && node_packages ;;
+check) install_packages $BUILD $TEST $CHECK $(npm_itself) && unpack_servers && node_packages && unpack_rivals ;;
 *) echo "usage: deps.sh build|run|test|check|bench|cover" >&2; exit 2 ;;
 esac
