@@ -39,7 +39,7 @@ static void seal(struct sample *s)
     struct segment_writer *w;
     struct err e;
     char dir[] = "/tmp/logd-columns-XXXXXX";
-    if (!mkdtemp(dir) || segment_create(dir, 1, 1, &w, &e) < 0 ||
+    if (!mkdtemp(dir) || segment_create(dir, 1, 1, SEAL_LEVEL, &w, &e) < 0 ||
         segment_add(w, buf_view(&s->batch->body), &info, &e) < 0 || segment_finish(w, &s->segment, &e) < 0) {
         printf("no segment: %s\n", e.text);
         abort();
