@@ -5,6 +5,8 @@
 #include "issues/debug.h"
 #include "journal/journal.h"
 #include "query/sql.h"
+#include "stats/debug.h"
+#include "stats/sketch.h"
 #include "store/store.h"
 
 /* What was printed is flushed first, so that the reason comes last. */
@@ -31,6 +33,19 @@ int cli_debug_parse(struct cli *c)
 {
     int code = debug_parse(stdin, stdout);
     return code == CLI_DONE ? cli_flush(c) : code;
+}
+
+/* `-p N` or `-pN`: one letter is no option of ours elsewhere. */
+int cli_debug_sketch(struct cli *c)
+{
+    struct err e;
+    int64_t p = SKETCH_P;
+    str value = c->args_n == 2 ? str_of(c->args[1]) : c->args_n ? str_skip(str_of(c->args[0]), 2) : S("13");
+    if (c->args_n && !(c->args_n == 2 ? strcmp(c->args[0], "-p") == 0 : strncmp(c->args[0], "-p", 2) == 0))
+        return cli_usage(c, "hashes come on stdin: unexpected \"%s\"", c->args[0]);
+    if (!str_i64(value, &p) || p < SKETCH_P_MIN || p > SKETCH_P_MAX)
+        return cli_usage(c, "-p: expected %d to %d, got \"%.*s\"", SKETCH_P_MIN, SKETCH_P_MAX, STR_ARG(value));
+    return finish(c, debug_sketch((int)p, stdin, stdout, &e), &e);
 }
 
 int cli_debug_journal(struct cli *c)

@@ -186,6 +186,11 @@ def test_debug_commands_need_no_server():
         assert json.loads(out[0])["message"] == "hi" and json.loads(out[1])["pointer"] == "/level", out
         ids = tell("group", input="user 17 failed\nuser 23 failed\ndisk full\n").stdout.split()
         assert len(ids) == 3 and ids[0] == ids[1] != ids[2], ids
+        sketch = json.loads(tell("sketch", "-p", "4", input="e220a8397b1dcdaf\n6e789e6aa1b965f4\n").stdout)
+        assert sketch == {"counts": [1, 1] + [0] * 47, "estimate": 2.009758, "hex": "01040002010103019e00"}, sketch
+        assert json.loads(tell("sketch", input="").stdout)["hex"] == "010d0000"
+        fails(tell("sketch", input="soon\n"), 'debug sketch: line 1: expected 1 to 16 hex digits, got "soon"')
+        assert tell("sketch", "-p", "3", input="").returncode == 2
         done = tell("journal", logd.data + "/journal/00000001.j")
         assert done.returncode == 0 and "3 events" in done.stdout, done
         fails(tell("journal", "/nowhere"), "debug journal: open '/nowhere': No such file or directory")
