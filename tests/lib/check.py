@@ -13,9 +13,9 @@ from tally import CORES, Tally
 os.chdir(TOP)
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
              "LSAN_OPTIONS": "suppressions=" + os.path.join(HERE, "lsan.supp"), "LOGD_SLOW": "6", "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1"}
-CHOSEN = ("00_", "10_", "12_", "15_guard_raw", "20_", "30_", "40_", "50_")  # stories under ASan; others measure time, or drive a browser
+CHOSEN = ("00_", "10_", "12_", "15_guard_raw", "20_", "21_", "23_", "24_", "30_", "40_", "50_")  # stories under ASan; others measure time, or drive a browser
 THREADS = ("base", "journal", "store", "query", "auth", "http_client")
-RACES = ("00_", "10_ingest_events", "30_", "50_")  # stories in which every thread works
+RACES = ("00_", "10_ingest_events", "23_", "24_", "30_", "50_")  # stories in which every thread works
 
 
 def make(tally, *args, timeout=1200):
