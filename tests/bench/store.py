@@ -45,9 +45,12 @@ class Server:
         r["events_per_cpu_s"] = n / (rivals.cpu(self.pid) - before)
         r["cpu_by_thread"] = {name: round(used - threads.get(name, 0), 2) for name, used in intake.cpu_by_thread(self.pid).items()}
         r["ingest"] = rivals.memory(self.pid)
-        with open(os.path.join(self.folder, "loaded"), "w"):
-            pass
+        self.mark("sealed")
         return r
+
+    def mark(self, how):
+        with open(os.path.join(self.folder, "loaded"), "w") as f:
+            f.write(how)
 
     @contextlib.contextmanager
     def watch(self, r):
@@ -69,6 +72,23 @@ class Server:
             over.set()
             looker.join()
             r["peaks"] = peaks
+
+    def merge(self):
+        """The corpus' days are over: waits until its segments have become what they stay. Returns figures."""
+        before, begun, seen = rivals.cpu(self.pid), time.monotonic(), []
+
+        def still():
+            s = self.logd.status()
+            seen.append((s["merging"], s["segments"]))
+            return len(seen) > 15 and not any(m for m, _ in seen[-15:]) and len({n for _, n in seen[-15:]}) == 1
+
+        def look_slowly():
+            time.sleep(1)  # logd itself looks every five
+            return still()
+        self.logd.advance(2 * 86400)
+        eventually(look_slowly, "merging has come to its end", 1200)
+        return {"cpu_s": rivals.cpu(self.pid) - before, "seconds": time.monotonic() - begun - 15, "segments": seen[-1][1], "disk": self.disk(),
+                "memory": rivals.memory(self.pid)}
 
     def disk(self):
         """Bytes by folder of the data, an event."""
@@ -113,6 +133,10 @@ class Server:
         ms, reply = rivals.timed(count_one)
         used = (rivals.cpu(self.pid) - before) / asked[0]
         return {"ms": ms, "cpu_ms": used * 1e3, **answer_of(question, reply)}
+
+    def forget_peak(self):
+        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
+            f.write("5")
 
     def forget_pages(self):
         """The system's cache lets go of the segments."""
@@ -163,8 +187,7 @@ class Server:
 
     def ask_all(self, wanted):
         self.connection, _ = self.logd.connect(timeout=600), self.logd.key("admin")
-        with open(f"/proc/{self.pid}/clear_refs", "w") as f:
-            f.write("5")  # the peak begins anew
+        self.forget_peak()
         answers = {q.name: self.ask(q) for q in wanted}
         self.connection.close()
         return answers, rivals.memory(self.pid)
@@ -184,9 +207,9 @@ def answer_of(question, reply):
 
 # ---- legs ----------------------------------------------------------------------------------------------------------------
 
-def ask_databases(databases, wanted, corpus, step):
+def ask_databases(databases, wanted, corpus):
     """{question: {rival: (ms, answer)}}, and the memory of each in MB."""
-    out = {q.name: {db.name: db.ask(q, corpus, step) for db in databases} for q in wanted}
+    out = {q.name: {db.name: db.ask(q, corpus, corpus.step) for db in databases} for q in wanted}
     return out, {db.name: rivals.memory(db.process.pid)["VmRSS"] for db in databases}
 
 
@@ -203,11 +226,11 @@ def ask_programs(wanted, corpus, names):
     return out
 
 
-def right_answers(wanted, corpus, beside, step):
+def right_answers(wanted, corpus, beside):
     """What is true, by name: DuckDB's word, of this run or an earlier one over the same bytes; else what grep counts; else None."""
     truth = {}
     for q in wanted:
-        fact = f"{q.sql} step {step}"
+        fact = f"{q.sql} step {corpus.step}"
         if "DuckDB" in beside[q.name]:
             corpus.fact(fact, lambda: beside[q.name]["DuckDB"][1])
         truth[q.name] = corpus.facts().get(fact)
@@ -269,6 +292,16 @@ def store_figures(corpus, loaded, disk, again, loads):
     ]
 
 
+def merged_figures(corpus, wanted, merged):
+    rows = [{"figure": "bytes an event on disk, merged", "unit": "B", "logd": merged["disk"]["segments"], "reach": 32, "better": "less", "rivals": rivals.zstd_sizes(corpus)},
+            {"figure": "merging, events a CPU second", "unit": "", "logd": corpus.events / merged["cpu_s"], "reach": None, "better": "more", "rivals": {}},
+            {"figure": "memory at merging, peak", "unit": "MB", "logd": merged["memory"]["VmHWM"], "reach": 256, "better": "less", "rivals": {}}]
+    for q in wanted:
+        m = merged["answers"][q.name]
+        rows.append({"figure": f"merged: {q.name}", "unit": "ms", "logd": m["ms"], "cpu_ms": m["cpu_ms"], "reach": q.reach_ms, "better": "less", "rivals": {}})
+    return rows
+
+
 def extra_figures(cold, busy):
     rows = [{"figure": f"cold: {name}", "unit": "ms", "logd": ms, "reach": None, "better": "less", "rivals": {}} for name, ms in cold.items()]
     if busy:
@@ -281,7 +314,10 @@ def measure_logd(corpus, legs, reuse, wanted, more):
     """All of logd's own, before any rival runs: answers into more["answers"], figures into the rest of it."""
     server = Server(corpus, reuse)
     with server.logd:
-        if not server.loaded:
+        if server.loaded:
+            with open(os.path.join(server.folder, "loaded")) as f:
+                print(f"what an earlier run loaded, {f.read()}", flush=True)
+        else:
             print(f"loading {corpus.events:,} events, {corpus.bytes / 1e6:,.0f} MB", flush=True)
             more["load"] = server.load()
             print(f"loaded, in {more['load']['feed']['seconds']:.0f} s", flush=True)
@@ -291,17 +327,31 @@ def measure_logd(corpus, legs, reuse, wanted, more):
             more["answers"], more["asking"] = server.ask_all(wanted)
         if "cold" in legs:
             more["cold"] = server.ask_cold([q for q in wanted if q.reach_ms])
+        if "merge" in legs:
+            server.forget_peak()
+            more["merged"] = server.merge()
+            more["merged"]["answers"], _ = server.ask_all(wanted)
+            server.mark("merged")
         if "busy" in legs:
             more["busy"] = server.latency_beside_queries(next(q for q in wanted if q.name == BRUTE))
 
 
-def ask_rivals(corpus, wanted, databases, names, mine):
-    """{question: {rival: (ms, answer)}}, memory of the databases, and what the gate says."""
-    step = next(a["step"] for a in mine.values() if "step" in a)
-    beside, memory = ask_databases(databases, wanted, corpus, step)
+def ask_rivals(corpus, wanted, databases, names):
+    """{question: {rival: (ms, answer)}}, memory of the databases."""
+    beside, memory = ask_databases(databases, wanted, corpus)
     for name, found in ask_programs(wanted, corpus, names).items():
         beside[name].update(found)
-    return beside, memory, gate(wanted, mine, beside, right_answers(wanted, corpus, beside, step))
+    return beside, memory
+
+
+def check(corpus, wanted, more, beside):
+    """All that logd said, before and after merging, and its rivals."""
+    truth, nobody = right_answers(wanted, corpus, beside), {q.name: {} for q in wanted}
+    gates = [gate(wanted, more["answers"], beside, truth)] if "answers" in more else []
+    if "merged" in more:
+        print("after merging:", flush=True)
+        gates.append(gate(wanted, more["merged"]["answers"], nobody, truth))
+    return {name: sum(g[name] for g in gates) for name in ("wrong", "unchecked")}
 
 
 def run(corpus, legs, names, reuse):
@@ -318,14 +368,18 @@ def run(corpus, legs, names, reuse):
             print(f"{db.name} has loaded it, in {time.monotonic() - begun:.0f} s", flush=True)
         if "store" in legs and "load" in more:
             rows += store_figures(corpus, more["load"], more["disk"], more["again"], loads)
+        if "answers" in more or "merged" in more:
+            corpus.step = next(a["step"] for a in (more.get("answers") or more["merged"]["answers"]).values() if "step" in a)
+            beside, memory = ask_rivals(corpus, wanted, databases, names)
+            more["gate"] = check(corpus, wanted, more, beside)
         if "answers" in more:
-            mine = more.pop("answers")
-            beside, memory, more["gate"] = ask_rivals(corpus, wanted, databases, names, mine)
-            rows += query_figures(corpus, wanted, mine, beside)
+            rows += query_figures(corpus, wanted, more["answers"], beside)
             rows.append({"figure": "memory during these queries, peak", "unit": "MB", "logd": more["asking"]["VmHWM"], "reach": 256, "better": "less", "rivals": memory})
     finally:
         for db in databases:
             db.close()
+    if "merged" in more:
+        rows += merged_figures(corpus, wanted, more["merged"])
     more["weather"].append(weather(corpus))
     return rows + extra_figures(more.get("cold", {}), more.get("busy")), more
 
