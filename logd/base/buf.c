@@ -169,6 +169,13 @@ void buf_url(struct buf *b, str s, bool slash)
     }
 }
 
+void buf_leb128(struct buf *b, uint64_t v)
+{
+    for (; v > 127; v >>= 7)
+        buf_byte(b, (char)(v | 128));
+    buf_byte(b, (char)v);
+}
+
 void buf_hex(struct buf *b, const void *p, size_t n)
 {
     static const char hex[] = "0123456789abcdef";

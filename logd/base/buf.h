@@ -53,6 +53,7 @@ void buf_json(struct buf *b, str s);
 void buf_html(struct buf *b, str s);
 /* `s` percent-encoded, RFC 3986 unreserved kept; `slash`: '/' is kept too. */
 void buf_url(struct buf *b, str s, bool slash);
+void buf_leb128(struct buf *b, uint64_t v); /* 7 bits a byte, low ones first; str_leb128 reads it */
 void buf_hex(struct buf *b, const void *p, size_t n);
 void buf_base64(struct buf *b, str s);
 

@@ -177,6 +177,23 @@ bool str_bytes(str s, uint64_t *ret)
     return true;
 }
 
+bool str_leb128(str *s, uint64_t *ret)
+{
+    uint64_t v = 0;
+    for (size_t i = 0; i < s->n && i < 10; i++) {
+        uint64_t c = (unsigned char)s->p[i];
+        if (i == 9 && c > 1)
+            return false;
+        v |= (c & 127) << (7 * i);
+        if (c < 128) {
+            *s = str_skip(*s, i + 1);
+            *ret = v;
+            return c || i == 0;
+        }
+    }
+    return false;
+}
+
 bool str_eq_secret(str a, str b)
 {
     if (a.n != b.n)

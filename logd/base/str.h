@@ -71,6 +71,8 @@ bool str_double(str s, double *ret) MUST_CHECK; /* JSON number syntax */
 bool str_duration(str s, usec *ret) MUST_CHECK;
 /* "512MiB", "50GiB", "10kB", "1024". */
 bool str_bytes(str s, uint64_t *ret) MUST_CHECK;
+/* Takes a number off the front of *s, in the shortest form of buf_leb128 only. */
+bool str_leb128(str *s, uint64_t *ret) MUST_CHECK;
 /* Equal without telling by its time where the difference is; lengths are not secret. */
 bool str_eq_secret(str a, str b);
 /* Length of the UTF-8 sequence that starts s, 0 when it is not valid (overlong, surrogate, cut). */

@@ -8,7 +8,7 @@
 #ifndef QUERY_AGGREGATE_H
 #define QUERY_AGGREGATE_H
 
-#include "query/quantile.h"
+#include "base/quantile.h"
 #include "query/rows.h"
 #include "query/uniq.h"
 

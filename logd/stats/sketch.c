@@ -241,13 +241,6 @@ static void put_gaps(struct bits_out *b, const uint16_t *gaps, uint32_t n, int r
     }
 }
 
-static void put_leb128(struct buf *out, uint32_t v)
-{
-    for (; v > 127; v >>= 7)
-        buf_byte(out, (char)(v | 128));
-    buf_byte(out, (char)v);
-}
-
 static bool is_part(const uint32_t *counts, int p, int k) { return counts[k] && counts[k] < rows(p); }
 
 void sketch_encode(const struct sketch *s, struct buf *out)
@@ -259,7 +252,7 @@ void sketch_encode(const struct sketch *s, struct buf *out)
         end--;
     buf_add(out, (char[]){VERSION, (char)s->p, (char)a, (char)(end - a)}, 4);
     for (int k = a; k < end; k++)
-        put_leb128(out, s->counts[k]);
+        buf_leb128(out, s->counts[k]);
 
     struct buf body = BUF_INIT(SIZE_MAX / 2);
     struct bits_out bits = {.out = &body};
@@ -282,22 +275,6 @@ void sketch_encode(const struct sketch *s, struct buf *out)
 /* ---- reading ---- */
 static int corrupt(struct err *e, const char *what) { return err_set(e, ERR_CORRUPT, "a sketch is damaged: %s", what); }
 
-/* In its shortest form only. */
-static bool get_leb128(str *code, uint32_t *ret)
-{
-    uint32_t v = 0;
-    for (size_t i = 0; i < code->n && i < 3; i++) {
-        unsigned char c = (unsigned char)code->p[i];
-        v |= (uint32_t)(c & 127) << (7 * i);
-        if (!(c & 128)) {
-            *code = str_n(code->p + i + 1, code->n - i - 1);
-            *ret = v;
-            return c || i == 0;
-        }
-    }
-    return false;
-}
-
 static int read_head(str *code, int *ret_p, uint32_t counts[SKETCH_LEVELS], struct err *e)
 {
     const unsigned char *h = (const unsigned char *)code->p;
@@ -310,9 +287,10 @@ static int read_head(str *code, int *ret_p, uint32_t counts[SKETCH_LEVELS], stru
         return corrupt(e, "its size is out of range");
     *code = str_skip(*code, 4);
     for (int k = 0; k < SKETCH_LEVELS; k++) {
-        counts[k] = k < a ? rows(p) : 0;
-        if (k >= a && k < a + b && (!get_leb128(code, &counts[k]) || counts[k] > rows(p)))
+        uint64_t n = k < a ? rows(p) : 0;
+        if (k >= a && k < a + b && (!str_leb128(code, &n) || n > rows(p)))
             return corrupt(e, "a count is out of range");
+        counts[k] = (uint32_t)n;
     }
     if (b && (counts[a] == rows(p) || counts[a + b - 1] == 0))
         return corrupt(e, "its counts are not in their shortest form");

@@ -1,7 +1,7 @@
 #include "query_store.h"
 #include "base/clock.h"
 #include "base/limits.h"
-#include "query/quantile.h"
+#include "base/quantile.h"
 #include "query/uniq.h"
 
 #include <math.h>

@@ -1,8 +1,12 @@
-#include "query/quantile.h"
+/* base/quantile.c - a histogram as kept: LEB128 numbers, for each bucket in order the step from the index before it and how
+ * many it holds. The first step is from -2^17, below any index. */
+#include "base/quantile.h"
+#include "base/str.h"
 
 #include <math.h>
 
 enum { SHIFT = 52 - 6 }; /* of a double's bits: 6 of the fraction stay, 64 buckets an octave */
+#define FIRST (-(1 << 17))
 
 /* The bits of doubles of one sign order as they do. */
 static int32_t index_of(double v)
@@ -76,6 +80,31 @@ double quantiles_get(const struct quantiles *q, double part, bool *ret_exact)
         i++;
     *ret_exact = !q->b[i].mixed;
     return *ret_exact ? q->b[i].first : middle(q->b[i].index);
+}
+
+void quantiles_encode(const struct quantiles *q, struct buf *out)
+{
+    int32_t before = FIRST;
+    for (size_t i = 0; i < q->n; before = q->b[i++].index) {
+        buf_leb128(out, (uint64_t)(q->b[i].index - before));
+        buf_leb128(out, q->b[i].n);
+    }
+}
+
+int quantiles_decode(str code, struct quantiles *q, struct err *e)
+{
+    int64_t index = FIRST;
+    while (code.n) {
+        uint64_t step, n;
+        if (!str_leb128(&code, &step) || !str_leb128(&code, &n) || step == 0 || n == 0 || step > -2 * FIRST ||
+            (index += (int64_t)step) > -FIRST || q->count + n < n)
+            return err_set(e, ERR_CORRUPT, "a histogram is damaged");
+        struct quantile_bucket *b = bucket(q, (int32_t)index, middle((int32_t)index));
+        b->mixed = true;
+        b->n += n;
+        q->count += n;
+    }
+    return 0;
 }
 
 size_t quantiles_bytes(const struct quantiles *q) { return q->cap * sizeof *q->b; }
