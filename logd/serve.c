@@ -78,6 +78,23 @@ static void on_sealed(const char *path, uint64_t first_seq, uint64_t last_seq, v
         archive_sealed(s->parts.archive, path, first_seq, last_seq);
 }
 
+/* What the config says of the app, by its name; one that was removed still has its events. */
+static void keep_of(uint32_t app, usec *keep, uint64_t *bytes, void *arg)
+{
+    struct server *s = arg;
+    const struct config *c = s->parts.config;
+    char name[LIMIT_APP + 1];
+    if (!c->retention.apps_n || !auth_app_name(s->parts.auth, app, name))
+        return;
+    for (size_t i = 0; i < c->retention.apps_n; i++) {
+        const struct config_app_keep *k = &c->retention.apps[i];
+        if (strcmp(k->app, name) != 0)
+            continue;
+        *keep = k->keep ? k->keep : *keep;
+        *bytes = k->bytes;
+    }
+}
+
 /* Journal files go when the store, the fold and the archive are past them. */
 static void release_journal(struct server *s)
 {
@@ -144,7 +161,7 @@ static int fill_head(struct server *s, struct err *e)
     return more;
 }
 
-static int open_storage(struct server *s, struct err *e)
+static int open_storage(struct server *s, bool offline, struct err *e)
 {
     uint8_t key[32];
     const struct config *c = s->parts.config;
@@ -154,8 +171,11 @@ static int open_storage(struct server *s, struct err *e)
                               .keep = c->retention.keep,
                               .keep_bytes = c->retention.bytes,
                               .archived = c->archive.url != NULL,
+                              .keep_of = keep_of,
                               .on_sealed = on_sealed,
                               .arg = s};
+    if (offline) /* it does not know the config, and changes nothing */
+        sc = (struct store_config){.dir = segments, .archived = true};
     s->parts.tail = tail_new();
     int rc = auth_open(db, &s->parts.auth, e);
     if (rc == 0)
@@ -308,13 +328,13 @@ static void on_hup(uv_signal_t *h, int sig)
     say_what_waits(s, c);
     if (c->tls_cert && http_reload_tls(s->parts.http, c->tls_cert, c->tls_key, &e) < 0)
         log_error("main", "what=\"the certificate was not reloaded\" why=\"%s\"", e.text);
-    store_retention(s->parts.store, c->retention.keep, c->retention.bytes);
     fold_set_rules(s->parts.fold, set);
     if (s->parts.mailer)
         mailer_config(s->parts.mailer, c);
     s->old = xrealloc(s->old, (s->old_n + 1) * sizeof *s->old); /* a thread may still read it */
     s->old[s->old_n++] = s->parts.config;
     s->parts.config = c;
+    store_retention(s->parts.store, c->retention.keep, c->retention.bytes); /* asks the new one about apps */
     log_info("main", "what=reloaded");
 }
 
@@ -415,7 +435,7 @@ static int start(struct server *s, bool offline, struct err *e)
     s->lock = -1;
     s->data = xstrdup(s->data_arg ? s->data_arg : c->data);
     s->parts.started = clock_now();
-    if (open_data(s, offline, e) < 0 || open_storage(s, e) < 0)
+    if (open_data(s, offline, e) < 0 || open_storage(s, offline, e) < 0)
         return -1;
     if (!offline && open_followers(s, e) < 0)
         return -1;

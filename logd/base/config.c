@@ -600,8 +600,6 @@ static int whole(const struct yaml *y, const struct config *c, struct err *e)
         return clash(y, "recipients", e, "recipients are given without mail.url: no mail could reach them");
     if (s3 && (!c->archive.access_key || !c->archive.secret_key))
         return clash(y, "archive", e, "archive.url is s3:// and needs archive.access_key and archive.secret_key");
-    if (c->retention.apps_n) /* silently keeping one app as long as all others would lose or keep too much */
-        return clash(y, "retention", e, "retention.apps: keeping apps for different times is not there yet");
     return 0;
 }
 

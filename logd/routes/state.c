@@ -281,6 +281,49 @@ static void add_positions(struct buf *b, struct parts *p, const struct state *s)
                (unsigned long long)s->fold.position, (unsigned long long)s->archive.position);
 }
 
+static void add_limit(struct buf *b, const char *name, double value)
+{
+    if (value > 0)
+        buf_printf(b, "\"%s\":%.10g,", name, value);
+    else
+        buf_printf(b, "\"%s\":null,", name);
+}
+
+static void add_kept(struct buf *b, struct auth *a, const struct store_kept *k)
+{
+    char name[LIMIT_APP + 1];
+    if (!auth_app_name(a, k->app, name))
+        snprintf(name, sizeof name, "%u", k->app);
+    buf_lit(b, "{\"app\":");
+    buf_json(b, str_of(name));
+    buf_byte(b, ',');
+    add_limit(b, "days", (double)k->keep / 86400e6);
+    add_limit(b, "bytes", (double)k->keep_bytes);
+    add_time(b, "oldest", k->oldest == INT64_MAX ? 0 : k->oldest / NSEC_PER_USEC);
+    add_time(b, "next", k->next);
+    buf_printf(b, "\"next_events\":%llu,\"events\":%llu,\"used\":%llu,\"due_events\":%llu,\"due_bytes\":%llu}",
+               (unsigned long long)k->next_events, (unsigned long long)k->events, (unsigned long long)k->bytes,
+               (unsigned long long)k->due_events, (unsigned long long)k->due_bytes);
+}
+
+/* What is kept how long, and what goes next. */
+static void add_retention(struct buf *b, struct parts *p, const struct state *s)
+{
+    const struct config *c = p->config;
+    struct store_kept *kept;
+    size_t n = store_kept(p->store, &kept);
+    buf_lit(b, "\"retention\":{");
+    add_limit(b, "days", (double)c->retention.keep / 86400e6);
+    add_limit(b, "bytes", (double)c->retention.bytes);
+    buf_printf(b, "\"used\":%llu,\"apps\":[", (unsigned long long)s->store.segment_bytes);
+    for (size_t i = 0; i < n; i++) {
+        buf_str(b, i ? S(",") : S(""));
+        add_kept(b, p->auth, &kept[i]);
+    }
+    buf_lit(b, "]},");
+    free(kept);
+}
+
 void get_status(struct request *r)
 {
     struct parts *p = r->parts;
@@ -302,6 +345,7 @@ void get_status(struct request *r)
     buf_printf(b, "\"bytes\":{\"journal\":%llu,\"segments\":%llu,\"head\":%llu,\"archive\":%llu},",
                (unsigned long long)s.journal.bytes, (unsigned long long)s.store.segment_bytes,
                (unsigned long long)s.store.head_bytes, (unsigned long long)s.archive.bytes);
+    add_retention(b, p, &s);
     buf_printf(b, "\"segments\":%llu,", (unsigned long long)s.store.segments);
     if (s.store.merging)
         buf_printf(b, "\"merging\":{\"segments\":%llu,\"events\":%llu,\"of\":%llu},",

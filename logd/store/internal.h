@@ -29,6 +29,14 @@ struct store {
     struct chunk **head; /* oldest first; [0, taken) are being sealed */
     size_t head_n, head_cap, taken;
     uint64_t sealed_seq, appended_seq; /* position; see store_sealed */
+    struct app_keep {                  /* of each app that has blocks; the list is the store thread's */
+        uint32_t app;
+        usec keep;
+        uint64_t bytes;
+    } * keeps;
+    size_t keeps_n;
+    bool retain_now;
+    usec retain_again; /* clock_mono */
     uint64_t removed;
     pthread_t merger;
     bool merge_now;
@@ -45,10 +53,16 @@ struct store {
 };
 
 void block_widen(struct store_block *a, const struct store_block *b);
+enum { BLOCK_EVENTS_MIN = 64 };
+/* Is a block of sorted lines full before one more, that makes it `bytes`? Also when it would span more than a day, unless
+ * it has very few: retention goes by blocks. */
+bool block_ends(const struct store_block *so_far, size_t bytes, nsec next);
 void chunk_unref(struct chunk *c);
 void segments_add(struct store *s, struct segment *seg); /* under the lock */
 /* Writes what is in the head into a segment. Entered and left under the lock; released meanwhile. The store thread's. */
 void seal(struct store *s);
+/* Marks what is past its retention and removes what is due as a whole. The same way. */
+void retain(struct store *s);
 void *merge_main(void *store); /* the merging thread */
 
 #endif

@@ -4,7 +4,7 @@
  * their blocks app by app in the order of time, and writes a segment for the whole range of records; then it swaps one
  * for the others under the lock. Lines of a block that is past its retention are left out.
  *
- * Which: a run of one closed UTC day (of reception; closed when the head cannot hold any of it), of at least two
+ * Which: a segment of which a quarter is past its retention; a run of one closed UTC day (of reception; closed when the head cannot hold any of it), of at least two
  * segments, or of one that was packed as sealed; or a run of SMALL_RUN small ones. Not what the archive has not shipped
  * yet: it knows segments by their ranges. Not a segment with a damaged block: what may still be rescued from it by hand
  * would be gone.
@@ -119,15 +119,20 @@ static bool goes_with(const struct store *s, const struct segment *first, const 
                   : seg->bytes < SMALL_BYTES && day_of(seg->recv_max) >= day_of(first->recv_max);
 }
 
+static bool is_wasteful(const struct segment *seg) { return seg->due_bytes * 4 > seg->bytes; }
+
 static bool worth_it(const struct merge *m, bool closed)
 {
-    const struct segment *only = m->run[0];
     if (m->n == 1)
-        return (closed && only->level < MERGE_LEVEL) || only->due_bytes * 4 > only->bytes;
+        return (closed && m->run[0]->level < MERGE_LEVEL) || is_wasteful(m->run[0]);
     return closed || m->n >= SMALL_RUN;
 }
 
-static void drop_last(struct merge *m) { segment_unref(m->run[--m->n]); }
+static void drop_behind(struct merge *m, size_t keep)
+{
+    while (m->n > keep)
+        segment_unref(m->run[--m->n]);
+}
 
 /* The longest run from segment i on that may be merged. Under the lock. */
 static void take_run(struct store *s, size_t i, struct merge *m)
@@ -143,17 +148,18 @@ static void take_run(struct store *s, size_t i, struct merge *m)
         atomic_fetch_add(&seg->refs, 1);
         m->run[m->n++] = seg;
     }
+    if (m->n && !worth_it(m, closed) && is_wasteful(first))
+        drop_behind(m, 1);
     bool worth = m->n > 0 && worth_it(m, closed);
     if (worth)
         list_blocks(m);
     while (worth && m->n > 1 && peak(m) > MERGE_BYTES) {
-        for (size_t keep = (m->n + 1) / 2; m->n > keep;)
-            drop_last(m);
+        drop_behind(m, (m->n + 1) / 2);
         list_blocks(m);
         worth = worth_it(m, closed);
     }
-    while (m->n && (!worth || m->blocks_n == 0))
-        drop_last(m);
+    if (!worth || m->blocks_n == 0)
+        drop_behind(m, 0);
 }
 
 /* False: there is nothing to do. Under the lock. */
@@ -256,9 +262,8 @@ static int add_line(struct store *s, struct merge *m, const struct loaded *l, st
                               .seq_max = from->seq_max};
     usec recv;
     uint32_t row;
-    if (m->info.events == BLOCK_EVENTS_MAX || (m->info.events && m->text.n + l->line.n > BLOCK_BYTES_MAX))
-        if (end_block(s, m, e) < 0)
-            return -1;
+    if (block_ends(&m->info, m->text.n + l->line.n, l->time) && end_block(s, m, e) < 0)
+        return -1;
     if (event_id_parse(str_head(str_skip(l->line, sizeof "{\"id\":\"" - 1), EVENT_ID_LEN), &recv, &row))
         one.recv_min = one.recv_max = recv;
     block_widen(&m->info, &one);

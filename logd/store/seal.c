@@ -58,14 +58,22 @@ static struct line_ref *sorted_lines(struct chunk *const *chunks, size_t n, size
     return lines;
 }
 
-/* Where the block that starts with line `from` ends: all of one app, and no more than a block may hold. */
+bool block_ends(const struct store_block *so_far, size_t bytes, nsec next)
+{
+    return so_far->events == BLOCK_EVENTS_MAX || (so_far->events && bytes > BLOCK_BYTES_MAX) ||
+           (so_far->events >= BLOCK_EVENTS_MIN && next - so_far->t_min > 86400 * NSEC_PER_SEC);
+}
+
+/* Where the block that starts with line `from` ends. */
 static size_t block_end(const struct line_ref *lines, size_t n, size_t from)
 {
     size_t i = from, bytes = 0;
-    for (; i < n && lines[i].app == lines[from].app && i - from < BLOCK_EVENTS_MAX &&
-           (i == from || bytes + lines[i].length <= BLOCK_BYTES_MAX);
-         i++)
+    struct store_block so_far = {.t_min = lines[from].time};
+    for (; i < n && lines[i].app == lines[from].app; i++, so_far.events++) {
         bytes += lines[i].length;
+        if (block_ends(&so_far, bytes, lines[i].time))
+            break;
+    }
     return i;
 }
 
@@ -168,6 +176,7 @@ void seal(struct store *s)
         memmove(s->head, s->head + n, (s->head_n - n) * sizeof *s->head);
         s->head_n -= n;
         s->sealed_seq = last;
+        s->retain_now = true;
     }
     if (rc == 0)
         s->seal_wait = s->seal_again = 0;

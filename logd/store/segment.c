@@ -274,6 +274,11 @@ static void learn_block(struct segment *s, const struct block_head *h)
                                                         .seq_min = h->seq_min,
                                                         .seq_max = h->seq_max},
                                                .head = h};
+    const struct packed *p = (const struct packed *)(h + 1);
+    uint64_t bytes = sizeof *h + h->columns * sizeof *p + h->signature_bytes;
+    for (uint32_t i = 0; i < h->columns; i++)
+        bytes += p[i].stored;
+    s->blocks[s->n - 1].bytes = bytes;
     if (h->t_min < s->t_min)
         s->t_min = h->t_min;
     if (h->t_max > s->t_max)

@@ -25,12 +25,13 @@ struct segment {
     _Atomic bool doomed; /* the file goes with the last reference */
     usec recv_max;       /* of its events */
     /* Under the store's lock: */
-    bool merging;       /* stays on the list */
-    bool unmergeable;   /* a block is damaged */
-    uint64_t due_bytes; /* of blocks that are past their retention */
+    bool merging;                   /* stays on the list */
+    bool unmergeable;               /* a block is damaged */
+    uint64_t due_bytes, due_blocks; /* past their retention */
 };
 struct segment_block {
     struct store_block info;
+    uint64_t bytes;                /* in the file */
     bool due;                      /* under the store's lock: past its retention, no view sees it */
     const struct block_head *head; /* its columns follow */
 };

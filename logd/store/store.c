@@ -1,4 +1,4 @@
-/* store/store.c - the head, the list of segments, views, retention, opening.
+/* store/store.c - the head, the list of segments, views, opening.
  *
  * The head is a list of chunks, each an append-only run of lines of about 1 MiB; a view remembers how long a chunk was
  * when it was opened, so appending never disturbs it. Sealing (seal.c) swaps chunks for a segment under the lock: a view
@@ -173,67 +173,6 @@ void segments_add(struct store *s, struct segment *seg)
     s->segments[i] = seg;
 }
 
-/* The position survives the segment that held it. */
-static int remember_position(struct store *s, uint64_t seq)
-{
-    struct err e;
-    char text[32];
-    int n = snprintf(text, sizeof text, "%llu\n", (unsigned long long)seq);
-    int dir = dir_open(s->conf.dir, &e);
-    int rc = dir < 0 ? -1 : file_replace(dir, "sealed", str_n(text, (size_t)n), 0640, &e);
-    if (rc < 0)
-        log_error("store", "what=\"cannot note the position, so the newest segment stays\" why=\"%s\"", e.text);
-    if (dir >= 0)
-        close(dir);
-    return rc;
-}
-
-static bool is_due(const struct store *s, const struct segment *seg, uint64_t bytes)
-{
-    nsec oldest = s->conf.keep ? (clock_now() - s->conf.keep) * NSEC_PER_USEC : INT64_MIN;
-    return seg->t_max < oldest || (s->conf.keep_bytes && bytes > s->conf.keep_bytes);
-}
-
-/* Takes the first segment that is too old, or the oldest while they are too many, off the list; NULL: none. */
-static struct segment *take_due(struct store *s)
-{
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < s->segments_n; i++)
-        bytes += s->segments[i]->bytes;
-    for (size_t i = 0; i < s->segments_n; i++) {
-        struct segment *seg = s->segments[i];
-        if (seg->merging || !is_due(s, seg, bytes))
-            continue;
-        memmove(s->segments + i, s->segments + i + 1, (--s->segments_n - i) * sizeof *s->segments);
-        return seg;
-    }
-    return NULL;
-}
-
-/* Entered and left under the lock. */
-static void retain(struct store *s)
-{
-    struct segment *seg;
-    while ((seg = take_due(s))) {
-        bool newest = seg->last_seq == s->sealed_seq;
-        s->removed++;
-        pthread_mutex_unlock(&s->lock);
-        bool goes = !newest || remember_position(s, seg->last_seq) == 0;
-        seg->doomed = goes;
-        if (goes)
-            log_info("store", "what=\"segment removed by retention\" path=%s events=%llu", seg->path,
-                     (unsigned long long)seg->events);
-        if (goes)
-            segment_unref(seg);
-        pthread_mutex_lock(&s->lock);
-        if (!goes) {
-            segments_add(s, seg);
-            s->removed--;
-            return;
-        }
-    }
-}
-
 static void *store_main(void *arg)
 {
     struct store *s = arg;
@@ -363,6 +302,7 @@ static void store_free(struct store *s)
         chunk_unref(s->head[i]);
     free(s->segments);
     free(s->head);
+    free(s->keeps);
     free((char *)s->conf.dir);
     pthread_cond_destroy(&s->changed);
     pthread_mutex_destroy(&s->lock);
@@ -408,14 +348,6 @@ void store_close(struct store *s)
     pthread_join(s->thread, NULL);
     pthread_join(s->merger, NULL);
     store_free(s);
-}
-
-void store_retention(struct store *s, usec keep, uint64_t keep_bytes)
-{
-    pthread_mutex_lock(&s->lock);
-    s->conf.keep = keep;
-    s->conf.keep_bytes = keep_bytes;
-    pthread_mutex_unlock(&s->lock);
 }
 
 void store_stats(struct store *s, struct store_stats *ret)
@@ -470,7 +402,8 @@ struct store_view *store_view_open(struct store *s)
         struct segment *seg = v->segments[v->segments_n++] = s->segments[i];
         atomic_fetch_add(&seg->refs, 1);
         for (size_t j = 0; j < seg->n; j++)
-            v->blocks[v->n++] = (struct view_block){.info = seg->blocks[j].info, .segment = seg, .index = j};
+            if (!seg->blocks[j].due)
+                v->blocks[v->n++] = (struct view_block){.info = seg->blocks[j].info, .segment = seg, .index = j};
     }
     for (size_t i = 0; i < s->head_n; i++) {
         struct chunk *c = v->chunks[v->chunks_n++] = s->head[i];

@@ -26,6 +26,9 @@ struct store_config {
     uint64_t reserve_bytes; /* 0: DISK_RESERVE; a merge leaves so much of the disk free */
     /* In the store thread: a segment holding records first..last is synced and named. */
     void (*on_sealed)(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg);
+    /* In the store thread: what `app` has of its own. *keep comes as the one of all, *bytes (of its blocks) as 0: no limit.
+     * NULL: none has. */
+    void (*keep_of)(uint32_t app, usec *keep, uint64_t *bytes, void *arg);
     void *arg;
 };
 struct store_stats {
@@ -53,6 +56,19 @@ struct segment;
 size_t store_segments(struct store *s, struct segment ***ret);
 void store_stats(struct store *s, struct store_stats *ret);
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
+
+struct store_kept { /* what is kept of one app */
+    uint32_t app;
+    usec keep; /* 0: for ever */
+    uint64_t keep_bytes;
+    uint64_t events, bytes;         /* that can be found, in segments */
+    uint64_t due_events, due_bytes; /* past their retention: gone from sight, not yet from the disk */
+    nsec oldest;                    /* INT64_MAX: nothing */
+    usec next;                      /* when something goes because of its age; 0: nothing will */
+    uint64_t next_events;           /* that go within a day from then */
+};
+/* *ret, to be freed, of each app that has or had events in segments. Returns how many. */
+size_t store_kept(struct store *s, struct store_kept **ret);
 
 struct store_view;
 struct store_block {

@@ -238,13 +238,21 @@ TEST(a_listener_that_is_not_there_is_refused)
     unsetenv("LOGD_STATSD_UDP");
 }
 
-TEST(an_app_that_is_kept_longer_is_refused)
+TEST(an_app_may_be_kept_for_a_time_and_a_size_of_its_own)
 {
-    refused("retention: {days: 30, apps: {shop: {days: 90}}}\n",
-            "1:12: retention.apps: keeping apps for different times is not there yet");
+    struct config *c = parse("retention: {days: 30, apps: {shop: {days: 90}, api: {bytes: 1GiB}}}\n");
+    CHECK(c && c->retention.apps_n == 2);
+    CHECK_STR(str_of(c->retention.apps[0].app), S("shop"));
+    CHECK_INT(c->retention.apps[0].keep, 90 * 86400 * USEC_PER_SEC);
+    CHECK_INT(c->retention.apps[0].bytes, 0);
+    CHECK_INT(c->retention.apps[1].keep, 0);
+    CHECK_INT(c->retention.apps[1].bytes, 1 << 30);
+    config_free(c);
     setenv("LOGD_RETENTION_APPS", "{\"shop\": {\"days\": 2}}", 1);
-    refused("", "config: retention.apps: keeping apps for different times is not there yet");
+    c = parse("");
+    CHECK(c && c->retention.apps_n == 1 && c->retention.apps[0].keep == 2 * 86400 * USEC_PER_SEC);
     unsetenv("LOGD_RETENTION_APPS");
+    config_free(c);
 }
 
 TEST(half_given_pairs_are_refused)
