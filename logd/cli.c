@@ -93,6 +93,7 @@ static const struct cli_command commands[] = {
      "logd restore --from s3://logs/prod --data /var/lib/logd --config /etc/logd/logd.yaml",
      OPTIONS({"--from", "URL", "s3://BUCKET/PREFIX or file:///DIR (the config's archive)"},
              {"--data", "DIR", "the folder to fill; it must be empty or absent"},
+             {"--skip-damaged", NULL, "go without the objects that are damaged or gone, and say what is missing"},
              {"--config", "FILE", "the config file, for the archive's endpoint and secrets"}),
      0, 0, .run = cli_restore},
     {"erase", "'FILTER' [--from T] [--to T]", "Erases matching events, archive included, and prints a receipt.",

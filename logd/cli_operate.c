@@ -89,7 +89,7 @@ int cli_restore(struct cli *c)
     const char *from = cli_get(c, "--from") ? cli_get(c, "--from") : config->archive.url;
     if (!from)
         code = cli_usage(c, "expected --from ARCHIVE_URL, such as s3://logs/prod or file:///backup");
-    else if (archive_restore(config, from, cli_get(c, "--data"), stdout, &e) < 0)
+    else if (archive_restore(config, from, cli_get(c, "--data"), cli_get(c, "--skip-damaged"), stdout, &e) < 0)
         code = cli_err(c, &e);
     config_free(config);
     return code == CLI_DONE ? cli_flush(c) : code;

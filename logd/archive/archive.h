@@ -37,8 +37,10 @@ struct archive_stats {
 };
 void archive_get_stats(struct archive *a, struct archive_stats *ret);
 /* `logd restore`: fills an empty data folder; prints progress. While it is not done the folder holds ARCHIVE_UNFINISHED,
- * and no server takes it: half of it would look whole. Secrets for s3 come from config or environment. */
-int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress,
+ * and no server takes it: half of it would look whole. When it fails the folder is empty again. Objects that are damaged
+ * or gone are named in the progress, with what is lost; `skip`: they are no failure. Secrets for s3 come from config or
+ * environment. */
+int archive_restore(const struct config *c, const char *url, const char *data, bool skip, FILE *progress,
                     struct err *e) MUST_CHECK;
 
 #endif

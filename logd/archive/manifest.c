@@ -52,6 +52,7 @@ static int read_object(struct manifest *m, json_t *o, struct err *e)
     x->bytes = number(o, "bytes");
     x->first = number(o, "first");
     x->last = number(o, "last");
+    x->events = number(o, "events");
     x->file = number(o, "file");
     x->offset = number(o, "offset");
     x->raw = number(o, "raw");
@@ -92,6 +93,8 @@ void manifest_print(const struct manifest *m, struct buf *out)
         buf_printf(out, ",\"kind\":\"%s\",\"bytes\":%llu,\"sha256\":\"%s\",\"first\":%llu,\"last\":%llu",
                    kind_names[x->kind], (unsigned long long)x->bytes, x->sha256, (unsigned long long)x->first,
                    (unsigned long long)x->last);
+        if (x->events)
+            buf_printf(out, ",\"events\":%llu", (unsigned long long)x->events);
         if (x->kind == OBJECT_JOURNAL)
             buf_printf(out, ",\"file\":%llu,\"offset\":%llu,\"raw\":%llu", (unsigned long long)x->file,
                        (unsigned long long)x->offset, (unsigned long long)x->raw);

@@ -2,10 +2,10 @@
  *
  *   {"format":1,"lineage":"…","generation":3,"position":812,
  *    "objects":[{"name":"events/app=shop/date=2026-11-25/1-800.ndjson.zst","kind":"events","bytes":…,"sha256":"…",
- *                "first":1,"last":800}, …]}
+ *                "first":1,"last":800,"events":1200}, …]}
  *
- * kinds: events (first-last: the segment's records), journal (file, offset: bytes of that journal file; last: a seq it
- * does not go beyond), state (file: its name in the data folder; last: the fold's position in it).
+ * kinds: events (first-last: the segment's records), journal (file, offset: bytes of that journal file; first-last: the
+ * records it may hold), state (file: its name in the data folder; last: the fold's position in it).
  * Owner   one thread. */
 #ifndef ARCHIVE_MANIFEST_H
 #define ARCHIVE_MANIFEST_H
@@ -20,6 +20,7 @@ struct object {
     uint64_t bytes; /* as stored */
     char sha256[65];
     uint64_t first, last;
+    uint64_t events;            /* lines; 0: not known */
     uint64_t file, offset, raw; /* journal: file number, offset and length in it */
     char *target;               /* state: "logd.db", "fold.db", "journal/00000001.w" */
 };

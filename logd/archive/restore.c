@@ -1,7 +1,8 @@
 /* archive/restore.c - an archive into an empty data folder: state, segments from events, journal files from their pieces.
  *
- * Everything is checked against the manifest before it is used. The folder becomes usable with its last step (LOCK is
- * made by the server), so a restore that was cut off is simply done again on an empty folder. */
+ * Everything is checked against the manifest before it is used. What is damaged or not there is named, with what is lost
+ * by it, and the rest is read all the same: one run tells all of it. Then it counts: the folder is emptied again, or with
+ * `skip` goes without. A restore that was cut off leaves its mark, and is done again on an empty folder. */
 #include "archive/archive.h"
 #include "archive/manifest.h"
 #include "archive/objects.h"
@@ -10,8 +11,11 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "event/event.h"
+#include "journal/scan.h"
+#include "routes/auth.h"
 #include "store/segment.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -24,10 +28,46 @@ struct restore {
     struct buf packed, plain;
     struct db *db; /* the restored logd.db: ids of apps */
     uint64_t events;
+    size_t damaged;       /* objects */
+    uint64_t lost_events; /* in them, as far as the manifest knows */
+    bool lost_state, lost_journal;
+    char first[300]; /* what was damaged first, and why */
 };
 
+static void put_lost(const struct object *o, struct buf *out)
+{
+    unsigned long long from = o->first, to = o->last;
+    if (o->kind == OBJECT_EVENTS && o->events)
+        buf_printf(out, "%llu events of records %llu-%llu", (unsigned long long)o->events, from, to);
+    else if (o->kind == OBJECT_EVENTS)
+        buf_printf(out, "events of records %llu-%llu", from, to);
+    else if (o->kind == OBJECT_JOURNAL)
+        buf_printf(out, "what no segment holds of records %llu-%llu", from, to);
+    else if (strcmp(o->target, "logd.db") == 0)
+        buf_lit(out, "apps, keys and users");
+    else if (strcmp(o->target, "fold.db") == 0)
+        buf_printf(out, "issues, incidents, unsent mails and stats through record %llu", to);
+    else
+        buf_printf(out, "what tells repeats of the requests in %s", o->target);
+}
+
+/* Says so and counts it: 1. */
+static int miss(struct restore *r, const struct object *o, const struct err *why)
+{
+    struct buf lost = BUF_INIT(300);
+    put_lost(o, &lost);
+    fprintf(r->progress, "missing: %s: lost: %.*s\n", why->text, STR_ARG(buf_view(&lost)));
+    if (r->damaged++ == 0)
+        snprintf(r->first, sizeof r->first, "%.180s: lost: %.*s", why->text, STR_ARG(buf_view(&lost)));
+    r->lost_events += o->kind == OBJECT_EVENTS ? o->events : 0;
+    r->lost_journal |= o->kind == OBJECT_JOURNAL;
+    r->lost_state |= o->kind == OBJECT_STATE && strcmp(o->target, "logd.db") == 0;
+    buf_done(&lost);
+    return 1;
+}
+
 /* The object's decoded bytes, in r->plain. */
-static int fetch(struct restore *r, const struct object *o, struct err *e)
+static int fetch_whole(struct restore *r, const struct object *o, struct err *e)
 {
     buf_reset(&r->packed);
     buf_reset(&r->plain);
@@ -42,7 +82,18 @@ static int fetch(struct restore *r, const struct object *o, struct err *e)
         return err_set(e, ERR_CORRUPT, "'%s' does not decompress: %s", o->name,
                        ZSTD_isError(got) ? ZSTD_getErrorName(got) : "cut off");
     r->plain.n = got;
-    return 0;
+    return o->kind != OBJECT_JOURNAL || got == o->raw
+               ? 0
+               : err_set(e, ERR_CORRUPT, "'%s' holds %zu bytes, the manifest says %llu", o->name, got,
+                         (unsigned long long)o->raw);
+}
+
+/* 0: it is in r->plain; 1: it is damaged or gone, which is noted; -1: the archive cannot be read. */
+static int fetch(struct restore *r, const struct object *o, struct err *e)
+{
+    if (fetch_whole(r, o, e) == 0)
+        return 0;
+    return e->kind == ERR_CORRUPT || e->kind == ERR_GONE || e->sys == EIO ? miss(r, o, e) : -1;
 }
 
 /* Nothing else of the data folder is ever written from what a manifest says. */
@@ -65,8 +116,10 @@ static int restore_state(struct restore *r, struct err *e)
             continue;
         if (!is_state_file(o->target))
             rc = err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"", o->target);
-        if (rc == 0)
-            rc = fetch(r, o, e);
+        if (rc == 0 && (rc = fetch(r, o, e)) == 1) {
+            rc = 0;
+            continue;
+        }
         if (rc == 0)
             rc = file_replace(o->target[0] == 'j' ? journal : dir,
                               strrchr(o->target, '/') ? strrchr(o->target, '/') + 1 : o->target, buf_view(&r->plain),
@@ -78,6 +131,25 @@ static int restore_state(struct restore *r, struct err *e)
         close(dir);
     if (journal >= 0)
         close(journal);
+    buf_done(&path);
+    return rc;
+}
+
+/* In place of a logd.db that is lost: empty, but no new app gets the number of an old one, whose duplicates and stats are
+ * still known by it. */
+static int new_state(struct restore *r, struct err *e)
+{
+    struct buf path = BUF_INIT(PATH_MAX);
+    struct auth *auth = NULL;
+    struct db *db = NULL;
+    buf_printf(&path, "%s/logd.db%c", r->data, '\0');
+    int rc = auth_open(path.p, &auth, e);
+    auth_close(auth);
+    if (rc == 0)
+        rc = db_open(path.p, DB_FULL, NULL, 0, &db, e);
+    if (rc == 0)
+        rc = db_run(db, db_stmt(db, "INSERT INTO sqlite_sequence(name, seq) VALUES('apps', 1000)"), e);
+    db_close(db);
     buf_done(&path);
     return rc;
 }
@@ -143,6 +215,7 @@ static int restore_segment(struct restore *r, const char *dir, uint64_t first, u
     struct segment_writer *w;
     struct segment *seg;
     int rc = 0;
+    uint64_t before = r->events;
     if (segment_create(dir, first, last, MERGE_LEVEL, &w, e) < 0)
         return -1;
     for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
@@ -150,12 +223,12 @@ static int restore_segment(struct restore *r, const char *dir, uint64_t first, u
         if (o->kind != OBJECT_EVENTS || o->first != first || o->last != last)
             continue;
         rc = fetch(r, o, e);
-        if (rc == 0)
-            rc = add_blocks(r, w, o, e);
+        rc = rc == 0 ? add_blocks(r, w, o, e) : rc < 0 ? -1 : 0;
     }
-    if (rc < 0) {
+    if (rc < 0 ||
+        r->events == before) { /* nothing of it could be read: what the journal holds of it is taken from there */
         segment_abort(w);
-        return -1;
+        return rc;
     }
     if (segment_finish(w, &seg, e) < 0)
         return -1;
@@ -194,12 +267,11 @@ static int restore_piece(struct restore *r, const struct object *o, struct err *
 {
     struct buf path = BUF_INIT(PATH_MAX);
     int rc = fetch(r, o, e);
+    if (rc)
+        return rc < 0 ? -1 : 0;
     buf_printf(&path, "%s/journal/%08llu.j%c", r->data, (unsigned long long)o->file, '\0');
-    if (rc == 0 && r->plain.n != o->raw)
-        rc = err_set(e, ERR_CORRUPT, "'%s' holds %zu bytes, the manifest says %llu", o->name, r->plain.n,
-                     (unsigned long long)o->raw);
-    int fd = rc < 0 ? -1 : open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
-    if (rc == 0 && fd < 0)
+    int fd = open(path.p, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
         rc = err_sys(e, "create '%s'", path.p);
     if (fd >= 0) {
         for (size_t at = 0; rc == 0 && at < r->plain.n;) {
@@ -217,6 +289,44 @@ static int restore_piece(struct restore *r, const struct object *o, struct err *
     return rc;
 }
 
+/* Without its first piece a file may hold no record that can be told: then it is none. */
+static int drop_headless(int dir, uint64_t file, struct err *e)
+{
+    char name[JOURNAL_NAME_MAX];
+    struct scan s;
+    struct record_header h;
+    journal_name(file, FILE_JOURNAL, name);
+    if (faccessat(dir, name, F_OK, 0) < 0)
+        return 0;
+    if (scan_open(&s, dir, name, file, e) < 0)
+        return -1;
+    bool none = s.header == HEADER_BAD && !scan_first(&s, &h);
+    scan_close(&s);
+    return none && unlinkat(dir, name, 0) < 0 ? err_sys(e, "remove '%s'", name) : 0;
+}
+
+/* What is missing stays missing: the journal goes on in a new file, behind the last record that was ever shipped. */
+static int go_on_behind(struct restore *r, const char *journal, struct err *e)
+{
+    char name[JOURNAL_NAME_MAX], header[FILE_HEADER];
+    uint64_t newest = 0;
+    int dir = dir_open(journal, e), rc = dir < 0 ? -1 : 0;
+    for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
+        const struct object *o = &r->manifest.objects[i];
+        if (o->kind != OBJECT_JOURNAL)
+            continue;
+        newest = o->file > newest ? o->file : newest;
+        rc = drop_headless(dir, o->file, e);
+    }
+    file_header_write(&(struct file_header){FILE_JOURNAL, newest + 1, r->manifest.position + 1, 0}, header);
+    journal_name(newest + 1, FILE_JOURNAL, name);
+    if (rc == 0)
+        rc = file_replace(dir, name, str_n(header, FILE_HEADER), 0640, e);
+    if (dir >= 0)
+        close(dir);
+    return rc;
+}
+
 static int restore_journal(struct restore *r, struct err *e)
 {
     struct buf dir = BUF_INIT(PATH_MAX);
@@ -228,6 +338,8 @@ static int restore_journal(struct restore *r, struct err *e)
             rc = restore_piece(r, &r->manifest.objects[i], e);
             n++;
         }
+    if (rc == 0 && r->lost_journal)
+        rc = go_on_behind(r, dir.p, e);
     if (rc == 0)
         rc = dir_sync(dir.p, e);
     if (rc == 0)
@@ -261,35 +373,83 @@ static int mark_unfinished(const char *data, bool on, struct err *e)
     return rc < 0 ? -1 : dir_sync(data, e);
 }
 
-int archive_restore(const struct config *c, const char *url, const char *data, FILE *progress, struct err *e)
+/* Takes back what was written: the folder was empty. The mark goes last. */
+static void clear(const char *data)
+{
+    static const char *const folders[] = {"journal", "segments", NULL};
+    struct err e;
+    struct buf path = BUF_INIT(PATH_MAX);
+    for (size_t i = 0; i < LENGTH(folders); i++) {
+        char **names;
+        size_t n;
+        buf_reset(&path);
+        buf_printf(&path, "%s/%s%c", data, folders[i] ? folders[i] : "", '\0');
+        int dir = dir_open(path.p, &e);
+        if (dir < 0)
+            continue;
+        if (dir_list(path.p, &names, &n, &e) == 0) {
+            for (size_t k = 0; k < n; k++)
+                if (strcmp(names[k], ARCHIVE_UNFINISHED) != 0)
+                    (void)unlinkat(dir, names[k], 0); /* what stays keeps the mark useful, and restore refuses it */
+            dir_list_free(names, n);
+        }
+        close(dir);
+        if (folders[i])
+            (void)rmdir(path.p);
+    }
+    buf_done(&path);
+    (void)mark_unfinished(data, false, &e);
+}
+
+static int restore_all(struct restore *r, struct err *e)
+{
+    if (mark_unfinished(r->data, true, e) < 0 || restore_state(r, e) < 0 || (r->lost_state && new_state(r, e) < 0) ||
+        restore_events(r, e) < 0 || restore_journal(r, e) < 0)
+        return -1;
+    return dir_sync(r->data, e);
+}
+
+static int read_manifest(struct restore *r, const char *url, struct err *e)
+{
+    int rc = objects_get(r->objects, "manifest.json", &r->packed, e);
+    if (rc < 0 && e->kind == ERR_GONE)
+        err_set(e, ERR_GONE, "there is no archive at %s: manifest.json is not there", url);
+    return rc < 0 ? -1 : manifest_read(&r->manifest, buf_view(&r->packed), e);
+}
+
+static void tell(const struct restore *r)
+{
+    fprintf(r->progress, "done: %llu events in segments, position %llu; ", (unsigned long long)r->events,
+            (unsigned long long)r->manifest.position);
+    if (r->damaged)
+        fprintf(r->progress, "missing: %zu of %zu objects, %llu events; ", r->damaged, r->manifest.n,
+                (unsigned long long)r->lost_events);
+    fprintf(r->progress, "start it with: logd serve --data %s\n", r->data);
+}
+
+int archive_restore(const struct config *c, const char *url, const char *data, bool skip, FILE *progress, struct err *e)
 {
     struct restore r = {
         .data = data, .progress = progress, .packed = BUF_INIT(SIZE_MAX / 2), .plain = BUF_INIT(SIZE_MAX / 2)};
     int rc = objects_open(c, url, &r.objects, e);
-    if (rc == 0) {
-        rc = objects_get(r.objects, "manifest.json", &r.packed, e);
-        if (rc < 0 && e->kind == ERR_GONE)
-            rc = err_set(e, ERR_GONE, "there is no archive at %s: manifest.json is not there", url);
-    }
     if (rc == 0)
-        rc = manifest_read(&r.manifest, buf_view(&r.packed), e);
+        rc = read_manifest(&r, url, e);
     if (rc == 0)
         rc = check_empty(data, e); /* makes the folder, so not before there is something to restore */
+    if (rc == 0) {
+        rc = restore_all(&r, e);
+        if (rc == 0 && r.damaged && !skip)
+            rc = err_set(e, ERR_CORRUPT,
+                         "%s; %zu of %zu objects cannot be used, so nothing was restored: "
+                         "--skip-damaged takes the rest",
+                         r.first, r.damaged, r.manifest.n);
+        if (rc < 0)
+            clear(data);
+        else
+            rc = mark_unfinished(data, false, e);
+    }
     if (rc == 0)
-        rc = mark_unfinished(data, true, e);
-    if (rc == 0)
-        rc = restore_state(&r, e);
-    if (rc == 0)
-        rc = restore_events(&r, e);
-    if (rc == 0)
-        rc = restore_journal(&r, e);
-    if (rc == 0)
-        rc = dir_sync(data, e);
-    if (rc == 0)
-        rc = mark_unfinished(data, false, e);
-    if (rc == 0)
-        fprintf(progress, "done: %llu events in segments, position %llu; start it with: logd serve --data %s\n",
-                (unsigned long long)r.events, (unsigned long long)r.manifest.position, data);
+        tell(&r);
     objects_close(r.objects);
     manifest_done(&r.manifest);
     buf_done(&r.packed);

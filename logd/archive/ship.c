@@ -86,6 +86,7 @@ struct day {
     struct buf lines;
     char app[LIMIT_APP + 1];
     int64_t day; /* since the epoch */
+    uint64_t events;
 };
 
 static int ship_day(struct shipper *s, const struct segment *seg, struct day *d, struct err *e)
@@ -101,10 +102,12 @@ static int ship_day(struct shipper *s, const struct segment *seg, struct day *d,
         buf_byte(&name, *c == '/' || *c == '.' ? '_' : *c);
     buf_printf(&name, "/date=%s/%llu-%llu.ndjson.zst%c", date, (unsigned long long)seg->first_seq,
                (unsigned long long)seg->last_seq, '\0');
-    struct object like = {.name = name.p, .kind = OBJECT_EVENTS, .first = seg->first_seq, .last = seg->last_seq};
+    struct object like = {
+        .name = name.p, .kind = OBJECT_EVENTS, .first = seg->first_seq, .last = seg->last_seq, .events = d->events};
     int rc = ship_new(s, &like, buf_view(&d->lines), e);
     buf_done(&name);
     buf_reset(&d->lines);
+    d->events = 0;
     return rc;
 }
 
@@ -146,6 +149,7 @@ static int ship_segment(struct shipper *s, const struct segment *seg, struct err
             }
             buf_str(&d.lines, line);
             buf_byte(&d.lines, '\n');
+            d.events++;
         }
     }
     if (rc == 0)
@@ -358,8 +362,13 @@ static int ship_file(struct shipper *s, uint64_t file, uint64_t offset, uint64_t
             break;
         buf_reset(&name);
         buf_printf(&name, "journal/%08llu-%012llu.j.zst%c", (unsigned long long)file, (unsigned long long)offset, '\0');
-        struct object like = {
-            .name = name.p, .kind = OBJECT_JOURNAL, .last = last_seq, .file = file, .offset = offset, .raw = got};
+        struct object like = {.name = name.p,
+                              .kind = OBJECT_JOURNAL,
+                              .first = s->manifest.position + 1,
+                              .last = last_seq,
+                              .file = file,
+                              .offset = offset,
+                              .raw = got};
         rc = ship_new(s, &like, str_n(bytes, got), e);
         offset += got;
     }

@@ -6,7 +6,7 @@ from logd import Logd, eventually, run
 
 
 def config(folder):
-    return f'archive: {{url: "file://{folder}", every: 1s}}\n'
+    return f'archive: {{url: "file://{folder}", every: 1s}}\nretention: {{days: 36500}}\n'
 
 
 def shipped(logd):
@@ -14,8 +14,8 @@ def shipped(logd):
     return p["archive"] >= p["journal"]
 
 
-def restore(logd, archive, data):
-    return subprocess.run([logd.binary, "restore", "--from", "file://" + archive, "--data", data], capture_output=True, text=True, timeout=60)
+def restore(logd, archive, data, *more):
+    return subprocess.run([logd.binary, "restore", "--from", "file://" + archive, "--data", data, *more], capture_output=True, text=True, timeout=60)
 
 
 def test_what_was_shipped_is_restored_with_ids_keys_and_issues():
@@ -54,25 +54,89 @@ def test_what_was_shipped_is_restored_with_ids_keys_and_issues():
         assert restore(logd, archive, logd.data).returncode == 1, "a folder that is not empty is refused"
 
 
-def test_damage_is_found_and_told():
-    with Logd() as logd:
-        archive = os.path.join(logd.folder, "archive")
-        logd.configure(config(archive))
-        logd.restart()
-        logd.post("/v1/events", [{"message": f"m{i}"} for i in range(100)])
+def damage(path):
+    with open(path, "r+b") as f:
+        f.seek(20)
+        f.write(b"\xff\x00\xff")
+
+
+def three_days(logd, archive):
+    """An archive of three segments, a day each, and a tail, of a server that has stopped."""
+    logd.configure(config(archive))
+    logd.restart()
+    for day in (1, 2, 3):
+        logd.post("/v1/events", [{"message": f"m{i}", "day": day, "time": f"2026-10-0{day}T00:00:00Z"} for i in range(100 * day)])
         logd.seal()
-        eventually(lambda: shipped(logd) and glob.glob(archive + "/events/*/*/*"), "all is shipped")
-        path = glob.glob(archive + "/events/*/*/*")[0]
-        with open(path, "r+b") as f:
-            f.seek(20)
-            f.write(b"\xff\x00\xff")
+        eventually(lambda: shipped(logd) and glob.glob(archive + f"/events/*/date=2026-10-0{day}/*"), "the day is shipped")
+    logd.post("/v1/events", {"message": "tail"})
+    eventually(lambda: shipped(logd), "the tail too")
+    logd.stop()
+
+
+def test_damage_is_found_and_told_and_nothing_half_stays():
+    with Logd() as logd:
+        archive, new = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "new")
+        three_days(logd, archive)
+        path = glob.glob(archive + "/events/*/date=2026-10-02/*")[0]
+        damage(path)
+        logd.start()
         done = logd.command("archive", "verify", check=False)
         assert done.returncode == 1 and os.path.basename(path) in done.stdout + done.stderr, done
-        done = restore(logd, archive, os.path.join(logd.folder, "new"))
-        assert done.returncode == 1 and "damaged" in done.stderr and done.stderr.count("\n") == 1, done
+        done = restore(logd, archive, new)
+        assert done.returncode == 1 and done.stderr.count("\n") == 1, done
+        assert f"'{os.path.relpath(path, archive)}' is damaged" in done.stderr and "lost: 200 events of records 2-2" in done.stderr, done
+        assert "nothing was restored: --skip-damaged takes the rest" in done.stderr and os.listdir(new) == [], (done, os.listdir(new))
 
 
-def test_a_restore_that_did_not_end_is_not_taken_for_whole():
+def test_the_rest_of_a_damaged_archive_is_taken_when_asked():
+    with Logd() as logd:
+        archive, new = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "new")
+        three_days(logd, archive)
+        damage(glob.glob(archive + "/events/*/date=2026-10-02/*")[0])
+        os.remove(glob.glob(archive + "/events/*/date=2026-10-01/*")[0])
+        done = restore(logd, archive, new, "--skip-damaged")
+        assert done.returncode == 0 and done.stdout.count("missing: '") == 2 and "objects, 300 events; start it" in done.stdout, done
+        shutil.rmtree(logd.data)
+        os.rename(new, logd.data)
+        logd.start()
+        assert logd.count("day=3") == 300 and logd.count("day=2") == 0 and logd.count("tail") == 1
+        logd.post("/v1/events", {"message": "goes on"})
+        eventually(lambda: shipped(logd), "it ships on, to the same archive")
+        logd.kill9_and_restart()
+        assert logd.count("day=3") == 300 and logd.count("goes on") == 1
+
+
+def test_whatever_is_damaged_the_rest_starts():
+    """Each object of the archive in turn, then all of them."""
+    with Logd() as logd:
+        archive, copy = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "copy")
+        three_days(logd, archive)
+        paths = sorted(p for p in glob.glob(archive + "/**", recursive=True) if os.path.isfile(p) and "manifest" not in p)
+        assert {os.path.relpath(p, archive).split("/")[0] for p in paths} == {"events", "journal", "state"}, paths
+        for bad in [[p] for p in paths] + [paths]:
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.rmtree(logd.data, ignore_errors=True)
+            shutil.copytree(archive, copy)
+            for path in bad:
+                damage(os.path.join(copy, os.path.relpath(path, archive)))
+            done = restore(logd, copy, logd.data, "--skip-damaged")
+            assert done.returncode == 0 and done.stdout.count("missing: '") == len(bad), done
+            lost_apps = any("logd.db" in path for path in bad)
+            logd.keys = {} if lost_apps else {("app", "shop"): True}
+            logd.configure(config(copy))
+            logd.start()
+            of_day = [logd.count(f"day={day}") for day in (1, 2, 3)]
+            assert len(bad) > 1 or sum(of_day) >= 300, (bad, of_day)
+            assert logd.post("/v1/events", {"message": "goes on"}).status == 200 and logd.count("goes on") == 1
+            if not lost_apps:
+                eventually(lambda: shipped(logd), "it ships on")
+            else:
+                eventually(lambda: "belongs to another logd" in logd.log(), "without its secret it is another server")
+                assert "1001" in logd.command("app", "list").stdout, "no app gets the number of a lost one"
+            logd.stop()
+
+
+def test_a_restore_that_was_killed_is_not_taken_for_whole():
     with Logd() as logd:
         archive, new = os.path.join(logd.folder, "archive"), os.path.join(logd.folder, "new")
         logd.configure(config(archive))
@@ -82,7 +146,11 @@ def test_a_restore_that_did_not_end_is_not_taken_for_whole():
         logd.stop()
         piece = glob.glob(archive + "/journal/*")[0]
         os.rename(piece, piece + ".away")
-        assert restore(logd, archive, new).returncode == 1
+        os.mkfifo(piece)  # nobody writes to it: the restore waits there
+        half = subprocess.Popen([logd.binary, "restore", "--from", "file://" + archive, "--data", new], stdout=subprocess.DEVNULL)
+        eventually(lambda: os.path.exists(new + "/segments"), "it has begun")
+        half.kill()
+        half.wait()
         for args in (["serve", "--config", logd.config_path, "--listen", "127.0.0.1:0"], ["app", "list"]):
             done = subprocess.run([logd.binary, *args, "--data", new], capture_output=True, text=True, timeout=60)
             assert done.returncode == 1 and f"'{new}' holds a restore that did not end: empty it and restore again" in done.stderr, done
