@@ -1,5 +1,6 @@
 #include "event/regex.h"
 
+#include "base/buf.h"
 #include "base/limits.h"
 #include "base/str.h"
 
@@ -23,6 +24,8 @@ struct regex {
 struct scan {
     str p;
     size_t at;
+    struct buf out; /* the pattern as PCRE2 gets it, up to `copied` */
+    size_t copied;
 };
 
 static int byte_at(const struct scan *s, size_t i) { return i < s->p.n ? (unsigned char)s->p.p[i] : -1; }
@@ -32,6 +35,14 @@ static bool is_letter(int c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <
 static int refuse(struct err *e, const char *what)
 {
     return err_set(e, ERR_INPUT, "a regular expression here has no %s (RE2 syntax)", what);
+}
+
+/* The JIT of PCRE2 10.42 finds no character beyond ASCII for \S, \D and \W, but for [^\s], [^\d] and [^\w]. */
+static void rewrite_negated(struct scan *s, int c)
+{
+    buf_str(&s->out, str_n(s->p.p + s->copied, s->at - s->copied));
+    buf_printf(&s->out, "[^\\%c]", c + 'a' - 'A');
+    s->copied = s->at + 2;
 }
 
 static int check_escape(struct scan *s, bool in_class, struct err *e)
@@ -45,6 +56,8 @@ static int check_escape(struct scan *s, bool in_class, struct err *e)
     if (letter && !strchr(in_class ? "dDsSwWafnrtxpP" : "dDsSwWafnrtxpPbBAzQE", c))
         return err_set(e, ERR_INPUT, "'\\%c' is not known %s (RE2 syntax)", c,
                        in_class ? "inside [ ]" : "in a regular expression here");
+    if (!in_class && (c == 'S' || c == 'D' || c == 'W'))
+        rewrite_negated(s, c);
     s->at += 2;
     if (c == 'Q') { /* literal text up to \E */
         ptrdiff_t end = str_find(str_skip(s->p, s->at), S("\\E"));
@@ -150,6 +163,7 @@ static int check_subset(struct scan *s, struct err *e)
         if (rc < 0)
             return -1;
     }
+    buf_str(&s->out, str_skip(s->p, s->copied));
     return 0;
 }
 
@@ -169,27 +183,39 @@ static pcre2_code *compile(str pattern, int *ret_code, size_t *ret_at)
     return code;
 }
 
+/* Checked and rewritten; a place is one of the pattern as it came. */
+static pcre2_code *compile_subset(str pattern, size_t *ret_at, struct err *e)
+{
+    struct scan s = {.p = pattern, .out = BUF_INIT(4 * LIMIT_REGEX)};
+    int code = 0;
+    pcre2_code *compiled = NULL;
+    if (check_subset(&s, e) < 0) {
+        *ret_at = s.at;
+        goto out;
+    }
+    compiled = compile(s.out.p ? buf_view(&s.out) : S(""), &code, ret_at);
+    if (!compiled && (compiled = compile(pattern, &code, ret_at)) == NULL) {
+        PCRE2_UCHAR why[160];
+        pcre2_get_error_message(code, why, sizeof why);
+        (void)err_set(e, ERR_INPUT, "this regular expression is wrong: %s", (const char *)why);
+    }
+out:
+    buf_done(&s.out);
+    return compiled;
+}
+
 int regex_compile(str pattern, struct regex **ret, size_t *ret_at, struct err *e)
 {
-    struct scan s = {.p = pattern.p ? pattern : S("")};
-    int code;
     size_t size = 0;
     *ret_at = 0;
     if (pattern.n > LIMIT_REGEX)
         return err_set(e, ERR_INPUT, "expected a regular expression of at most %u bytes, got %zu", LIMIT_REGEX,
                        pattern.n);
-    if (check_subset(&s, e) < 0) {
-        *ret_at = s.at;
+    pcre2_code *code = compile_subset(pattern.p ? pattern : S(""), ret_at, e);
+    if (!code)
         return -1;
-    }
     struct regex *r = xcalloc(1, sizeof *r);
-    r->code = compile(s.p, &code, ret_at);
-    if (!r->code) {
-        PCRE2_UCHAR why[160];
-        pcre2_get_error_message(code, why, sizeof why);
-        free(r);
-        return err_set(e, ERR_INPUT, "this regular expression is wrong: %s", (const char *)why);
-    }
+    r->code = code;
     r->context = pcre2_match_context_create(NULL);
     if (!r->context)
         abort();

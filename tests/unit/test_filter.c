@@ -88,6 +88,18 @@ static void check_rows(const struct row *rows, size_t n)
 }
 #define CHECK_ROWS(rows) check_rows(rows, LENGTH(rows))
 
+TEST(negated_classes_take_what_is_beyond_ascii)
+{
+    static const struct row rows[] = {
+        {"~\"a\\Sb\"", "\"message\":\"aéb\"", 1},     {"~\"a\\Db\"", "\"message\":\"a€b\"", 1},
+        {"~\"a\\W+b\"", "\"message\":\"aé€😀b\"", 1},  {"~\"a[\\S]b\"", "\"message\":\"aéb\"", 1},
+        {"~\"a\\Sb\"", "\"message\":\"a b\"", 0},     {"~\"^\\D{2}$\"", "\"other\":\"é€\"", 1},
+        {"~\"\\Q\\S\\E\"", "\"message\":\"aéb\"", 0}, {"~\"\\Q\\S\\E\"", "\"message\":\"\\\\S\"", 1},
+        {"~\"[^\\W]b\"", "\"message\":\"éb\"", 0},
+    };
+    CHECK_ROWS(rows);
+}
+
 TEST(text_is_a_part_of_any_text_field_whatever_the_case)
 {
     static const struct row rows[] = {
