@@ -5,6 +5,7 @@ under TSan, a while of fuzzing each target, the crash proofs with bigger counts.
 usage: check.py                 all of it
        check.py fuzz [SECONDS]  of each fuzz target (20)
        check.py asan | tsan     that part
+       check.py agree           random filters over lines, columns and in SQL
        check.py torture         the release figures of the crash proofs"""
 import glob, os, sys
 from run import HERE, TOP, crash_proofs, name_of, stories, units
@@ -60,6 +61,7 @@ def crash(tally, scale):
 
 def agree(tally):
     """Random filters, ten times as many as in `make test`; and of ClickHouse."""
+    make(tally, "DEV=1", "build/gcc-release/unit/test_columns", "build/gcc-release/unit/test_sql")
     many = {"LOGD_FILTERS": "20000"}
     steps = [(f"agree {t}", [f"build/gcc-release/unit/test_{t}"], 600, many) for t in ("columns", "sql")]
     tally.run(steps + [("agree clickhouse", [sys.executable, os.path.join(HERE, "clickhouse.py"), "build/gcc-release/unit/test_sql", "5000"], 600, None)], CORES)
@@ -84,7 +86,7 @@ def main():
     elif what == "torture":
         crash(tally, "torture")
     else:
-        {"all": everything, "asan": asan, "tsan": tsan}[what](tally)
+        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree}[what](tally)
     return tally.end()
 
 

@@ -48,17 +48,22 @@ static void seal(struct sample *s)
     rmdir(dir);
 }
 
-static void sample_init(struct sample *s, unsigned n)
+/* Takes the batch. */
+static void sample_of(struct sample *s, struct batch *batch)
 {
-    struct profile p;
-    *s = (struct sample){0};
-    draw_profile(&p, &real);
-    s->batch = make_batch(&p, n);
-    s->lines = xcalloc(n, sizeof *s->lines);
+    *s = (struct sample){.batch = batch};
+    s->lines = xcalloc(batch->events, sizeof *s->lines);
     for (str rest = buf_view(&s->batch->body); rest.n;)
         s->lines[s->n++] = str_cut(&rest, '\n');
     seal(s);
     open_block(s);
+}
+
+static void sample_random(struct sample *s, unsigned n)
+{
+    struct profile p;
+    draw_profile(&p, &real);
+    sample_of(s, make_batch(make_event, &p, n));
 }
 
 static void sample_done(struct sample *s)

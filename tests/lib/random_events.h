@@ -251,8 +251,10 @@ static void draw_profile(struct profile *p, const struct messages *real)
     p->real = real;
 }
 
-static void make_event(struct buf *b, const struct profile *p, unsigned row)
+/* `profile`: a struct profile. */
+static void make_event(struct buf *b, const void *profile, unsigned row)
 {
+    const struct profile *p = profile;
     static const char *const levels[] = {"debug", "info",   "info",     "notice", "warn",
                                          "error", "error2", "critical", "fatal"};
     buf_printf(b, "{\"level\":\"%s\",\"time\":\"2026-11-%02uT%02u:%02u:%02u", PICK(levels), 20 + roll(5), roll(24),
@@ -274,8 +276,8 @@ static void make_event(struct buf *b, const struct profile *p, unsigned row)
     buf_byte(b, '}');
 }
 
-/* `n` events; their lines are the batch's body. The caller frees it. */
-static struct batch *make_batch(const struct profile *p, unsigned n)
+/* `n` events, as `make` posts them; their lines are the batch's body. The caller frees it. */
+static struct batch *make_batch(void (*make)(struct buf *b, const void *arg, unsigned row), const void *arg, unsigned n)
 {
     struct event_writer *w = event_writer_new();
     struct buf text = BUF_INIT(1 << 20);
@@ -286,7 +288,7 @@ static struct batch *make_batch(const struct profile *p, unsigned n)
         struct err e;
         size_t used;
         buf_reset(&text);
-        make_event(&text, p, i);
+        make(&text, arg, i);
         if (event_add(w, &src, buf_view(&text), batch, &used, &e) < 0) {
             printf("%.*s: %s\n", STR_ARG(buf_view(&text)), e.text);
             abort();

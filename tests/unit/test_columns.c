@@ -60,7 +60,7 @@ TEST(columns_and_lines_give_the_same_answers_to_random_filters)
     find_real_messages();
     for (unsigned k = 0; k < BLOCKS && !unit_failed; k++) {
         struct sample s;
-        sample_init(&s, draw_size(k));
+        sample_random(&s, draw_size(k));
         for (size_t i = 0; i < share(filters_wanted(FILTERS), k) && !unit_failed; i++) {
             struct filter *f = random_filter(d, s.lines[roll((unsigned)s.n)], &text);
             size_t matched;

@@ -254,39 +254,68 @@ static void leave_case(FILE *out, const struct asking *q)
     buf_done(&sql);
 }
 
+/* ---- a sample in all forms ---- */
+
+struct trial {
+    struct sample s;
+    struct arena scratch;
+    FILE *cases; /* NULL: none are left */
+};
+
+/* t->s is there. */
+static void trial_begin(struct trial *t, const char *name)
+{
+    struct buf binary = BUF_INIT(1 << 28);
+    char file[64];
+    t->scratch = (struct arena){0};
+    load(&t->s, &binary);
+    leave("schema", str_of(sql_schema(SQL_CLICKHOUSE)));
+    snprintf(file, sizeof file, "%s.rows", name);
+    leave(file, buf_view(&binary));
+    snprintf(file, sizeof file, "%s.cases", name);
+    t->cases = left(file);
+    buf_done(&binary);
+}
+
+static bool trial_ask(struct trial *t, const struct filter *f, str text, size_t *ret_matched)
+{
+    struct asking q = {.s = &t->s, .f = f, .text = text, .scratch = &t->scratch};
+    arena_reset(&t->scratch);
+    bool agree = all_agree(&q, ret_matched);
+    if (t->cases)
+        leave_case(t->cases, &q);
+    return agree;
+}
+
+static void trial_end(struct trial *t)
+{
+    if (t->cases)
+        fclose(t->cases);
+    sample_done(&t->s);
+    arena_done(&t->scratch);
+}
+
 /* ---- tests ---- */
 
 /* True: all agreed on all filters of one block. */
 static bool block_agrees(unsigned k, struct drawing *d, size_t filters, size_t *ret_some)
 {
     static const unsigned sizes[] = {1, 10, 64, 100, 300, 400};
-    struct buf text = BUF_INIT(1 << 20), binary = BUF_INIT(1 << 28);
-    struct arena scratch = {0};
-    struct sample s;
+    struct buf text = BUF_INIT(1 << 20);
+    struct trial t;
     char name[40];
     bool agree = true;
-    sample_init(&s, PICK(sizes));
-    load(&s, &binary);
-    snprintf(name, sizeof name, "%u.rows", k);
-    leave(name, buf_view(&binary));
-    snprintf(name, sizeof name, "%u.cases", k);
-    FILE *cases = left(name);
+    snprintf(name, sizeof name, "random%u", k);
+    sample_random(&t.s, PICK(sizes));
+    trial_begin(&t, name);
     for (size_t i = 0; i < filters && agree; i++) {
-        struct filter *f = random_filter(d, s.lines[roll((unsigned)s.n)], &text);
+        struct filter *f = random_filter(d, t.s.lines[roll((unsigned)t.s.n)], &text);
         size_t matched;
-        arena_reset(&scratch);
-        struct asking q = {.s = &s, .f = f, .text = buf_view(&text), .scratch = &scratch};
-        agree = all_agree(&q, &matched);
-        *ret_some += matched > 0 && matched < s.n;
-        if (cases)
-            leave_case(cases, &q);
+        agree = trial_ask(&t, f, buf_view(&text), &matched);
+        *ret_some += matched > 0 && matched < t.s.n;
         filter_free(f);
     }
-    if (cases)
-        fclose(cases);
-    sample_done(&s);
-    arena_done(&scratch);
-    buf_done(&binary);
+    trial_end(&t);
     buf_done(&text);
     return agree;
 }
@@ -298,7 +327,6 @@ TEST(lines_columns_and_sqlite_give_the_same_answers_to_random_filters)
     size_t filters = filters_wanted(FILTERS), some = 0;
     open_db();
     find_real_messages();
-    leave("schema", str_of(sql_schema(SQL_CLICKHOUSE)));
     for (unsigned k = 0; k < BLOCKS && !unit_failed; k++)
         if (!block_agrees(k, d, filters / BLOCKS, &some)) {
             printf("block %u, SEED=%u\n", k, drawn);
@@ -309,6 +337,144 @@ TEST(lines_columns_and_sqlite_give_the_same_answers_to_random_filters)
     close_db();
     arena_done(&d->a);
     free(d);
+}
+
+static void check_filter(struct trial *t, const char *text)
+{
+    struct filter *f;
+    struct err e;
+    size_t matched;
+    if (filter_parse(str_of(text), &f, &e) < 0) {
+        printf("%s: %s\n", text, e.text);
+        unit_failed = true;
+        return;
+    }
+    CHECK(trial_ask(t, f, str_of(text), &matched));
+    filter_free(f);
+}
+
+/* Halves between two whole numbers, and those that a double cannot tell apart. */
+static const char *const numbers[] = {"0",
+                                      "0.5",
+                                      "1.5",
+                                      "2.5",
+                                      "-0.5",
+                                      "-1.5",
+                                      "-2.5",
+                                      "2",
+                                      "3",
+                                      "-2",
+                                      "2.4999999999999996",
+                                      "4503599627370496.5",
+                                      "4503599627370497.5",
+                                      "9007199254740991",
+                                      "9007199254740992",
+                                      "9007199254740993",
+                                      "9007199254740993.0",
+                                      "9007199254740994",
+                                      "-9007199254740992",
+                                      "-9007199254740993",
+                                      "-9007199254740994",
+                                      "-9223372036854775808",
+                                      "9223372036854775807",
+                                      "18446744073709551616",
+                                      "123456789012345678901",
+                                      "123456789012345678902",
+                                      "-123456789012345678901",
+                                      "-123456789012345678902",
+                                      "1e300",
+                                      "-1e300"};
+
+static void make_number_event(struct buf *b, const void *ignored, unsigned row)
+{
+    const char *x = numbers[row % LENGTH(numbers)];
+    (void)ignored;
+    buf_printf(b, row < LENGTH(numbers) ? "{\"n\":%s,\"n_ns\":%s}" : "{\"n\":\"%s\",\"n_ns\":\"%s\"}", x, x);
+}
+
+TEST(numbers_are_rounded_and_compared_in_sql_as_they_are_in_lines)
+{
+    static const char *const ops[] = {":", "=", "!=", ">", ">=", "<", "<="};
+    struct trial t;
+    char text[200];
+    open_db();
+    sample_of(&t.s, make_batch(make_number_event, NULL, 2 * LENGTH(numbers)));
+    trial_begin(&t, "numbers");
+    for (size_t i = 0; i < LENGTH(numbers); i++)
+        for (size_t k = 0; k < LENGTH(ops); k++) {
+            snprintf(text, sizeof text, "n%s%s", ops[k], numbers[i]);
+            check_filter(&t, text);
+            snprintf(text, sizeof text, "n_ns%s%sns", ops[k], numbers[i]);
+            check_filter(&t, text);
+        }
+    trial_end(&t);
+    close_db();
+}
+
+static const char *const odd_texts[] = {"a b",          "a\\u000bb", "a\\nb",    "A\\u00c9", "aéb", "É",
+                                        "a\\u0000b",    "a",         "a\\u0000", "",         "x-0", "Pro",
+                                        "a.b(c)[d]{e}", "a\\tb",     "a|b",      "10%_5"};
+
+static void make_text_event(struct buf *b, const void *ignored, unsigned row)
+{
+    (void)ignored;
+    buf_printf(b, "{\"x\":\"%s\"}", odd_texts[row]);
+}
+
+TEST(odd_texts_and_regular_expressions_are_the_same_in_sql)
+{
+    static const char *const filters[] = {"x~\"a\\sb\"",
+                                          "x~\"a\\Db\"",
+                                          "x~\"a\\W+b\"",
+                                          "x~\"a\\Sb\"",
+                                          "x~\"a[\\s]b\"",
+                                          "x~\"a.b\"",
+                                          "x~\"(?s)a.b\"",
+                                          "x~\"(?i)pRO\"",
+                                          "x~\"\\x41\"",
+                                          "x~\"(?i)é\"",
+                                          "x~\"\\é\"",
+                                          "x~\"^$\"",
+                                          "x~\"^a$\"",
+                                          "x~\"a|o\"",
+                                          "x~\"\\Qa.b(c)[d\"",
+                                          "x~\"(?<n>a)b|r\"",
+                                          "x~\"[^a]b\"",
+                                          "x~\"[]x]\"",
+                                          "x~\"[[:space:]]b\"",
+                                          "x~\"\\bb\"",
+                                          "x~\"\\-0\"",
+                                          "x~\"\"",
+                                          "x~\"(?:a)(b)?$\"",
+                                          "x~\"a{1}\"",
+                                          "x:a*b",
+                                          "x:*-0*",
+                                          "x:*",
+                                          "x:a.b(c)*{e}",
+                                          "x:A*",
+                                          "x:*é*",
+                                          "x:10%*",
+                                          "x:*_5",
+                                          "x>a",
+                                          "x>=a",
+                                          "x<=\"a\"",
+                                          "x<b",
+                                          "x=\"\"",
+                                          "x:\"\"",
+                                          "x=a",
+                                          "x:é",
+                                          "x:É",
+                                          "~\"(?i)PRO$\"",
+                                          "~\"\\x50\"",
+                                          "É"};
+    struct trial t;
+    open_db();
+    sample_of(&t.s, make_batch(make_text_event, NULL, LENGTH(odd_texts)));
+    trial_begin(&t, "texts");
+    for (size_t i = 0; i < LENGTH(filters); i++)
+        check_filter(&t, filters[i]);
+    trial_end(&t);
+    close_db();
 }
 
 static void check_sql(const char *filter, enum sql_dialect dialect, str want)
@@ -333,9 +499,9 @@ TEST(texts_and_names_stand_quoted)
 
 TEST(regular_expressions_are_put_as_re2_writes_them)
 {
-    check_sql("id~\"(?<n>a\\s)[]\\s[:alpha:]\\s]\\s\\Q(?<\\s\\E\\\xc3\xa9\"", SQL_CLICKHOUSE,
+    check_sql("id~\"(?<n>a\\s)[]\\s[:alpha:]\\s]\\s\\Q(?<\\s\\E\\é\"", SQL_CLICKHOUSE,
               S("(((match(id, '[^\\\\x00-\\\\x{10FFFF}]|(?-s)(?P<n>a[\\\\s\\\\x0b])[]\\\\s\\\\x0b[:alpha:]\\\\s\\\\x0b]"
-                "[\\\\s\\\\x0b]\\\\Q(?<\\\\s\\\\E\xc3\xa9'))))"));
+                "[\\\\s\\\\x0b]\\\\Q(?<\\\\s\\\\Eé'))))"));
 }
 
 UNIT_MAIN
