@@ -320,7 +320,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  stats_schema,
                                  "CREATE TABLE rule_fired(rule TEXT PRIMARY KEY, last INTEGER NOT NULL,"
                                  " signals INTEGER NOT NULL) WITHOUT ROWID;",
-                                 issues_schema_releases};
+                                 issues_schema_releases,
+                                 issues_schema_learned};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

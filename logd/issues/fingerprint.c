@@ -1,78 +1,24 @@
 /* issues/fingerprint.c - which events are the same thing.
  *
  * With a stack: type and the top two in-app frames as (module, function), recursion collapsed; line numbers never, since
- * they move with every release. Without: type and the message with its values replaced. A client's own `fingerprint`
- * field wins. The app is always part: the same words mean different things elsewhere. */
+ * they move with every release. Without: the template the sender gave, else type and the shape of the message, whose id
+ * issues_apply makes that of its template. A client's own `fingerprint` field wins. The app is always part: the same
+ * words mean different things elsewhere. */
 #include "base/hash.h"
 #include "base/str.h"
 #include "issues/issues.h"
 #include "issues/stack.h"
+#include "issues/templates.h"
 
 enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2 };
 
 /* ---- messages ---- */
-static bool word_char(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c && strchr("_.:/@%+-\\$#&~", c)) || (unsigned char)c >= 0x80;
-}
-
-/* A word that names values rather than says something: it holds a digit, or is a path, address or URL. */
-static bool is_value(str w)
-{
-    size_t digits = 0;
-    for (size_t i = 0; i < w.n; i++)
-        digits += w.p[i] >= '0' && w.p[i] <= '9';
-    if (w.n > 1 && (w.p[0] == '/' || str_find(w, S("://")) >= 0 || str_chr(w, '@') > 0))
-        return true;
-    static const str names[] = {S("utf-8"),  S("utf8"),    S("utf-16"),  S("iso-8859-1"), S("sha1"),     S("sha256"),
-                                S("md5"),    S("base64"),  S("ipv4"),    S("ipv6"),       S("http/1.1"), S("http/1.0"),
-                                S("http/2"), S("tlsv1.2"), S("tlsv1.3"), S("s3"),         S("x509"),     S("oauth2")};
-    for (size_t i = 0; i < LENGTH(names); i++)
-        if (str_eq_nocase(w, names[i]))
-            return false;
-    return digits > 0;
-}
-
-/* The message with numbers, hex, ids, paths and quoted text as <*>; runs of them as one. Case is kept. */
 static void message_template(str s, struct buf *out)
 {
-    bool last_value = false;
-    ptrdiff_t newline = str_chr(s, '\n');
-    s = str_trim(newline > 0 ? str_head(s, (size_t)newline) : s);
-    while (s.n && out->n < TEMPLATE_MAX) {
-        char c = s.p[0];
-        size_t n = 1;
-        bool value = false;
-        if (c == '"' || c == '\'' || c == '`') {
-            ptrdiff_t end = str_chr(str_skip(s, 1), c);
-            bool opens = out->n == 0 || !word_char(out->p[out->n - 1]); /* not the apostrophe of "can't" */
-            if (end >= 0 && opens) {
-                n = (size_t)end + 2;
-                value = true;
-            }
-        } else if (word_char(c)) {
-            while (n < s.n && word_char(s.p[n]))
-                n++;
-            if (str_find(str_head(s, n), S("://")) >= 0)
-                while (n < s.n && !strchr(" \t\"'<>)],;", s.p[n])) /* a URL goes on with its query */
-                    n++;
-            while (n > 1 && strchr(".:", s.p[n - 1])) /* the end of a sentence is not of the word */
-                n--;
-            value = is_value(str_head(s, n));
-        }
-        if (!value) {
-            buf_add(out, s.p, n);
-            last_value = last_value && (c == ' ' || c == ',');
-        } else if (!last_value) {
-            buf_lit(out, "<*>");
-            last_value = true;
-        } else {
-            while (out->n && out->p[out->n - 1] != '>') /* "<*>, " before another value: a list is one value */
-                out->n--;
-        }
-        s = str_skip(s, n);
-    }
+    struct shape shape;
+    s = str_trim(s);
+    shape_read(s, &shape);
+    shape_print(s, &shape, out);
 }
 
 /* ---- frames ---- */
@@ -253,19 +199,55 @@ static void by_stack(str app, str type, str message, const struct stack *s, stru
     buf_done(&t);
 }
 
-static void by_message(str app, str type, str message, struct fingerprint *ret)
+static uint64_t scope_of(str app, str type)
 {
-    struct buf t = BUF_INIT(TEMPLATE_MAX + 300), why = BUF_INIT(4096);
-    message_template(message, &t);
-    make_id(app, S("message"), type, buf_view(&t), ret->id);
+    char text[17];
+    make_id(app, S("message"), type, S(""), text);
+    return strtoull(text, NULL, 16);
+}
+
+static void tell_message(str type, str words, str pattern, struct fingerprint *ret)
+{
+    struct buf why = BUF_INIT(4096);
     if (type.n)
         buf_printf(&why, "type %.*s and ", STR_ARG(type));
-    buf_lit(&why, "message: ");
-    buf_str(&why, buf_view(&t));
+    buf_str(&why, words);
+    buf_str(&why, pattern);
     copy_text(ret->why, sizeof ret->why, buf_view(&why));
     ret->culprit[0] = '\0';
-    buf_done(&t);
     buf_done(&why);
+}
+
+static void by_message(str app, str type, str message, struct arena *a, struct fingerprint *ret)
+{
+    struct buf t = BUF_INIT(TEMPLATE_MAX + 300);
+    ret->message = str_trim(message);
+    ret->shape = arena_alloc(a, sizeof *ret->shape);
+    ret->scope = scope_of(app, type);
+    shape_read(ret->message, ret->shape);
+    shape_print(ret->message, ret->shape, &t);
+    snprintf(ret->id, sizeof ret->id, "%016llx", (unsigned long long)shape_id(ret->scope, ret->shape));
+    tell_message(type, S("message: "), buf_view(&t), ret);
+    buf_done(&t);
+}
+
+/* What loggers that keep the text apart from its values call it. */
+static str template_field(const struct event *ev, struct arena *a)
+{
+    static const str names[] = {S("msg_template"), S("message_template"), S("messageTemplate"), S("MessageTemplate"),
+                                S("@mt")};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        str text = event_text(ev, names[i], a);
+        if (text.n)
+            return text;
+    }
+    return (str){0};
+}
+
+static void by_template(str app, str type, str text, struct fingerprint *ret)
+{
+    make_id(app, S("template"), type, text, ret->id);
+    tell_message(type, S("the sender's own template: "), text, ret);
 }
 
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret)
@@ -288,6 +270,8 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
         type = s->type.n ? s->type : event_text(ev, S("type"), a);
     if (!message.n)
         message = s->message;
+    str pattern = template_field(ev, a);
+    ret->shape = NULL;
     title_of(type, message, ret);
     if (own.n) {
         make_id(ev->app, S("own"), own, S(""), ret->id);
@@ -295,8 +279,10 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
         ret->culprit[0] = '\0';
     } else if (s->n) {
         by_stack(ev->app, type, message, s, ret);
+    } else if (pattern.n) {
+        by_template(ev->app, type, pattern, ret);
     } else {
-        by_message(ev->app, type, message, ret);
+        by_message(ev->app, type, message, a, ret);
     }
     return true;
 }
@@ -312,18 +298,18 @@ str fingerprint_pattern(str message, struct arena *a)
 
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret)
 {
-    (void)a;
     title_of((str){0}, line, ret);
-    by_message(app, (str){0}, line, ret);
+    by_message(app, (str){0}, line, a, ret);
 }
 
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret)
 {
     struct stack *s = arena_alloc(a, sizeof *s);
     stack_read(trace, s);
+    ret->shape = NULL;
     title_of(s->type, s->n ? s->message : trace, ret);
     if (s->n)
         by_stack(app, s->type, s->message, s, ret);
     else
-        by_message(app, (str){0}, trace, ret);
+        by_message(app, (str){0}, trace, a, ret);
 }

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "base/str.h"
+#include "issues/learned.h"
 
 #include <jansson.h>
 
@@ -19,6 +20,11 @@ const char issues_schema[] =
     "CREATE TABLE issue_hour(issue TEXT, hour INTEGER, count INTEGER NOT NULL, PRIMARY KEY(issue, hour)) WITHOUT ROWID;";
 const char issues_schema_releases[] = "CREATE TABLE issue_release(issue TEXT, release TEXT, first_seen INTEGER,"
                                       " PRIMARY KEY(issue, release)) WITHOUT ROWID;";
+const char issues_schema_learned[] =
+    "CREATE TABLE issue_shape(n INTEGER PRIMARY KEY, version INTEGER NOT NULL, scope INTEGER NOT NULL,"
+    " hash INTEGER NOT NULL, id TEXT NOT NULL, tokens BLOB NOT NULL);"
+    "CREATE TABLE issue_alias(n INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, into_id TEXT NOT NULL);"
+    "CREATE INDEX issue_alias_into ON issue_alias(into_id);";
 
 enum { HOURS_CACHED = 4, RELEASES_CACHED = 8, HISTORY_HOURS = 168, RELEASES_MAX = 100 };
 #define HOUR (3600 * USEC_PER_SEC)
@@ -43,6 +49,7 @@ struct row {
 };
 struct issues {
     struct db *db;
+    struct learned *learned;
     struct map cache; /* id -> struct row */
 };
 
@@ -50,6 +57,7 @@ struct issues *issues_new(struct db *db)
 {
     struct issues *is = xcalloc(1, sizeof *is);
     is->db = db;
+    is->learned = learned_new(db);
     return is;
 }
 
@@ -64,7 +72,7 @@ static void row_free(struct row *r)
     free(r);
 }
 
-void issues_forget(struct issues *is)
+static void drop_cache(struct issues *is)
 {
     struct map_slot *slot;
     for (size_t i = 0; (slot = map_next(&is->cache, &i));)
@@ -72,11 +80,18 @@ void issues_forget(struct issues *is)
     map_done(&is->cache);
 }
 
+void issues_forget(struct issues *is)
+{
+    drop_cache(is);
+    learned_forget(is->learned);
+}
+
 void issues_free(struct issues *is)
 {
     if (!is)
         return;
-    issues_forget(is);
+    drop_cache(is);
+    learned_free(is->learned);
     free(is);
 }
 
@@ -189,12 +204,59 @@ static int note_release(struct issues *is, struct row *r, str release, usec t, s
     return db_run(is->db, st, e);
 }
 
-int issues_apply(struct issues *is, const struct event *ev, const struct fingerprint *fp, usec now,
-                 struct issue_seen *ret, struct arena *a, struct err *e)
+/* ---- two issues that turn out to be one ---- */
+/* Hours and releases of ?1 go to ?2. */
+static const char *const move_rows[] = {
+    "UPDATE OR IGNORE issue SET id = ?2 WHERE id = ?1",
+    "UPDATE issue SET count = issue.count + f.count, level = max(issue.level, f.level),"
+    " state = iif(f.state = 'open', 'open', issue.state), assignee = coalesce(issue.assignee, f.assignee),"
+    " first_event = iif(f.first_seen < issue.first_seen, f.first_event, issue.first_event),"
+    " last_event = iif(f.last_seen > issue.last_seen, f.last_event, issue.last_event),"
+    " first_seen = min(issue.first_seen, f.first_seen), last_seen = max(issue.last_seen, f.last_seen),"
+    " why = iif(instr(issue.why, ', and alike: '), issue.why, substr(issue.why || ', and alike: ' || f.title, 1, 500))"
+    " FROM (SELECT * FROM issue WHERE id = ?1) AS f WHERE issue.id = ?2",
+    "DELETE FROM issue WHERE id = ?1 AND ?2 IS NOT NULL",
+    "INSERT INTO issue_hour SELECT ?2, hour, count FROM issue_hour WHERE issue = ?1"
+    " ON CONFLICT DO UPDATE SET count = count + excluded.count",
+    "DELETE FROM issue_hour WHERE issue = ?1 AND ?2 IS NOT NULL",
+    "INSERT INTO issue_release SELECT ?2, release, first_seen FROM issue_release WHERE issue = ?1"
+    " ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)",
+    "DELETE FROM issue_release WHERE issue = ?1 AND ?2 IS NOT NULL",
+};
+
+static int merge(struct issues *is, const struct id_pair *p, struct err *e)
+{
+    if (issues_flush(is, e) < 0)
+        return -1;
+    drop_cache(is);
+    for (size_t i = 0; i < LENGTH(move_rows); i++) {
+        sqlite3_stmt *st = db_stmt(is->db, move_rows[i]);
+        db_bind_str(st, 1, str_of(p->from));
+        db_bind_str(st, 2, str_of(p->into));
+        if (db_run(is->db, st, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int find_template(struct issues *is, struct fingerprint *fp, struct err *e)
+{
+    const struct id_pair *joined;
+    size_t n;
+    if (learned_offer(is->learned, fp, &joined, &n, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (merge(is, &joined[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *fp, usec now, struct issue_seen *ret,
+                 struct arena *a, struct err *e)
 {
     struct row *r;
     usec t = ev->time / NSEC_PER_USEC;
-    if (load(is, str_of(fp->id), &r, e) < 0)
+    if ((fp->shape && find_template(is, fp, e) < 0) || load(is, str_of(fp->id), &r, e) < 0)
         return -1;
     *ret = (struct issue_seen){.fresh = r == NULL};
     if (!r)
@@ -262,7 +324,7 @@ int issues_flush(struct issues *is, struct err *e)
             return -1;
     }
     if (is->cache.n > 10000)
-        issues_forget(is);
+        drop_cache(is);
     return 0;
 }
 
@@ -320,11 +382,11 @@ int issues_action(struct issues *is, str json, usec now, struct err *e)
     json_t *assignee = json_object_get(set, "assignee"); /* null or empty: nobody */
     int rc = 0;
     if (id && (rc = issues_flush(is, e)) == 0) {
-        issues_forget(is); /* the cached row would write its old state back */
+        drop_cache(is); /* the cached row would write its old state back */
         sqlite3_stmt *st = db_stmt(
             is->db, "UPDATE issue SET state = coalesce(?1, state), assignee = iif(?6, nullif(?2, ''), assignee),"
                     " changed_by = ?3, resolved_at = CASE ?1 WHEN 'resolved' THEN ?4 ELSE resolved_at END"
-                    " WHERE id = ?5");
+                    " WHERE id = coalesce((SELECT into_id FROM issue_alias WHERE id = ?5), ?5)");
         db_bind_str(st, 1, str_of(state));
         db_bind_str(st, 2, str_of(json_string_value(assignee)));
         db_bind_str(st, 3, str_of(by));
@@ -460,6 +522,10 @@ static int put_history(struct db *read, str id, struct buf *out, struct err *e)
 
 int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVENT_ID_LEN + 1], struct err *e)
 {
+    char now[17];
+    if (id.n == 16 && alias_resolve(read, id, now, e) < 0)
+        return -1;
+    id = id.n == 16 ? str_of(now) : id;
     sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS " FROM issue WHERE id = ?");
     db_bind_str(st, 1, id);
     int rc = db_step(read, st, e);

@@ -1,6 +1,8 @@
 /* issues/issues.h - events that are the same thing: fingerprints and the life of an issue.
  *
- * fingerprint_of is pure. The rest keeps rows of fold.db; counts of one transaction are gathered in memory and written
+ * fingerprint_of is pure: of a message it gives the id of its shape. issues_apply knows the template that the shape belongs
+ * to, by what it has learned (issues/learned.h): templates that turn out to be one make their issues one, under the older
+ * id, and the younger id finds it ever after. The rest keeps rows of fold.db; counts of one transaction are gathered in memory and written
  * by issues_flush, so a thousand equal errors cost one UPDATE.
  *
  * Life: open -> resolved -> open again with `regressed_at`. Only an event newer than the resolution reopens; late ones
@@ -18,16 +20,20 @@ struct fingerprint {
     char title[256];   /* "TypeError: x is undefined", the message with its values */
     char culprit[256]; /* function and file of the top in-app frame, or "" */
     char why[512];     /* in words: what makes its events the same */
+    struct shape
+        *shape;     /* in the arena: of a message, whose id is its template's once issues_apply saw it; else NULL */
+    uint64_t scope; /* of the shape */
+    str message;
 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret);
-/* The message with numbers, hex, ids, paths and quoted text as <*>; in `a`. Pure. */
+/* The message with <*> for its values; in `a`. Pure. */
 str fingerprint_pattern(str message, struct arena *a);
-/* The id and reasons for lines of text without an event around them; `logd debug group`. */
+/* The id and reasons for text without an event around it; `logd debug group`. */
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret);
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);
 
-extern const char issues_schema[], issues_schema_releases[]; /* SQL */
+extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[]; /* SQL */
 struct issues;
 struct issues *issues_new(struct db *db);
 void issues_free(struct issues *is);
@@ -35,8 +41,9 @@ struct issue_seen {
     bool fresh;     /* the first event of a new issue */
     bool regressed; /* the event opened a resolved one again */
 };
-int issues_apply(struct issues *is, const struct event *ev, const struct fingerprint *fp, usec now,
-                 struct issue_seen *ret, struct arena *a, struct err *e) MUST_CHECK;
+/* fp->id becomes the id of its template. */
+int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *fp, usec now, struct issue_seen *ret,
+                 struct arena *a, struct err *e) MUST_CHECK;
 int issues_flush(struct issues *is, struct err *e) MUST_CHECK; /* in the fold's transaction */
 void issues_forget(struct issues *is);                         /* the transaction was rolled back */
 /* {"issue":"ID","set":{"state":"resolved"},"by":"a@b.c"}; an unknown issue is ignored. */

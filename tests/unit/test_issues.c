@@ -157,7 +157,7 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema, issues_schema_releases};
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned};
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
     struct issues *is = issues_new(db);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
@@ -191,6 +191,95 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     buf_done(&action);
     arena_done(&a);
     (void)!system(arena_printf(&a, "rm -rf %s", dir));
+    arena_done(&a);
+}
+
+static uint64_t count_of(struct db *db, const char *sql)
+{
+    struct err e;
+    sqlite3_stmt *st = db_stmt(db, sql);
+    CHECK(db_step(db, st, &e) == 1);
+    uint64_t n = (uint64_t)sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return n;
+}
+
+TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
+{
+    char dir[] = "/tmp/logd-issues-XXXXXX", path[64], last[EVENT_ID_LEN + 1];
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned};
+    struct buf out = BUF_INIT(1 << 20);
+    struct db *db;
+    struct err e;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fold.db", dir);
+    CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
+    struct issues *is = issues_new(db);
+    struct fingerprint first = print_of(
+        LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"cannot charge the card of anna today\""));
+    CHECK(apply(is,
+                LINE("2026-01-01T10:00:00Z", "000000000000001",
+                     "\"release\":\"1\",\"message\":\"cannot charge the card of anna today\""),
+                1)
+              .fresh);
+    CHECK(apply(is,
+                LINE("2026-01-01T10:00:01Z", "000000000000002",
+                     "\"release\":\"2\",\"message\":\"cannot charge the card of bert today\""),
+                2)
+              .fresh);
+    CHECK(apply(is,
+                LINE("2026-01-01T11:00:02Z", "000000000000003", "\"message\":\"cannot charge the card of carl today\""),
+                3)
+              .fresh);
+    CHECK(issues_flush(is, &e) == 0);
+    CHECK_INT(count_of(db, "SELECT count(*) FROM issue"), 3);
+    CHECK(
+        !apply(is,
+               LINE("2026-01-01T11:00:03Z", "000000000000004", "\"message\":\"cannot charge the card of dora today\""),
+               4)
+             .fresh);
+    CHECK(issues_flush(is, &e) == 0);
+    CHECK_INT(count_of(db, "SELECT count(*) FROM issue"), 1);
+    CHECK_INT(count_of(db, "SELECT count FROM issue"), 4);
+    CHECK_INT(count_of(db, "SELECT sum(count) FROM issue_hour"), 4);
+    CHECK_INT(count_of(db, "SELECT count(*) FROM issue_release"), 2);
+
+    issues_free(is);
+    is = issues_new(db);
+    CHECK(
+        !apply(is,
+               LINE("2026-01-01T11:00:04Z", "000000000000005", "\"message\":\"cannot charge the card of emil today\""),
+               5)
+             .fresh);
+    issues_forget(is); /* a transaction that failed */
+    CHECK(
+        !apply(is,
+               LINE("2026-01-01T11:00:04Z", "000000000000005", "\"message\":\"cannot charge the card of emil today\""),
+               5)
+             .fresh);
+    CHECK(issues_flush(is, &e) == 0);
+    CHECK_INT(count_of(db, "SELECT count FROM issue"), 5);
+    struct fingerprint young = print_of(
+        LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"cannot charge the card of carl today\""));
+    CHECK(strcmp(young.id, first.id) != 0);
+    CHECK(issue_json(db, str_of(young.id), &out, last, &e) == 0); /* an id that was told is found */
+    CHECK(str_find(buf_view(&out), str_of(first.id)) > 0);
+    CHECK_STR(str_of(last), S("000000000000005"));
+    issues_free(is);
+    db_close(db);
+    buf_done(&out);
+    (void)!system(arena_printf(&a, "rm -rf %s", dir));
+    arena_done(&a);
+}
+
+TEST(the_sender_s_own_template_is_the_group)
+{
+    struct fingerprint x = print_of(LINE("2026-01-01T10:00:00Z", "000000000000001",
+                                         "\"message\":\"hello anna\",\"msg_template\":\"hello {name}\""));
+    struct fingerprint y = print_of(
+        LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"hello you two\",\"@mt\":\"hello {name}\""));
+    CHECK_STR(str_of(x.id), str_of(y.id));
+    CHECK(strstr(x.why, "own template: hello {name}") != NULL);
     arena_done(&a);
 }
 
