@@ -137,6 +137,18 @@ static void find(const struct alias *a, size_t n, str text, struct name *ret)
         }
 }
 
+unsigned name_half(str text)
+{
+    static const str words[] = {S("name"), S("key"), S("header"), S("value"), S("values")};
+    ptrdiff_t dot;
+    while ((dot = str_chr(text, '.')) >= 0)
+        text = str_skip(text, (size_t)dot + 1);
+    for (size_t i = 0; i < LENGTH(words); i++)
+        if (str_eq_nocase(text, words[i]))
+            return i < 3 ? HALF_NAME : HALF_VALUE;
+    return 0;
+}
+
 /* All that is known of a name, into *ret. */
 static void learn(str text, struct name *ret)
 {
@@ -153,6 +165,7 @@ static void learn(str text, struct name *ret)
     ret->clean = scrub_clean(text, &scrubbed);
     buf_done(&scrubbed);
     ret->plain = json_plain(text);
+    ret->half = (uint8_t)name_half(text);
 }
 
 const struct name *names_look(struct names *k, str text)

@@ -35,16 +35,18 @@ enum part {
     PART_AUTH_OUTCOME,
     PARTS,
 };
+enum { HALF_NAME = 1, HALF_VALUE };                       /* of a pair in two members: {"key":"password","value":"x"} */
 enum { ROOT_NONE, ROOT_ERROR, ROOT_ERR, ROOT_EXCEPTION }; /* "error" or what starts with "error.", … */
 
 struct name {
     uint64_t hash;
     uint8_t part, rank; /* of two names for one part the lower rank wins; 1: the part's own name */
     uint8_t root;
-    bool plain; /* stands between quotes as it is */
-    bool clean; /* holds no secret itself */
-    str secret; /* the kind of secret its value is, or absent */
-    uint8_t n;  /* 0: the slot is free */
+    uint8_t half; /* HALF_…, or 0 */
+    bool plain;   /* stands between quotes as it is */
+    bool clean;   /* holds no secret itself */
+    str secret;   /* the kind of secret its value is, or absent */
+    uint8_t n;    /* 0: the slot is free */
     char text[71];
 };
 struct names {
@@ -58,6 +60,8 @@ void names_init(struct names *k);
 /* `name` decoded. The answer is good until the next call. */
 const struct name *names_look(struct names *k, str name);
 str part_name(enum part part);
+/* HALF_NAME, HALF_VALUE or 0, by the last part of a dotted name. */
+unsigned name_half(str text);
 size_t root_length(unsigned root); /* of "error", "err", "exception" */
 
 #endif

@@ -207,6 +207,8 @@ static int add(struct event_writer *w, str name, const struct name *k, enum json
             return refuse(w, raw.p, e, "expected at most %zu fields, got more", w->limit);
         *slot = w->epoch << 11 | (uint32_t)w->n;
         m = &w->m[w->n++];
+    } else {
+        w->repeated = true;
     }
     *m = (struct member){.name = name,
                          .raw = raw,
@@ -245,10 +247,59 @@ static int wrong(struct event_writer *w, const struct member *m, struct err *e)
                   came(w, m, text));
 }
 
-struct open {         /* an object that is being read */
-    str name;         /* absent: the outermost */
-    const char *from; /* its '{' */
+struct open {                  /* an object that is being read */
+    str name;                  /* absent: the outermost */
+    const char *from;          /* its '{' */
+    str half_name, half_value; /* full names of its members `name` and `value`, or the like */
+    str says;                  /* what the first of them says, as it stands between quotes */
+    unsigned flags;
+    size_t since; /* members before the value */
 };
+
+static str before_last_part(str name)
+{
+    while (name.n && name.p[name.n - 1] != '.')
+        name.n--;
+    return name;
+}
+
+/* The kind of secret that the pair's name says its value is, or absent. */
+static str told_by_name(struct event_writer *w, const struct open *o)
+{
+    if (!o->half_name.p || !o->half_value.p || !str_eq(before_last_part(o->half_name), before_last_part(o->half_value)))
+        return (str){NULL, 0};
+    return scrub_name(value_decoded(w, o->says, o->flags));
+}
+
+/* The value came before its name: it is there already, or what is inside it. */
+static void hide_value(struct event_writer *w, const struct open *o, str kind)
+{
+    for (size_t i = w->repeated ? 0 : o->since; i < w->n; i++) {
+        struct member *m = &w->m[i];
+        if (str_starts(m->name, o->half_value) && (m->name.n == o->half_value.n || m->name.p[o->half_value.n] == '.'))
+            m->secret = kind;
+    }
+}
+
+/* One half of a pair in two members. Returns what kind of secret the value that is being read is, or absent. */
+static str take_half(struct event_writer *w, struct open *o, unsigned half, str name, enum json_kind kind,
+                     const struct json_token *t)
+{
+    if (half == HALF_VALUE) {
+        o->half_value = name;
+        o->since = w->n;
+        return told_by_name(w, o);
+    }
+    if (kind == J_STRING) {
+        o->half_name = name;
+        o->says = t->raw;
+        o->flags = t->flags;
+        str told = told_by_name(w, o);
+        if (told.p)
+            hide_value(w, o, told);
+    }
+    return (str){NULL, 0};
+}
 
 /* An empty object stays as it is; others are gone, their members stand for them. */
 static int close_object(struct event_writer *w, const struct json *j, const struct open *o, bool empty, struct err *e)
@@ -258,17 +309,23 @@ static int close_object(struct event_writer *w, const struct json *j, const stru
 }
 
 /* One member of *outer. An object whose members follow is noted in *inner. */
-static int take(struct event_writer *w, struct json *j, enum json_kind kind, struct json_token *t,
-                const struct open *outer, struct open *inner, struct err *e)
+static int take(struct event_writer *w, struct json *j, enum json_kind kind, struct json_token *t, struct open *outer,
+                struct open *inner, struct err *e)
 {
     const struct name *k = NULL;
+    struct name told;
     str name;
     if (full_name(w, outer->name, t, &name, &k, e) < 0)
         return -1;
+    if (UNLIKELY(k->half)) {
+        told = *k;
+        told.secret = take_half(w, outer, k->half, name, kind, t);
+        k = told.secret.p && !k->part ? &told : k;
+    }
     if (kind == J_OBJECT && k->rank == 1 && expected_of(k->part))
         return refuse(w, t->raw.p, e, "expected %s, got an object", expected_of(k->part));
     if (kind == J_OBJECT && (!k->secret.p || str_eq(name, S("auth")))) {
-        *inner = (struct open){name, t->raw.p};
+        *inner = (struct open){.name = name, .from = t->raw.p};
         return 0;
     }
     if (kind >= J_ARRAY) { /* what is inside an array, or inside an object that is a secret, has no names of its own */
@@ -287,7 +344,7 @@ static int gather(struct event_writer *w, struct json *j, struct err *e)
     struct open open[JSON_DEPTH_MAX + 2]; /* by depth */
     enum json_kind kind = json_next(j, &t), before;
     assert(kind == J_OBJECT);
-    open[1] = (struct open){{NULL, 0}, t.raw.p};
+    open[1] = (struct open){.from = t.raw.p};
     while (j->depth > 0) {
         uint32_t d = j->depth;
         int rc;
@@ -299,6 +356,8 @@ static int gather(struct event_writer *w, struct json *j, struct err *e)
             rc = close_object(w, j, &open[d], before == J_OBJECT, e);
         else
             rc = take(w, j, kind, &t, &open[d], &open[d + 1], e);
+        if (kind == J_OBJECT && j->depth == d)
+            kind = J_ARRAY; /* a secret, taken whole: the object around it is not empty */
         if (rc < 0)
             return -1;
     }
@@ -549,6 +608,7 @@ int event_add(struct event_writer *w, const struct event_source *src, str object
     assert(object.n > 0 && object.p[0] == '{' && src->app.n <= LIMIT_APP);
     w->object = str_head(object, most);
     w->n = 0;
+    w->repeated = false;
     w->limit = limit(src->max_fields, LIMIT_FIELDS);
     w->root = ROOT_NONE;
     w->id = w->number = NULL;

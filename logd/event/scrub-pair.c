@@ -158,6 +158,18 @@ static struct link behind_quoted(const struct scan *s, size_t i)
     return separator(s, blanks(s, i + 5 + q.n));
 }
 
+bool scrub_is_option(str v)
+{
+    size_t n = 0, from = str_starts(v, S("--")) ? 2 : 1;
+    if (!str_starts(v, S("-")))
+        return false;
+    while (from + n < v.n && ((v.p[from + n] >= 'a' && v.p[from + n] <= 'z') || (n > 0 && v.p[from + n] == '-')))
+        n++;
+    bool letter = n == 0 && from == 1 && v.n > 1 && v.p[1] >= 'A' && v.p[1] <= 'Z'; /* -H */
+    char c = from + n + letter < v.n ? v.p[from + n + letter] : ' ';
+    return (n > 0 || letter) && (c == ' ' || c == '=' || c == '\t' || c == '\n');
+}
+
 /* Behind a plain name: <password>, (token)=(x), --password x, password 'x'. */
 static struct link behind_plain(const struct scan *s, str name, size_t i)
 {
@@ -171,7 +183,7 @@ static struct link behind_plain(const struct scan *s, str name, size_t i)
     size_t value = blanks(s, i);
     if (value == i)
         return none;
-    if (str_starts(name, S("--")) && at(s, value) != '-')
+    if (str_starts(name, S("--")) && !scrub_is_option(rest(s, value)))
         return (struct link){value, ' ', false, false};
     return is_quote(at(s, value)) ? (struct link){value, '\'', true, false} : none;
 }

@@ -15,6 +15,8 @@
 /* The kind for a field whose name says that its value is secret ("password", "token", …), or absent. `name` may be
  * dotted; what counts is its last part ("http.request.headers.authorization"). */
 str scrub_name(str name);
+/* Does `text` look like an option of a command, "-v" or "--dry-run", and not like a password that begins with '-'? */
+bool scrub_is_option(str text);
 /* True when `text` holds nothing to redact: the common case, nothing was written. Else the scrubbed text was added to
  * `out`. `text` is decoded (no JSON escapes); text that stands between the quotes of a JSON string and has no backslash
  * in it is its own decoded form, and what is written may stand there too. */

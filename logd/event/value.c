@@ -127,33 +127,36 @@ struct told {
     bool member; /* by the member `name`, of the member `value` */
 };
 
-static bool is_one_of(const struct json_token *t, const str *names)
-{
-    for (; names->p; names++)
-        if (str_eq_nocase(t->name, *names))
-            return true;
-    return false;
-}
-
 /* `pair`: t is the first of an array in an array. */
 static struct told tells_of_next(struct event_writer *w, const struct json_token *t, bool pair)
 {
-    static const str names[] = {S("name"), S("key"), S("header"), {NULL, 0}};
     bool member = t->name.p != NULL;
     str s = value_decoded(w, t->raw, t->flags);
     bool option = !member && str_starts(s, S("--"));
-    if (!pair && !option && !(member && is_one_of(t, names)))
+    if (!pair && !option && !(member && name_half(t->name) == HALF_NAME))
         return (struct told){{NULL, 0}, false};
     return (struct told){scrub_name(option ? str_skip(s, 2) : s), member};
 }
 
 static bool is_told(const struct told *told, enum json_kind kind, const struct json_token *t)
 {
-    static const str values[] = {S("value"), S("values"), {NULL, 0}};
     if (!told->kind.p)
         return false;
-    return told->member ? t->name.p && is_one_of(t, values)
-                        : !t->name.p && !(kind == J_STRING && str_starts(t->raw, S("-")));
+    return told->member ? t->name.p && name_half(t->name) == HALF_VALUE
+                        : !t->name.p && !(kind == J_STRING && scrub_is_option(t->raw));
+}
+
+/* The member that says what a value is may follow it: {"value":"x","name":"Authorization"}. `j` stands behind t. */
+static str told_behind(struct event_writer *w, struct json j, enum json_kind kind)
+{
+    struct json_token t;
+    do {
+        if (kind >= J_ARRAY && json_skip(&j) == J_ERROR)
+            break;
+        if ((kind = json_next(&j, &t)) == J_STRING && name_half(t.name) == HALF_NAME)
+            return scrub_name(value_decoded(w, t.raw, t.flags));
+    } while (kind > J_CLOSE);
+    return (str){NULL, 0};
 }
 
 /* An array or an empty object: again, compact, scrubbed. */
@@ -164,6 +167,7 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
     struct told told = {{NULL, 0}, false};
     enum json_kind kind, before = J_ARRAY;
     uint64_t arrays = 0; /* what is open, innermost last: 1 an array, 0 an object */
+    uint64_t looked = 0; /* the same: 1 an object whose first value has looked for its name */
     json_init(&j, raw, JSON_DEPTH_MAX);
     j.nan = true;
     while ((kind = json_next(&j, &t)) != J_END) {
@@ -174,6 +178,7 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
             buf_str(out, t.raw);
             before = kind;
             arrays >>= 1;
+            looked >>= 1;
             told.kind.p = NULL;
             continue;
         }
@@ -183,6 +188,10 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
             secret = write_name(w, &t, out);
         if (!secret.p && is_told(&told, kind, &t))
             secret = told.kind;
+        else if (!secret.p && t.name.p && !(looked & 1) && name_half(t.name) == HALF_VALUE) {
+            secret = told_behind(w, j, kind);
+            looked |= 1;
+        }
         if (opens || !told.member)
             told.kind.p = NULL;
         before = kind;
@@ -193,6 +202,7 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
         } else if (opens) {
             buf_str(out, t.raw);
             arrays = arrays << 1 | (kind == J_ARRAY);
+            looked <<= 1;
         } else {
             write_scalar(w, kind, t.raw, t.flags, false, out);
             if (kind == J_STRING && (!told.kind.p || t.name.p == NULL))

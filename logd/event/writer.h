@@ -29,6 +29,7 @@ struct event_writer {
     bool dirty;          /* `text` or `decoded` held something that was redacted */
     struct member m[LIMIT_FIELDS + 1];
     size_t n, limit;
+    bool repeated;               /* a name came twice: the last one took the place of the first */
     uint32_t slots[2048], epoch; /* names to members: epoch << 11 | index */
     struct member *best[PARTS];
     struct member *id, *number;     /* the fields called id and severity_number, which may not stay under that name */

@@ -425,6 +425,35 @@ TEST(secrets_die_by_what_stands_before_them_in_an_array)
     CHECK_STR(rest_of("{\"missing\":[\"password\",\"email\"]}"), S("\"missing\":[\"password\",\"email\"]"));
 }
 
+TEST(an_object_of_a_name_and_a_value_is_a_pair)
+{
+    static const struct posted cases[] = {
+        {"{\"kv\":{\"key\":\"password\",\"value\":\"x\"}}",
+         "\"kv.key\":\"password\",\"kv.value\":\"[redacted:password]\""},
+        {"{\"value\":\"x\",\"n\":1,\"Name\":\"X-Api-Key\"}",
+         "\"value\":\"[redacted:api_key]\",\"n\":1,\"Name\":\"X-Api-Key\""},
+        {"{\"kv\":{\"key\":\"pass\\u0077ord\",\"value\":{\"a\":\"x\",\"b\":[1]}}}",
+         "\"kv.key\":\"pass\\u0077ord\",\"kv.value\":\"[redacted:password]\""},
+        {"{\"kv\":{\"values\":{\"a\":\"x\",\"b\":[1]},\"n\":2,\"header\":\"Cookie\"}}",
+         "\"kv.values.a\":\"[redacted:cookie]\",\"kv.values.b\":\"[redacted:cookie]\",\"kv.n\":2,\"kv.header\":\"Cookie\""},
+        {"{\"kv.value.a\":1,\"kv\":{\"value\":{\"a\":\"x\"},\"key\":\"token\"}}",
+         "\"kv.value.a\":\"[redacted:token]\",\"kv.key\":\"token\""},
+        {"{\"kv.key\":\"password\",\"kv.value\":\"x\"}",
+         "\"kv.key\":\"password\",\"kv.value\":\"[redacted:password]\""},
+        {"{\"o\":{\"password\":{\"a\":1}}}", "\"o.password\":\"[redacted:password]\""},
+        {"{\"h\":[{\"value\":[\"x\"],\"n\":[1],\"name\":\"Cookie\"}]}",
+         "\"h\":[{\"value\":\"[redacted:cookie]\",\"n\":[1],\"name\":\"Cookie\"}]"},
+        /* no pair, or no secret */
+        {"{\"a\":{\"key\":\"password\"},\"b\":{\"value\":\"ok\"}}", "\"a.key\":\"password\",\"b.value\":\"ok\""},
+        {"{\"a.key\":\"password\",\"b.value\":\"ok\"}", "\"a.key\":\"password\",\"b.value\":\"ok\""},
+        {"{\"kv\":{\"key\":\"color\",\"value\":\"red\"}}", "\"kv.key\":\"color\",\"kv.value\":\"red\""},
+        {"{\"kv\":{\"key\":\"password\",\"value\":null}}", "\"kv.key\":\"password\",\"kv.value\":null"},
+    };
+    check_rests(cases, LENGTH(cases));
+    CHECK_STR(rest_of("{\"argv\":[\"--password\",\"-k~Fz\",\"--token\",\"-v\"]}"),
+              S("\"argv\":[\"--password\",\"[redacted:password]\",\"--token\",\"-v\"]"));
+}
+
 TEST(secrets_die_by_shape_in_names_values_arrays_and_behind_escapes)
 {
     static const char *const cases[] = {

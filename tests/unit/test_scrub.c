@@ -112,6 +112,20 @@ TEST(pairs_in_text_lose_their_value_only)
     check_cases(cases, LENGTH(cases));
 }
 
+TEST(a_value_that_begins_with_a_dash_is_no_option)
+{
+    static const char *const cases[][2] = {
+        {"cmd --password -k~F9!x --user bob", "cmd --password [redacted:password] --user bob"},
+        {"cmd --password -Zq7wm2 -v", "cmd --password [redacted:password] -v"},
+        {"cmd --password --Zq7wm2", "cmd --password [redacted:password]"},
+        {"cmd --password -v", NULL},
+        {"cmd --password -H host", NULL},
+        {"cmd --token --dry-run x", NULL},
+        {"cmd --token --user=bob", NULL},
+    };
+    check_cases(cases, LENGTH(cases));
+}
+
 TEST(prose_about_secrets_stays)
 {
     static const char *const cases[][2] = {
