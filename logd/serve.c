@@ -62,6 +62,12 @@ static void on_publish(struct batch *b, void *arg)
     store_append(s->parts.store, b);
 }
 
+static bool crowded(size_t bytes, void *arg)
+{
+    struct server *s = arg;
+    return store_crowded(s->parts.store, bytes);
+}
+
 static void on_fatal(const struct err *e, void *arg)
 {
     struct server *s = arg;
@@ -152,6 +158,7 @@ static int fill_head(struct server *s, struct err *e)
         b->seq = rec.seq;
         b->events = rec.events;
         buf_str(&b->body, rec.body);
+        store_wait(s->parts.store);
         store_append(s->parts.store, b);
         batch_free(b);
     }
@@ -166,8 +173,10 @@ static int open_storage(struct server *s, bool offline, struct err *e)
     uint8_t key[32];
     const struct config *c = s->parts.config;
     char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments");
-    struct journal_config jc = {.dir = journal, .disk = s->data, .publish = on_publish, .on_fatal = on_fatal, .arg = s};
+    struct journal_config jc = {
+        .dir = journal, .disk = s->data, .publish = on_publish, .crowded = crowded, .on_fatal = on_fatal, .arg = s};
     struct store_config sc = {.dir = segments,
+                              .memory = c->memory,
                               .keep = c->retention.keep,
                               .keep_bytes = c->retention.bytes,
                               .archived = c->archive.url != NULL,
@@ -295,6 +304,7 @@ static void say_what_waits(const struct server *s, const struct config *c)
     } keys[] = {{"listen", !s->listen_arg && differ(was->listen, c->listen)},
                 {"data", !s->data_arg && differ(was->data, c->data)},
                 {"url", differ(was->url, c->url)},
+                {"memory", was->memory != c->memory},
                 {"tls", !was->tls_cert != !c->tls_cert},
                 {"mail", !was->mail.url && c->mail.url},
                 {"archive", differ(was->archive.url, c->archive.url) ||

@@ -80,6 +80,8 @@ static enum batch_status admit(struct journal *j, const struct batch *b)
         return BATCH_FAILED;
     if (j->closing || (j->queued_bytes > 0 && j->queued_bytes + b->body.n > j->config.unsynced_bytes))
         return BATCH_FULL;
+    if (b->type == RECORD_EVENTS && j->config.crowded && j->config.crowded(j->queued_bytes + b->body.n, j->config.arg))
+        return BATCH_FULL;
     if (b->type != RECORD_ACTION && journal_disk_low(j, j->queued_bytes + b->body.n, false))
         return BATCH_FULL;
     return BATCH_OK;

@@ -27,6 +27,9 @@ struct journal_config {
     usec window;            /* 0: 24 h */
     uint64_t after_seq;     /* the furthest position of a follower: no new record gets a number up to it, whatever
                                  became of the files. A journal that is begun anew after a restore goes on from it. */
+    /* Any thread, under the journal's lock: would so many bytes of events more be too many for who takes them? Those that
+     * wait already are among them. NULL: never. */
+    bool (*crowded)(size_t bytes, void *arg);
     /* In the journal thread, after the sync and in order, before `done`. May take b->body away. */
     void (*publish)(struct batch *b, void *arg);
     /* In the journal thread: the disk failed, stop the server. */

@@ -129,7 +129,7 @@ void post_not_taken(struct request *r, const struct batch *b)
     } else {
         reply_header(r, "Retry-After", "%s", full ? "1" : "10");
         reply_error(r, 503,
-                    full ? "the queue or the disk is full: nothing was taken, try again"
+                    full ? "the queue, the memory or the disk is full: nothing was taken, try again"
                          : "the disk failed: nothing was taken, the server is stopping");
     }
 }

@@ -163,6 +163,9 @@ static void storage_metrics(struct buf *b, const struct journal_stats *j, const 
         (double)s->raw_bytes);
     one(b, "logd_store_head_events", "gauge", "Events in memory, not sealed yet.", (double)s->head_events);
     one(b, "logd_store_head_bytes", "gauge", "Bytes of events in memory, not sealed yet.", (double)s->head_bytes);
+    one(b, "logd_store_head_memory_bytes", "gauge", "Memory held for the head.", (double)s->head_memory);
+    one(b, "logd_store_head_memory_limit_bytes", "gauge", "How much may be; past it events are answered with 503.",
+        (double)s->head_max);
     one(b, "logd_store_removed_segments_total", "counter", "Segments removed by retention.",
         (double)s->removed_segments);
     one(b, "logd_store_merges_total", "counter", "Times segments became one.", (double)s->merges);
@@ -345,6 +348,9 @@ void get_status(struct request *r)
     buf_printf(b, "\"bytes\":{\"journal\":%llu,\"segments\":%llu,\"head\":%llu,\"archive\":%llu},",
                (unsigned long long)s.journal.bytes, (unsigned long long)s.store.segment_bytes,
                (unsigned long long)s.store.head_bytes, (unsigned long long)s.archive.bytes);
+    buf_printf(b, "\"memory\":{\"budget\":%llu,\"resident\":%.0f,\"head\":%llu,\"head_limit\":%llu},",
+               (unsigned long long)p->config->memory, resident_bytes(), (unsigned long long)s.store.head_memory,
+               (unsigned long long)s.store.head_max);
     add_retention(b, p, &s);
     buf_printf(b, "\"segments\":%llu,", (unsigned long long)s.store.segments);
     if (s.store.merging)

@@ -15,7 +15,8 @@ struct chunk {
     struct store_block info;
     struct mark *marks;
     size_t marks_n, marks_cap;
-    usec born; /* clock_mono */
+    usec born;              /* clock_mono */
+    _Atomic size_t *memory; /* the store's, which counts its bytes as long as it lives */
 };
 
 struct store {
@@ -28,6 +29,9 @@ struct store {
     size_t segments_n, segments_cap;
     struct chunk **head; /* oldest first; [0, taken) are being sealed */
     size_t head_n, head_cap, taken;
+    _Atomic size_t head_memory;        /* of all chunks that live, also those sealed that a view still holds */
+    size_t head_max;                   /* of head_memory; past it intake is told to come back */
+    _Atomic bool pressed;              /* somebody was told: seal at once */
     uint64_t sealed_seq, appended_seq; /* position; see store_sealed */
     struct app_keep {                  /* of each app that has blocks; the list is the store thread's */
         uint32_t app;

@@ -11,7 +11,8 @@
  *
  * Crash: the new segment is durable under its name before the old ones go; at start the ones it covers are dropped.
  * Memory: a block is loaded when the merge has come to its first time and goes after its last one, so it depends on how
- * far blocks of one app overlap in time; a run is cut where that would be more than MERGE_BYTES. Then the writer's. */
+ * far blocks of one app overlap in time; a run is cut where that would be more than a sixteenth of the server's memory. Then the
+ * writer's. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -19,12 +20,12 @@
 #include "event/event.h"
 #include "store/internal.h"
 
+#include <malloc.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { SMALL_BYTES = 4 << 20, SMALL_RUN = 32, RUN_MAX = 256 };
 #define FILE_BYTES_MAX (4ull << 30)
-#define MERGE_BYTES (64u << 20)
 #define GRACE (10 * 60 * USEC_PER_SEC)
 #define WAIT (5 * USEC_PER_SEC)
 #define WAIT_FAILED (60 * USEC_PER_SEC)
@@ -153,7 +154,7 @@ static void take_run(struct store *s, size_t i, struct merge *m)
     bool worth = m->n > 0 && worth_it(m, closed);
     if (worth)
         list_blocks(m);
-    while (worth && m->n > 1 && peak(m) > MERGE_BYTES) {
+    while (worth && m->n > 1 && peak(m) > s->conf.memory / 16) {
         drop_behind(m, (m->n + 1) / 2);
         list_blocks(m);
         worth = worth_it(m, closed);
@@ -374,6 +375,7 @@ static int merge_run(struct store *s, struct merge *m, struct err *e)
     for (size_t i = 0; i < m->n; i++) /* this removes the files, unless a view is still open */
         segment_unref(m->run[i]);
     free(m->blocks);
+    (void)malloc_trim(0); /* what it took is not needed for hours */
     pthread_mutex_lock(&s->lock);
     return rc;
 }

@@ -33,7 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK_BYTES = 1 << 20 };
+enum { CHUNK_BYTES = 1 << 20, HEAD_BYTES_MAX = 64 << 20 };
 #define ANY_LEVEL UINT32_MAX
 
 struct view_block {
@@ -55,6 +55,7 @@ void chunk_unref(struct chunk *c)
 {
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
+    atomic_fetch_sub(c->memory, c->lines.max);
     buf_done(&c->lines);
     free(c->marks);
     free(c);
@@ -69,6 +70,8 @@ static struct chunk *chunk_new(struct store *s, size_t bytes)
         .t_min = INT64_MAX, .t_max = INT64_MIN, .recv_min = INT64_MAX, .levels = ANY_LEVEL, .seq_min = UINT64_MAX};
     buf_init(&c->lines, bytes);
     (void)buf_grow(&c->lines, bytes);
+    c->memory = &s->head_memory;
+    atomic_fetch_add(c->memory, bytes);
     if (s->head_n == s->head_cap)
         s->head = xrealloc(s->head, (s->head_cap = s->head_cap ? s->head_cap * 2 : 64) * sizeof *s->head);
     s->head[s->head_n++] = c;
@@ -153,6 +156,31 @@ void store_append(struct store *s, struct batch *b)
         buf_reset(&b->body);
 }
 
+bool store_crowded(struct store *s, size_t bytes)
+{
+    size_t held = atomic_load(&s->head_memory);
+    if (held + bytes <= s->head_max || held == 0) /* what is too large by itself is taken when there is nothing else */
+        return false;
+    if (!atomic_exchange(&s->pressed, true)) {
+        pthread_mutex_lock(&s->lock);
+        pthread_cond_broadcast(&s->changed);
+        pthread_mutex_unlock(&s->lock);
+    }
+    return true;
+}
+
+void store_wait(struct store *s)
+{
+    while (store_crowded(s, 0)) {
+        pthread_mutex_lock(&s->lock);
+        bool failing = s->seal_wait > 0;
+        pthread_mutex_unlock(&s->lock);
+        if (failing)
+            return;
+        usleep(1000);
+    }
+}
+
 uint64_t store_sealed(struct store *s)
 {
     pthread_mutex_lock(&s->lock);
@@ -183,11 +211,12 @@ static void *store_main(void *arg)
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += 1;
-        if (!s->seal_now)
+        if (!s->seal_now && !s->pressed)
             pthread_cond_timedwait(&s->changed, &s->lock, &until);
         usec now = clock_mono();
+        bool full = head_bytes(s) >= s->conf.head_bytes || atomic_exchange(&s->pressed, false);
         bool old = s->head_n && now - s->head[0]->born >= s->conf.head_age;
-        if (s->seal_now || ((old || head_bytes(s) >= s->conf.head_bytes) && now >= s->seal_again))
+        if (s->seal_now || ((old || full) && now >= s->seal_again))
             seal(s);
         retain(s);
     }
@@ -315,8 +344,11 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
     pthread_condattr_t attr;
     s->conf = *c;
     s->conf.dir = xstrdup(c->dir);
+    if (!s->conf.memory)
+        s->conf.memory = 512u << 20;
     if (!s->conf.head_bytes)
-        s->conf.head_bytes = 64u << 20;
+        s->conf.head_bytes = s->conf.memory / 8 < HEAD_BYTES_MAX ? (size_t)s->conf.memory / 8 : HEAD_BYTES_MAX;
+    s->head_max = (size_t)(s->conf.memory / 8 * 3);
     if (!s->conf.reserve_bytes)
         s->conf.reserve_bytes = DISK_RESERVE;
     s->archived = c->archived ? 0 : UINT64_MAX;
@@ -376,6 +408,8 @@ void store_stats(struct store *s, struct store_stats *ret)
     st.sealed_seq = s->head_n ? s->sealed_seq : s->appended_seq;
     st.appended_seq = s->appended_seq;
     st.removed_segments = s->removed;
+    st.head_memory = s->head_memory;
+    st.head_max = s->head_max;
     st.merges = s->merge.merges;
     st.merge_failures = s->merge.failures;
     st.merging = s->merge.running ? s->merge.sources : 0;

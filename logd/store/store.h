@@ -18,7 +18,8 @@
 struct store;
 struct store_config {
     const char *dir;        /* …/segments */
-    size_t head_bytes;      /* 0: 64 MiB */
+    uint64_t memory;        /* that the server may take, 0: 512 MiB. The head with what is being sealed: 3/8 of it */
+    size_t head_bytes;      /* sealed at so many; 0: 1/8 of memory, at most 64 MiB */
     usec head_age;          /* 0: 1 h */
     usec keep;              /* retention by age, 0: for ever */
     uint64_t keep_bytes;    /* retention by size of all segments, 0: no limit */
@@ -34,6 +35,7 @@ struct store_config {
 struct store_stats {
     uint64_t segments, segment_bytes, segment_events, raw_bytes;
     uint64_t head_events, head_bytes;
+    uint64_t head_memory, head_max; /* bytes held for the head, and how many may be */
     uint64_t sealed_seq, appended_seq;
     uint64_t removed_segments, corrupt_blocks;
     uint64_t merges, merge_failures;           /* since start */
@@ -47,6 +49,9 @@ void store_close(struct store *s);        /* joins; the head is not sealed: the 
 uint64_t store_sealed(struct store *s);
 /* Takes b->body (left empty). Records must come in order of seq; one that is sealed already is ignored. */
 void store_append(struct store *s, struct batch *b);
+/* Would the head, with so many bytes more, hold more than it may? It is sealed soon, then. Any thread. */
+bool store_crowded(struct store *s, size_t bytes);
+void store_wait(struct store *s);                          /* until it does not; gives up while sealing fails */
 int store_seal(struct store *s, struct err *e) MUST_CHECK; /* now; waits for it */
 /* Merges what is to be merged, see store/merge.c; waits for it. */
 int store_merge(struct store *s, struct err *e) MUST_CHECK;

@@ -13,7 +13,7 @@
 
 struct promises {
     bool acked[WRITERS][BATCHES_MAX];
-    uint64_t full, failed, sealed, merged, most; /* batches refused; segments, merges; bytes in the head */
+    uint64_t full, failed, sealed, merged; /* batches refused; segments, merges */
 };
 
 static bool bad(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -36,8 +36,6 @@ static void promise_line(struct promises *p, str line)
     int got = sscanf(text, "%15s %llu %llu", word, &a, &b);
     if (strcmp(word, "ack") == 0 && got == 3 && a < WRITERS && b < BATCHES_MAX)
         p->acked[a][b] = true;
-    else if (strcmp(word, "head") == 0)
-        p->most = a > p->most ? a : p->most;
     else if (strcmp(word, "merged") == 0)
         p->merged += a;
     p->full += strcmp(word, "full") == 0;

@@ -6,7 +6,7 @@
  * HEAD_BYTES; journal files go when the store is past them. Reception moves on by ten minutes a batch, so that days
  * close while it runs and are merged at once. One write(2) a line on standard output:
  *   ack W N        stored, durable              full W N, failed W N   refused
- *   sealed SEQ     a segment is there           head BYTES             the most the head ever held
+ *   sealed SEQ     a segment is there
  *   merged N       merges that were done
  * Exit 0: done; 1: it did not open; 3: the journal said that the disk failed; 4: at the end the head could not be sealed,
  * or the days not merged.
@@ -22,7 +22,6 @@ enum { OUTSTANDING = 6, SEAL_TRIES = 40 };
 static struct opened o;
 static _Atomic usec stamp;
 static atomic_bool fatal;
-static _Atomic size_t most;
 static sem_t room;
 static atomic_bool done;
 
@@ -58,14 +57,10 @@ static void submit(uint64_t writer, uint64_t n)
 static void on_sealed(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg)
 {
     struct err e;
-    struct store_stats st;
     (void)path, (void)first_seq, (void)arg;
     say("sealed %llu\n", (unsigned long long)last_seq);
-    if (o.store) { /* not while it opens */
-        store_stats(o.store, &st);
-        most = st.head_bytes > most ? st.head_bytes : most;
+    if (o.store) /* not while it opens */
         (void)!journal_release(o.journal, store_sealed(o.store), &e);
-    }
 }
 
 static void on_fatal(const struct err *e, void *arg)
@@ -133,7 +128,6 @@ int main(int argc, char **argv)
     bool right = finish();
     if (right)
         (void)!journal_release(o.journal, store_sealed(o.store), &e);
-    say("head %zu\n", (size_t)most);
     close_both(&o);
     return atomic_load(&fatal) ? 3 : right ? 0 : 4;
 }

@@ -342,4 +342,51 @@ TEST(a_segment_with_a_damaged_block_is_not_merged)
     remove_dir();
 }
 
+TEST(a_full_head_says_so_and_is_sealed_early)
+{
+    struct store_stats st;
+    fresh_dir();
+    struct store *s = open_with((struct store_config){.memory = 16 << 20, .archived = true});
+    while (!store_crowded(s, 1 << 20))
+        append(s, 1000, 1000);
+    store_stats(s, &st);
+    CHECK_INT(st.head_max, 6 << 20);
+    CHECK(st.head_memory > 4u << 20 && st.head_memory <= 6u << 20);
+    store_wait(s);
+    for (int i = 0; i < 200 && store_crowded(s, 4 << 20); i++)
+        usleep(10000);
+    CHECK(!store_crowded(s, 4 << 20));
+    struct store_view *v = store_view_open(s); /* what a view holds is held */
+    append(s, 1000, 1000);
+    store_view_close(v);
+    CHECK(!store_crowded(s, 0));
+    store_close(s);
+    remove_dir();
+}
+
+TEST(what_cannot_be_sealed_stays_bounded_and_is_sealed_later)
+{
+    struct store_stats st;
+    struct err e;
+    unsigned damaged;
+    fresh_dir();
+    struct store *s = open_with((struct store_config){.memory = 16 << 20, .archived = true});
+    char away[80];
+    snprintf(away, sizeof away, "%s.away", dir);
+    CHECK(rename(dir, away) == 0);
+    uint64_t events = 0;
+    for (; !store_crowded(s, 1 << 20); events += 1000)
+        append(s, 1000, 1000);
+    CHECK(store_seal(s, &e) < 0);
+    store_wait(s); /* gives up */
+    store_stats(s, &st);
+    CHECK(st.head_memory <= st.head_max && store_sealed(s) == 0);
+    CHECK(rename(away, dir) == 0);
+    CHECK(store_seal(s, &e) == 0);
+    CHECK_INT(count(s, &damaged), events);
+    CHECK(!store_crowded(s, 1 << 20));
+    store_close(s);
+    remove_dir();
+}
+
 UNIT_MAIN
