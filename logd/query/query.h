@@ -18,7 +18,9 @@ void query_free(struct query *q);
 /* What makes events the same thing, told by those who know issues. Texts may live in `a`. */
 struct query_grouping {
     str (*pattern)(str message, struct arena *a); /* the message without its values */
-    bool (*issue)(const struct event *ev, struct arena *a, str *ret_id, str *ret_title); /* false: it makes no issue */
+    bool (*issue)(void *arg, const struct event *ev, struct arena *a, str *ret_id,
+                  str *ret_title); /* false: it makes no issue */
+    void *arg;
 };
 struct query_result;
 /* Where rows go as soon as no better one can come, instead of query_result's rows; and how far it has come. In the

@@ -223,7 +223,7 @@ bool shape_group(const struct stage *st, const struct query_options *o, struct e
             set_text(ev, S("pattern"), o->grouping->pattern(text, a), a);
         return text.p;
     }
-    if (!o->grouping->issue(ev, a, &first, &title))
+    if (!o->grouping->issue(o->grouping->arg, ev, a, &first, &title))
         return false;
     set_text(ev, S("issue"), first, a);
     set_text(ev, S("title"), title, a);

@@ -4,24 +4,13 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/str.h"
-#include "issues/issues.h"
 #include "parts.h"
+#include "routes/grouping.h"
 #include "routes/http.h"
 #include "routes/resources.h"
 #include "routes/stream.h"
 
 enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000, FACETS_MAX = 32, AROUND_DEFAULT = 10 };
-
-static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
-{
-    struct fingerprint *fp = arena_alloc(a, sizeof *fp);
-    if (!fingerprint_of(ev, a, fp))
-        return false;
-    *ret_id = str_of(fp->id);
-    *ret_title = str_of(fp->title);
-    return true;
-}
-static const struct query_grouping grouping = {fingerprint_pattern, issue_of};
 
 /* from=, to=, limit=, order=, cursor=. */
 static int read_options(struct request *r, struct query_options *o, struct err *e)
@@ -31,8 +20,7 @@ static int read_options(struct request *r, struct query_options *o, struct err *
         order = http_param(r, "order");
     uint64_t n = 0; /* query.h's default */
     *o = (struct query_options){.cursor = http_param(r, "cursor"),
-                                .deadline = clock_mono() + r->parts->config->query_deadline,
-                                .grouping = &grouping};
+                                .deadline = clock_mono() + r->parts->config->query_deadline};
     if (query_time(from.n ? from : S("-1h"), now, &o->from, e) < 0)
         return err_wrap(e, "from");
     if (query_time(to.n ? to : S("now"), now, &o->to, e) < 0)
@@ -72,6 +60,7 @@ static int read_format(struct request *r, enum query_format *ret, struct err *e)
 /* A query that is asked for: what every resource here begins and ends with. */
 struct asked {
     struct query_options o;
+    struct grouping grouping;
     struct query *q;
     struct store_view *view;
 };
@@ -85,6 +74,8 @@ static bool ask(struct request *r, struct asked *a)
         reply_err(r, &e);
         return false;
     }
+    grouping_init(&a->grouping, r->parts);
+    a->o.grouping = &a->grouping.query;
     a->o.cancel = http_gone(r);
     a->view = store_view_open(r->parts->store);
     return true;
@@ -93,6 +84,7 @@ static bool ask(struct request *r, struct asked *a)
 static void asked_done(struct asked *a)
 {
     store_view_close(a->view);
+    grouping_done(&a->grouping);
     query_free(a->q);
 }
 
@@ -160,6 +152,7 @@ static void stream_query(struct request *r)
     struct query_result result = {0};
     struct err e;
     char cursor[sizeof result.next];
+    struct grouping grouping;
     if (read_options(r, &o, &e) < 0 || query_parse(http_param(r, "q"), &q, &e) < 0) {
         reply_err(r, &e);
         return;
@@ -167,14 +160,17 @@ static void stream_query(struct request *r)
     snprintf(cursor, sizeof cursor, "%.*s", STR_ARG(o.cursor));
     o.cursor = str_of(cursor);
     struct store_view *v = store_view_open(r->parts->store);
+    grouping_init(&grouping, r->parts);
     r->type = "application/x-ndjson";
     struct feeding f = {.s = http_stream(r, LIMIT_STREAM), .until = o.deadline + STREAM_GRACE, .told = clock_mono()};
     struct query_feed feed = {feed_rows, feed_progress, &f};
     o.feed = &feed;
+    o.grouping = &grouping.query;
     o.cancel = stream_gone(f.s);
     int rc = query_run(q, v, &o, &result, &e);
     feed_end(&f, &result, rc < 0 ? &e : NULL);
     store_view_close(v);
+    grouping_done(&grouping);
     query_result_done(&result);
     query_free(q);
 }

@@ -65,8 +65,9 @@ static struct store *small_store(void)
     return s;
 }
 
-static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
+static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
 {
+    (void)arg;
     struct fingerprint *fp = arena_alloc(a, sizeof *fp);
     if (!fingerprint_of(ev, a, fp))
         return false;
@@ -74,7 +75,7 @@ static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *
     *ret_title = str_of(fp->title);
     return true;
 }
-static const struct query_grouping grouping = {fingerprint_pattern, issue_of};
+static const struct query_grouping grouping = {fingerprint_pattern, issue_of, NULL};
 
 /* Every line that comes out is JSON, and the same lines come when they are fed. */
 static bool take_rows(void *arg, str lines)

@@ -54,8 +54,9 @@ static void post(const char *app, const char *json)
     event_writer_free(w);
 }
 
-static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
+static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
 {
+    (void)arg;
     struct fingerprint *fp = arena_alloc(a, sizeof *fp);
     if (!fingerprint_of(ev, a, fp))
         return false;
@@ -63,7 +64,7 @@ static bool issue_of(const struct event *ev, struct arena *a, str *ret_id, str *
     *ret_title = str_of(fp->title);
     return true;
 }
-static const struct query_grouping grouping = {fingerprint_pattern, issue_of};
+static const struct query_grouping grouping = {fingerprint_pattern, issue_of, NULL};
 
 static struct query_options all(uint32_t limit)
 {
