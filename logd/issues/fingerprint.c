@@ -228,6 +228,8 @@ static void by_message(str app, str type, str message, struct arena *a, struct f
     shape_print(ret->message, ret->shape, &t);
     snprintf(ret->id, sizeof ret->id, "%016llx", (unsigned long long)shape_id(ret->scope, ret->shape));
     tell_message(type, S("message: "), buf_view(&t), ret);
+    if (ret->shape->n == 0)
+        ret->shape = NULL; /* no words: nothing to learn */
     buf_done(&t);
 }
 

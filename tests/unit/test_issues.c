@@ -259,6 +259,8 @@ TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
              .fresh);
     CHECK(issues_flush(is, &e) == 0);
     CHECK_INT(count_of(db, "SELECT count FROM issue"), 5);
+    CHECK(apply(is, LINE("2026-01-01T11:00:04Z", "000000000000006", "\"try\":1"), 6).fresh); /* no message at all */
+    CHECK(!apply(is, LINE("2026-01-01T11:00:04Z", "000000000000007", "\"try\":2,\"message\":\"\""), 7).fresh);
     struct fingerprint young = print_of(
         LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"cannot charge the card of carl today\""));
     CHECK(strcmp(young.id, first.id) != 0);
