@@ -10,7 +10,14 @@
 #include "routes/resources.h"
 #include "routes/stream.h"
 
-enum { ROWS_MAX = 100000, BUCKETS_DEFAULT = 60, BUCKETS_MAX = 1000, FACETS_MAX = 32, AROUND_DEFAULT = 10 };
+enum {
+    ROWS_MAX = 100000,
+    BUCKETS_DEFAULT = 60,
+    BUCKETS_MAX = 1000,
+    FACETS_MAX = 32,
+    AROUND_DEFAULT = 10,
+    HEADER_MAX = 4096
+};
 
 /* from=, to=, limit=, order=, cursor=. */
 static int read_options(struct request *r, struct query_options *o, struct err *e)
@@ -208,7 +215,9 @@ void get_query(struct request *r)
             reply_header(r, "X-Logd-Next", "%s", result.next);
         say_partial(r, result.partial);
         reply_header(r, "X-Logd-Blocks", "%u/%u", result.blocks_read, result.blocks);
-        if (result.approximate.n)
+        if (result.approximate.n > HEADER_MAX) /* columns with very long names */
+            reply_header(r, "X-Logd-Approximate", "true");
+        else if (result.approximate.n)
             reply_header(r, "X-Logd-Approximate", "{%.*s}", STR_ARG(buf_view(&result.approximate)));
         query_print(&result, format, &r->out);
     }
