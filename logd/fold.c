@@ -321,7 +321,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  "CREATE TABLE rule_fired(rule TEXT PRIMARY KEY, last INTEGER NOT NULL,"
                                  " signals INTEGER NOT NULL) WITHOUT ROWID;",
                                  issues_schema_releases,
-                                 issues_schema_learned};
+                                 issues_schema_learned,
+                                 stats_schema_types};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

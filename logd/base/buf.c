@@ -1,6 +1,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 
+#include <math.h>
 #include <stdarg.h>
 
 void *xmalloc(size_t n)
@@ -167,6 +168,21 @@ void buf_url(struct buf *b, str s, bool slash)
         else
             buf_add(b, (char[]){'%', hex[c >> 4], hex[c & 15]}, 3);
     }
+}
+
+void buf_double(struct buf *b, double v)
+{
+    char text[40];
+    double again = NAN;
+    if (!isfinite(v)) {
+        buf_lit(b, "null");
+        return;
+    }
+    for (int digits = 15; digits <= 17 && again != v; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, v);
+        again = strtod(text, NULL);
+    }
+    buf_str(b, str_of(text));
 }
 
 void buf_leb128(struct buf *b, uint64_t v)

@@ -47,6 +47,8 @@ void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 static inline str buf_view(const struct buf *b) { return (str){b->p, b->n}; }
 /* The bytes, NUL-terminated (the NUL is not counted); owned by the caller, b is empty after. */
 char *buf_take(struct buf *b, size_t *ret_n);
+/* In the fewest digits that read back as v, for JSON: what is not finite is null. */
+void buf_double(struct buf *b, double v);
 /* `s` as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void buf_json(struct buf *b, str s);
 /* `s` for HTML text and attribute values: & < > " ' escaped. */

@@ -27,22 +27,6 @@ static void add_total(struct accumulator *c, const struct number *x)
     c->total.sum = sum;
 }
 
-/* The shortest text that reads back as the same number. */
-static void print_double(double v, struct buf *out)
-{
-    char text[40];
-    double again = NAN;
-    if (!isfinite(v)) { /* more than a double can say */
-        buf_lit(out, "null");
-        return;
-    }
-    for (int digits = 15; digits <= 17 && again != v; digits++) {
-        snprintf(text, sizeof text, "%.*g", digits, v);
-        again = strtod(text, NULL);
-    }
-    buf_str(out, str_of(text));
-}
-
 static void print_whole(__int128 v, struct buf *out)
 {
     char text[48], *at = text + sizeof text;
@@ -63,7 +47,7 @@ static void print_sum(const struct accumulator *c, struct buf *out)
     if (c->total.sum == 0 && c->total.lost == 0)
         print_whole(c->total.whole, out);
     else
-        print_double(total_of(c), out);
+        buf_double(out, total_of(c));
 }
 
 /* ---- one value that is kept ---- */
@@ -183,7 +167,7 @@ void accumulator_print(const struct aggregate *g, const struct accumulator *c, d
     *ret_error = 0;
     switch (g->fn) {
     case FN_COUNT: buf_printf(out, "%llu", (unsigned long long)c->n); return;
-    case FN_RATE: print_double(seconds > 0 ? (double)c->n / seconds : 0, out); return;
+    case FN_RATE: buf_double(out, seconds > 0 ? (double)c->n / seconds : 0); return;
     case FN_SUM: print_sum(c, out); return;
     case FN_UNIQ:
         *ret_error = c->uniq.registers ? UNIQ_ERROR : 0;
@@ -194,9 +178,9 @@ void accumulator_print(const struct aggregate *g, const struct accumulator *c, d
     if (empty)
         buf_lit(out, "null");
     else if (g->fn == FN_AVG)
-        print_double(total_of(c) / (double)c->n, out);
+        buf_double(out, total_of(c) / (double)c->n);
     else if (g->fn == FN_QUANTILE)
-        print_double(quantiles_get(&c->quantiles, g->quantile, &exact), out);
+        buf_double(out, quantiles_get(&c->quantiles, g->quantile, &exact));
     else
         buf_str(out, c->value->json);
     *ret_error = exact ? 0 : QUANTILE_ERROR;

@@ -23,7 +23,8 @@ void post_stats(struct request *r)
         batch_free(b);
         return;
     }
-    if (stats_read(buf_view(&r->body), now, b, &e) < 0) {
+    struct db *known = r->parts->fold ? fold_reader(r->parts->fold, &e) : NULL;
+    if ((r->parts->fold && !known) || stats_read(buf_view(&r->body), now, known, b, &e) < 0) {
         reply_err(r, &e);
     } else if (b->events && !auth_take(r->parts->auth, r->who.key, b->events, now, &retry)) {
         reply_header(r, "Retry-After", "%u", retry);
@@ -67,8 +68,13 @@ void get_stats(struct request *r)
     str by = http_param(r, "by"), from = http_param(r, "from"), to = http_param(r, "to"), label;
     struct stats_query q = {.name = r->arg[0], .by = by.n ? by : S("hour"), .group = http_param(r, "group")};
     usec now = clock_now();
+    str app = http_param(r, "app");
     if (!db)
         return;
+    if (app.n && !auth_app_find(r->parts->auth, app, &q.app)) {
+        reply_error(r, 400, "app: expected the name of an app, got \"%.*s\"", STR_ARG(str_head(app, LIMIT_APP)));
+        return;
+    }
     if ((query_time(from.n ? from : S("-1d"), now, &q.from, &e) < 0 && err_wrap(&e, "from")) ||
         (query_time(to.n ? to : S("now"), now, &q.to, &e) < 0 && err_wrap(&e, "to"))) {
         reply_err(r, &e);

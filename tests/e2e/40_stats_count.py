@@ -1,4 +1,4 @@
-"""POST and GET /v1/stats: counts by minute, hour and day; a bad record costs only itself; nothing that names a person is a label."""
+"""POST and GET /v1/stats: each type by minute to year; a bad record costs only itself; nothing that names a person is a label."""
 import os, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
@@ -50,6 +50,44 @@ def test_the_201st_label_set_goes_to_other():
         names = logd.get("/v1/stats", key="read").json()["stats"]
         assert len(names) == 201 and [n["total"] for n in names if "__other__" in n["labels"]] == [50], len(names)
         assert points(logd, "x", "day")["total"] == 250
+        logd.post("/v1/stats", [{"name": "x", "labels": {"page": f"q{i}"}} for i in range(9)])
+        logd.kill9_and_restart()
+        logd.post("/v1/stats", [{"name": "x", "labels": {"page": "again"}}])
+        assert points(logd, "x", "month")["total"] == 260 and logd.log().count("__other__") == 1, logd.log()
+
+
+def test_every_type_answers_by_every_period_and_survives_kill9():
+    now = int(time.time()) // 86400 * 86400 - 86400 + 3600 * 5
+    with Logd() as logd:
+        batch = [{"name": name, "type": name, "value": value, "time": now + i, "labels": {"host": host}}
+                 for name in ("max", "min", "gauge", "timing") for host, add in (("a", 0), ("b", 100)) for i, value in enumerate(range(1 + add, 101 + add))]
+        for at in range(0, len(batch), 90):
+            assert logd.post("/v1/stats", batch[at:at + 90]).json()["rejected"] == 0
+        for _ in range(2):
+            for by in ("minute", "hour", "day", "week", "month", "year"):
+                assert points(logd, "max", by)["total"] == 200 and points(logd, "min", by)["total"] == 1
+                assert points(logd, "gauge", by, "&label.host=a")["points"][-1]["value"] == 100
+                t = points(logd, "timing", by)
+                assert t["type"] == "timing" and [t["total"][k] for k in ("n", "sum", "min", "max")] == [200, 20100, 1, 200], t
+            (p,) = points(logd, "timing", "day", "&label.host=b")["points"]
+            assert p["n"] == 100 and abs(p["p50"] - 150) <= 1.2 and abs(p["p90"] - 190) <= 1.5 and abs(p["p99"] - 199) <= 1.6 and p["p99.9"] <= 200, p
+            groups = {p["group"]: p["value"] for p in points(logd, "max", "year", "&group=host")["points"]}
+            assert groups == {"a": 100, "b": 200}, groups
+            last = {(n["name"], n["labels"]["host"]): n["last"] for n in logd.get("/v1/stats", key="read").json()["stats"]}
+            assert last["gauge", "a"] == 100 and last["gauge", "b"] == 200, last
+            logd.kill9_and_restart()
+
+
+def test_a_metric_keeps_its_type():
+    with Logd() as logd:
+        assert logd.post("/v1/stats", {"name": "x", "type": "gauge", "value": 1.5}).status == 200
+        r = logd.post("/v1/stats", {"name": "x"})
+        assert r.status == 400 and r.json()["pointer"] == "/type" and r.json()["error"] == "x is of type gauge, got count", r
+        assert logd.post("/v1/stats", {"name": "x"}, key=logd.key("ingest", "other")).status == 200
+        r = logd.get("/v1/stats/x", key="read")
+        assert r.status == 400 and r.json()["error"].startswith("app: expected an app"), r
+        assert points(logd, "x", "day", "&app=other")["total"] == 1
+        assert logd.get("/v1/stats/x?app=nowhere", key="read").status == 400
 
 
 def test_an_idempotency_key_counts_a_repeat_once():
@@ -74,8 +112,10 @@ def test_a_wrong_value_or_time_is_told_as_it_came():
 
 def test_what_is_not_there_yet_says_so():
     with Logd() as logd:
-        r = logd.get("/v1/stats/x?by=week", key="read")
+        r = logd.post("/v1/stats", {"name": "x", "type": "unique", "value": "ann"})
         assert r.status == 400 and "not there yet" in r.json()["error"], r
+        r = logd.get("/v1/stats/x?by=decade", key="read")
+        assert r.status == 400 and r.json()["error"] == 'by: expected minute, hour, day, week, month or year, got "decade"', r
         assert logd.post("/v1/stats", {"name": "x"}, key="read").status == 403
 
 

@@ -1,0 +1,336 @@
+#include "base/clock.h"
+#include "base/hash.h"
+#include "event/event.h"
+#include "stats/private.h"
+#include "unit.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <unistd.h>
+
+enum { APP = 3 };
+static const usec now = 1767225600 * USEC_PER_SEC; /* 2026-01-01 */
+static char path[] = "/tmp/logd-stats-XXXXXX";
+static struct db *db;
+
+static void open_db(void)
+{
+    const char *steps[] = {stats_schema, stats_schema_types};
+    struct err e;
+    memcpy(path, "/tmp/logd-stats-XXXXXX", sizeof path);
+    int fd = mkstemp(path);
+    close(fd);
+    if (fd < 0 || db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) < 0)
+        abort();
+}
+
+static void close_db(void)
+{
+    char name[64];
+    db_close(db);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(name, sizeof name, "%s%s", path, (const char *[]){"", "-wal", "-shm"}[i]);
+        (void)unlink(name);
+    }
+}
+
+/* Reads and folds; the first refusal's words, or "". Valid until the next call. */
+static str post(uint32_t app, const char *body)
+{
+    static char refusal[600];
+    struct batch *b = batch_new(RECORD_STATS, app, now);
+    struct err e;
+    CHECK(stats_read(str_of(body), now, db, b, &e) == 0);
+    CHECK(stats_apply(db, app, buf_view(&b->body), now, &e) == 0);
+    refusal[0] = '\0';
+    if (b->rejected)
+        snprintf(refusal, sizeof refusal, "%s: %s", b->first_pointer, b->first_error);
+    batch_free(b);
+    return str_of(refusal);
+}
+
+static struct stats_query query(const char *name, const char *by)
+{
+    return (struct stats_query){.name = str_of(name), .by = str_of(by), .from = 0, .to = (now + USEC_PER_SEC) * 1000};
+}
+
+static json_t *ask(const struct stats_query *q)
+{
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    struct err e = {0};
+    json_t *o = NULL;
+    if (stats_json(db, q, &out, &e) < 0)
+        printf("%s\n", e.text);
+    else
+        o = json_loadb(out.p, out.n, JSON_DECODE_ANY, NULL);
+    CHECK(o);
+    buf_done(&out);
+    return o;
+}
+
+/* The answer without name and type, as compact JSON. */
+static void check(const char *name, const char *by, const char *want)
+{
+    struct stats_query q = query(name, by);
+    json_t *o = ask(&q);
+    json_object_del(o, "name");
+    json_object_del(o, "type");
+    char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(12));
+    CHECK_STR(str_of(text), str_of(want));
+    free(text);
+    json_decref(o);
+}
+
+TEST(periods_start_where_the_calendar_says)
+{
+    static const struct {
+        const char *time, *want;
+        int step;
+    } cases[] = {{"2026-01-01T00:00:00Z", "2025-12-29", WEEK},  {"2025-12-28T23:59:59Z", "2025-12-22", WEEK},
+                 {"2024-02-29T12:00:00Z", "2024-02-01", MONTH}, {"2024-12-31T23:59:59Z", "2024-12-01", MONTH},
+                 {"2024-12-31T23:59:59Z", "2024-01-01", YEAR},  {"1969-12-31T23:59:59Z", "1969-12-31", DAY},
+                 {"1969-12-31T23:59:59Z", "1969-12-29", WEEK},  {"1970-01-05T00:00:00Z", "1970-01-05", WEEK}};
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        nsec t;
+        int digits;
+        struct err e;
+        char text[TIME_TEXT_MAX];
+        CHECK(time_read(str_of(cases[i].time), &t, &digits, &e) == 0);
+        time_print(stat_period(t / NSEC_PER_SEC - (t % NSEC_PER_SEC < 0), cases[i].step) * NSEC_PER_SEC, 0, text);
+        CHECK_STR(str_head(str_of(text), 10), str_of(cases[i].want));
+    }
+}
+
+TEST(each_type_says_its_own_number_of_a_period)
+{
+    open_db();
+    for (int split = 0; split < 2; split++) /* in one record, or each in its own: the same */
+        for (int i = 0; i < 3; i++) {
+            static const char *const times[] = {"2025-11-30T23:00:00Z", "2025-12-01T00:00:10Z", "2025-12-01T00:00:05Z"};
+            static const double values[] = {7.5, -2, 4};
+            static const char *const types[] = {"max", "min", "gauge"};
+            char body[1000];
+            int n = 0;
+            for (size_t k = 0; k < LENGTH(types); k++)
+                for (int j = 0; j < 3; j++)
+                    if (!split ? i == 0 : i == j)
+                        n += snprintf(body + n, sizeof body - (size_t)n,
+                                      "{\"name\":\"%s%d\",\"type\":\"%s\",\"value\":%g,\"time\":\"%s\"}\n", types[k],
+                                      split, types[k], values[j], times[j]);
+            if (n)
+                CHECK_STR(post(APP, body), S(""));
+        }
+    for (int split = 0; split < 2; split++) {
+        check(
+            split ? "max1" : "max0", "day",
+            "{\"points\":[{\"time\":\"2025-11-30T00:00:00Z\",\"value\":7.5},{\"time\":\"2025-12-01T00:00:00Z\",\"value\":4}],"
+            "\"total\":7.5}");
+        check(
+            split ? "min1" : "min0", "month",
+            "{\"points\":[{\"time\":\"2025-11-01T00:00:00Z\",\"value\":7.5},{\"time\":\"2025-12-01T00:00:00Z\",\"value\":-2}],"
+            "\"total\":-2}");
+        check(
+            split ? "gauge1" : "gauge0", "year",
+            "{\"points\":[{\"time\":\"2025-01-01T00:00:00Z\",\"value\":-2,\"min\":-2,\"max\":7.5,\"mean\":3.16666666667,\"n\":3}],"
+            "\"total\":-2}");
+        check(
+            split ? "gauge1" : "gauge0", "week",
+            "{\"points\":[{\"time\":\"2025-11-24T00:00:00Z\",\"value\":7.5,\"min\":7.5,\"max\":7.5,\"mean\":7.5,\"n\":1},"
+            "{\"time\":\"2025-12-01T00:00:00Z\",\"value\":-2,\"min\":-2,\"max\":4,\"mean\":1,\"n\":2}],\"total\":-2}");
+    }
+    close_db();
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+TEST(a_timing_has_exact_sums_and_quantiles_within_their_error)
+{
+    enum { N = 3000 };
+    double v[N], sum = 0;
+    uint64_t seed;
+    open_db();
+    random_bytes(&seed, sizeof seed);
+    printf("  seed %llu\n", (unsigned long long)seed);
+    for (int i = 0; i < N; i++) {
+        char body[200];
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        v[i] = floor(exp((double)(seed >> 11) * 0x1p-53 * 10) * 8) / 8;
+        sum += v[i];
+        snprintf(body, sizeof body,
+                 "{\"name\":\"t\",\"type\":\"timing\",\"value\":%.3f,\"labels\":{\"n\":\"%d\"},\"time\":%d}", v[i],
+                 i % 7, 1764547200 + i * 60);
+        CHECK_STR(post(APP, body), S(""));
+    }
+    qsort(v, N, sizeof *v, by_value);
+    static const char *const by[] = {"hour", "day", "month", "year"};
+    for (size_t k = 0; k < LENGTH(by); k++) {
+        struct stats_query q = query("t", by[k]);
+        json_t *o = ask(&q), *t = json_object_get(o, "total");
+        CHECK_INT(json_integer_value(json_object_get(t, "n")), N);
+        CHECK(json_number_value(json_object_get(t, "sum")) == sum);
+        CHECK(json_number_value(json_object_get(t, "min")) == v[0]);
+        CHECK(json_number_value(json_object_get(t, "max")) == v[N - 1]);
+        static const char *const names[] = {"p50", "p90", "p99", "p99.9"};
+        static const double parts[] = {.5, .9, .99, .999};
+        for (size_t i = 0; i < LENGTH(parts); i++) {
+            double want = v[(size_t)ceil(parts[i] * N) - 1], got = json_number_value(json_object_get(t, names[i]));
+            CHECK(fabs(got - want) <= QUANTILE_ERROR * want);
+        }
+        json_decref(o);
+    }
+    close_db();
+}
+
+TEST(one_timing_is_its_own_quantile)
+{
+    open_db();
+    CHECK_STR(post(APP, "{\"name\":\"t\",\"type\":\"timing\",\"value\":123.456,\"time\":\"2025-12-01T00:00:00Z\"}"),
+              S(""));
+    check(
+        "t", "minute",
+        "{\"points\":[{\"time\":\"2025-12-01T00:00:00Z\",\"n\":1,\"sum\":123.456,\"min\":123.456,\"max\":123.456,\"p50\":"
+        "123.456,\"p90\":123.456,\"p99\":123.456,\"p99.9\":123.456}],\"total\":{\"n\":1,\"sum\":123.456,\"min\":123.456,\"max\""
+        ":123.456,\"p50\":123.456,\"p90\":123.456,\"p99\":123.456,\"p99.9\":123.456}}");
+    close_db();
+}
+
+TEST(a_metric_has_one_type_in_an_app)
+{
+    open_db();
+    CHECK_STR(post(APP, "{\"name\":\"x\",\"type\":\"gauge\",\"value\":1}"), S(""));
+    CHECK_STR(post(APP, "{\"name\":\"x\"}"), S("/type: x is of type gauge, got count"));
+    CHECK_STR(post(APP, "{\"name\":\"x\",\"type\":\"max\",\"value\":1,\"labels\":{\"a\":\"b\"}}"),
+              S("/type: x is of type gauge, got max"));
+    CHECK_STR(post(APP, "[{\"name\":\"y\"},{\"name\":\"y\",\"type\":\"min\",\"value\":1}]"),
+              S("/type: y is of type count, got min"));
+    CHECK_STR(post(APP + 1, "{\"name\":\"x\",\"type\":\"flow\"}"), S(""));
+    struct stats_query q = query("x", "day");
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    struct err e;
+    CHECK(stats_json(db, &q, &out, &e) < 0);
+    CHECK_STR(str_of(e.text), S("app: expected an app, for x is of different types in different apps"));
+    q.app = APP + 1;
+    json_t *o = ask(&q);
+    CHECK_INT(json_integer_value(json_object_get(o, "total")), 1);
+    json_decref(o);
+    buf_done(&out);
+    close_db();
+}
+
+TEST(two_senders_who_make_a_metric_at_once_do_not_mix_its_types)
+{
+    struct err e;
+    open_db(); /* both were checked before either was folded */
+    CHECK(stats_apply(db, APP, S("{\"n\":\"x\",\"t\":1764547200000000,\"v\":2}\n"), now, &e) == 0);
+    CHECK(stats_apply(db, APP, S("{\"k\":\"max\",\"l\":{\"a\":\"b\"},\"n\":\"x\",\"t\":1764547200000000,\"v\":9}\n"),
+                      now, &e) == 0);
+    check("x", "day", "{\"points\":[{\"time\":\"2025-12-01T00:00:00Z\",\"value\":2}],\"total\":2}");
+    close_db();
+}
+
+static void check_label(const char *value, const char *looks)
+{
+    char body[300], want[300];
+    snprintf(body, sizeof body, "{\"name\":\"x\",\"labels\":{\"who\":\"%s\"}}", value);
+    want[0] = '\0';
+    if (looks)
+        snprintf(want, sizeof want,
+                 "/labels/who: refused: label \"who\" looks like %s, and a label must not name a person", looks);
+    CHECK_STR(post(APP, body), str_of(want));
+}
+
+TEST(a_label_that_could_name_a_person_is_refused_by_name)
+{
+    static const char *const cases[][2] = {{"ann@example.com", "an e-mail address"},
+                                           {"192.0.2.1", "an IP address"},
+                                           {"192.0.2.1:443", "an IP address"},
+                                           {"2001:db8::1", "an IP address"},
+                                           {"[2001:db8::1]:443", "an IP address"},
+                                           {"192.0.2.0/24", "an IP address"},
+                                           {"3f2b8c1e-0d4a-4f7e-9c55-8a1b2c3d4e5f", "a UUID"},
+                                           {"3f2b8c1e0d4a4f7e9c558a1b2c3d4e5f", "a token"},
+                                           {"zq81hfa0skd93hfgqpwo2mxc", "a token"},
+                                           {"+31 6 1234 5678", "a phone number or an id"},
+                                           {"(555) 123-4567", "a phone number or an id"},
+                                           {"12345678", "a phone number or an id"},
+                                           {"user-1234567", "an id of more than 6 digits"}};
+    static const char *const fine[] = {
+        "jpg", "10:30",     "2026-11-25", "2026-W48", "1.4.2",          "eu-west-1", "500",
+        "a b", "GET /cart", "",           "Zo\u00eb", "web-17.example", "123456",    "2026-11-25 10:30"};
+    open_db();
+    for (size_t i = 0; i < LENGTH(cases); i++)
+        check_label(cases[i][0], cases[i][1]);
+    for (size_t i = 0; i < LENGTH(fine); i++)
+        check_label(fine[i], NULL);
+    close_db();
+}
+
+TEST(a_wrong_value_says_what_its_type_wants)
+{
+    static const char *const cases[][2] = {
+        {"\"type\":\"max\"", "expected a number from -10^15 to 10^15, got nothing"},
+        {"\"type\":\"gauge\",\"value\":\"3\"", "expected a number from -10^15 to 10^15, got text"},
+        {"\"type\":\"gauge\",\"value\":2e15", "expected a number from -10^15 to 10^15, got 2e+15"},
+        {"\"type\":\"timing\",\"value\":-1", "expected milliseconds from 0 to 10^12, got -1"},
+        {"\"value\":1.5", "expected a whole number from 0 to 10^12, got 1.5"}};
+    char body[200], want[200];
+    open_db();
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        snprintf(body, sizeof body, "{\"name\":\"x%zu\",%s}", i, cases[i][0]);
+        snprintf(want, sizeof want, "/value: %s", cases[i][1]);
+        CHECK_STR(post(APP, body), str_of(want));
+    }
+    CHECK_STR(post(APP, "{\"name\":\"x\",\"type\":\"unique\",\"value\":\"ann\"}"),
+              S("/type: type \"unique\" is not there yet, expected count, max, min, gauge or timing"));
+    close_db();
+}
+
+TEST(old_periods_go_and_months_stay)
+{
+    struct err e;
+    open_db();
+    CHECK_STR(
+        post(
+            APP,
+            "[{\"name\":\"c\",\"time\":\"2019-03-05T00:00:00Z\"},{\"name\":\"m\",\"type\":\"max\",\"value\":5,\"time\":"
+            "\"2019-03-05T00:00:00Z\"},{\"name\":\"c\",\"time\":\"2025-12-31T23:59:00Z\"}]"),
+        S(""));
+    CHECK(stats_tick(db, now, &e) == 0);
+    check("m", "day", "{\"points\":[],\"total\":null}");
+    check("m", "month", "{\"points\":[{\"time\":\"2019-03-01T00:00:00Z\",\"value\":5}],\"total\":5}");
+    check("c", "week", "{\"points\":[{\"time\":\"2025-12-29T00:00:00Z\",\"value\":1}],\"total\":1}");
+    check(
+        "c", "year",
+        "{\"points\":[{\"time\":\"2019-01-01T00:00:00Z\",\"value\":1},{\"time\":\"2025-01-01T00:00:00Z\",\"value\":1}],\"total\":2}");
+    close_db();
+}
+
+TEST(counts_of_before_months_were_kept_get_their_months)
+{
+    const char *steps[] = {stats_schema, stats_schema_types};
+    struct err e;
+    open_db();
+    CHECK(db_exec(db, "DROP TABLE stat_cell; DROP TABLE stat_series; DROP TABLE stat_sample; PRAGMA user_version = 0",
+                  &e) == 0);
+    db_close(db);
+    CHECK(db_open(path, DB_NORMAL, steps, 1, &db, &e) == 0);
+    CHECK(
+        db_exec(
+            db,
+            "INSERT INTO stat_series VALUES(1, 3, 'c', 'count', '{}', 9, 4, 1);"
+            "INSERT INTO stat_cell VALUES(1, 86400, 1764460800, 2), (1, 86400, 1764547200, 3), (1, 86400, 1764633600, 4),"
+            " (1, 3600, 1764633600, 4)",
+            &e) == 0);
+    db_close(db);
+    CHECK(db_open(path, DB_NORMAL, steps, 2, &db, &e) == 0);
+    check(
+        "c", "month",
+        "{\"points\":[{\"time\":\"2025-11-01T00:00:00Z\",\"value\":2},{\"time\":\"2025-12-01T00:00:00Z\",\"value\":7}],\"total\":9}");
+    close_db();
+}
+
+UNIT_MAIN
