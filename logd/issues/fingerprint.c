@@ -66,6 +66,21 @@ static void function_of(str f, struct buf *out)
         if (in > 0)
             f = str_skip(f, (size_t)in + 4);
     }
+    ptrdiff_t open = str_chr(f, '<'), close = open >= 0 ? str_find(f, S(">d__")) : -1;
+    if (open >= 0 && close < 0)
+        close = str_find(f, S(">b__"));
+    if (close > open) { /* C#: Shop.<PayAsync>d__5.MoveNext, Shop.<>c.<Pay>b__0_1 -> Shop.PayAsync, Shop.Pay */
+        ptrdiff_t inner = str_find(f, S(".<>c"));
+        str name = str_head(f, (size_t)close);
+        for (ptrdiff_t at; (at = str_chr(name, '<')) >= 0;)
+            name = str_skip(name, (size_t)at + 1);
+        buf_str(out, str_head(f, (size_t)(inner > 0 ? inner + 1 : open)));
+        buf_str(out, name);
+        return;
+    }
+    ptrdiff_t hash = str_find(f, S("::h")); /* Rust: app::run::h0123456789abcdef */
+    if (hash > 0 && f.n == (size_t)hash + 19)
+        f = str_head(f, (size_t)hash);
     ptrdiff_t lambda = str_find(f, S("lambda$")); /* Java: lambda$run$2 -> run */
     if (lambda >= 0) {
         str name = str_skip(f, (size_t)lambda + 7);
@@ -73,8 +88,9 @@ static void function_of(str f, struct buf *out)
         buf_str(out, str_cut(&name, '$'));
         return;
     }
-    static const str cuts[] = {S("$$Lambda"), S("$$EnhancerBy"), S("$$FastClass"), S("GeneratedMethodAccessor"),
-                               S("/<"),       S("::{{closure}}")};
+    static const str cuts[] = {S("$$Lambda"),     S("$$EnhancerBy"),   S("$$FastClass"), S("GeneratedMethodAccessor"),
+                               S("/<"),           S("::{{closure}}"),  S("::{closure"),  S("$lambda"),
+                               S("$suspendImpl"), S(".invokeSuspend"), S("{closure")};
     for (size_t i = 0; i < LENGTH(cuts); i++) {
         ptrdiff_t at = str_find(f, cuts[i]);
         if (at >= 0)
@@ -252,6 +268,14 @@ static void by_template(str app, str type, str text, struct fingerprint *ret)
     tell_message(type, S("the sender's own template: "), text, ret);
 }
 
+/* A logger that writes the stack below its line. One frame alone may be anything. */
+static void stack_in_message(str message, struct stack *s)
+{
+    stack_read(message, s);
+    if (s->n < 2 && !(s->n && s->type.n))
+        *s = (struct stack){0};
+}
+
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret)
 {
     str type = event_text(ev, S("error.type"), a), message = event_text(ev, S("error.message"), a);
@@ -268,6 +292,8 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
         stack_read_json(frames->raw, a, s);
     if (!s->n && text.n)
         stack_read(text, s);
+    if (!s->n && !text.n && !frames && str_chr(message, '\n') > 0)
+        stack_in_message(message, s);
     if (!type.n)
         type = s->type.n ? s->type : event_text(ev, S("type"), a);
     if (!message.n)

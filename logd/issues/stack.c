@@ -29,18 +29,41 @@ bool frame_in_app(const struct frame *f)
                                         S("/.cargo/registry/"),
                                         S("chrome-extension:"),
                                         S("moz-extension:"),
-                                        S("(unknown source)")};
+                                        S("(unknown source)"),
+                                        S("<internal:"),
+                                        S("/library/std/"),
+                                        S("/library/core/"),
+                                        S("/sysdeps/"),
+                                        S("../csu/"),
+                                        S("/csu/libc-start"),
+                                        S("libc.so"),
+                                        S("libc-2."),
+                                        S("libstdc++"),
+                                        S("libpthread"),
+                                        S("libgcc_s"),
+                                        S("ld-linux"),
+                                        S("libasan"),
+                                        S("compiler-rt/")};
     static const str foreign_functions[] = {
-        S("java."),       S("javax."),     S("jdk."),    S("sun."),       S("com.sun."),
-        S("kotlin."),     S("kotlinx."),   S("scala."),  S("groovy."),    S("org.springframework."),
-        S("org.apache."), S("org.junit."), S("System."), S("Microsoft."), S("runtime."),
-        S("runtime/"),    S("core::"),     S("std::"),   S("alloc::"),    S("__libc_"),
-        S("_start")};
+        S("java."),       S("javax."),        S("jdk."),      S("sun."),           S("com.sun."),
+        S("kotlin."),     S("kotlinx."),      S("scala."),    S("groovy."),        S("org.springframework."),
+        S("org.apache."), S("org.junit."),    S("System."),   S("Microsoft."),     S("runtime."),
+        S("runtime/"),    S("core::"),        S("std::"),     S("alloc::"),        S("__libc_"),
+        S("_start"),      S("android."),      S("androidx."), S("com.android."),   S("dalvik."),
+        S("io.netty."),   S("reactor."),      S("clojure."),  S("org.hibernate."), S("org.eclipse.jetty."),
+        S("rust_begin_"), S("__rust_"),       S("<core::"),   S("<std::"),         S("<alloc::"),
+        S("anyhow::"),    S("tokio::"),       S("__GI_"),     S("__cxa_"),         S("__gnu_cxx::"),
+        S("__asan"),      S("__interceptor"), S("__pthread"), S("pthread_kill"),   S("operator new")};
+    static const str whole[] = {S("raise"),         S("abort"), S("gsignal"),
+                                S("__assert_fail"), S("clone"), S("start_thread")};
     for (size_t i = 0; i < LENGTH(foreign_files); i++)
         if (str_find(f->file, foreign_files[i]) >= 0)
             return false;
     for (size_t i = 0; i < LENGTH(foreign_functions); i++)
         if (str_starts(f->function, foreign_functions[i]))
+            return false;
+    for (size_t i = 0; i < LENGTH(whole); i++)
+        if (str_eq(f->function, whole[i]))
             return false;
     /* Python's and Ruby's standard library elsewhere: .../lib/python3.11/x.py without site-packages */
     return str_find(f->file, S("/lib/python")) < 0 && str_find(f->file, S("/lib/ruby/")) < 0 &&
@@ -74,7 +97,42 @@ static str cut_place(str s, uint32_t *ret_line, uint32_t *ret_column)
     return s;
 }
 
+/* The last of it, or -1. */
+static ptrdiff_t find_last(str s, str what)
+{
+    ptrdiff_t at = -1;
+    for (size_t i = 0; i + what.n <= s.n; i++)
+        if (str_starts(str_skip(s, i), what))
+            at = (ptrdiff_t)i;
+    return at;
+}
+
+static str without(str s, str prefix) { return str_starts(s, prefix) ? str_skip(s, prefix.n) : s; }
+
+static size_t digits_of(str s)
+{
+    size_t n = 0;
+    while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
+        n++;
+    return n;
+}
+
 /* ---- one line of each language; false: not one of its frames ---- */
+/* C# without debug information: "at Ns.Class.Method(String id)", where others have "(App.java:12)" or " (native)" */
+static bool is_arguments(str s, bool blank_before)
+{
+    static const str sources[] = {S(".java"), S(".kt"),           S(".scala"),         S(".groovy"),
+                                  S(".clj"),  S("Native Method"), S("Unknown Source"), S("<"),
+                                  S(".js"),   S("SourceFile"),    S("eval at"),        S("://")};
+    if (blank_before || str_eq(s, S("native")) ||
+        (s.n && s.p[s.n - 1] >= '0' && s.p[s.n - 1] <= '9' && str_chr(s, ':') > 0))
+        return false;
+    for (size_t i = 0; i < LENGTH(sources); i++)
+        if (str_find(s, sources[i]) >= 0)
+            return false;
+    return true;
+}
+
 static bool v8_or_java(str line, struct stack *s)
 {
     struct frame f = {0};
@@ -102,6 +160,10 @@ static bool v8_or_java(str line, struct stack *s)
         for (int depth = 1; open > 0 && depth > 0;)
             depth += line.p[--open] == ')' ? 1 : line.p[open] == '(' ? -1 : 0;
         f.function = str_trim(str_head(line, open));
+        if (is_arguments(str_head(str_skip(line, open + 1), line.n - open - 2), open && line.p[open - 1] == ' ')) {
+            add(s, f);
+            return true;
+        }
         f.file = cut_place(str_head(str_skip(line, open + 1), line.n - open - 2), &f.line, &f.column);
         ptrdiff_t slash = str_find(f.function, S("//")); /* Java modules: app//com.acme.App.run */
         if (slash >= 0)
@@ -155,19 +217,34 @@ static bool python(str line, struct stack *s)
     return true;
 }
 
+/* ": no stock (RuntimeError)" */
+static bool ruby_headline(str rest, struct stack *s)
+{
+    ptrdiff_t open = find_last(rest, S(" ("));
+    if (!str_starts(rest, S(": ")) || open < 2 || rest.p[rest.n - 1] != ')')
+        return false;
+    s->type = str_head(str_skip(rest, (size_t)open + 2), rest.n - (size_t)open - 3);
+    s->message = str_head(str_skip(rest, 2), (size_t)open - 2);
+    return true;
+}
+
 /* Ruby: "app/x.rb:12:in `run'" with or without "from "; PHP: "#0 /srv/x.php(12): Shop->run('a')" */
 static bool ruby_or_php(str line, struct stack *s)
 {
     struct frame f = {0};
     uint64_t n = 0;
-    if (str_starts(line, S("from ")))
-        line = str_skip(line, 5);
+    size_t level = digits_of(line); /* "2: from x.rb:3": printed oldest first */
+    if (level && str_starts(str_skip(line, level), S(": from ")))
+        line = str_skip(line, level + 2);
+    line = without(line, S("from "));
     ptrdiff_t in = str_find(line, S(":in "));
     if (in > 0) {
         f.file = cut_place(str_head(line, (size_t)in), &f.line, &f.column);
         f.function = str_skip(line, (size_t)in + 4);
         if (f.line && f.function.n > 1 && (f.function.p[0] == '`' || f.function.p[0] == '\'')) {
             ptrdiff_t end = str_chr(str_skip(f.function, 1), '\'');
+            if (!s->type.p && end > 0)
+                ruby_headline(str_skip(f.function, (size_t)end + 2), s);
             f.function = end < 0 ? str_skip(f.function, 1) : str_head(str_skip(f.function, 1), (size_t)end);
             add(s, f);
             return true;
@@ -225,7 +302,119 @@ static bool go_or_rust(str line, str next, struct stack *s)
     return true;
 }
 
+/* glibc's backtrace_symbols: "./app(_ZN4shop3payEi+0x1f) [0x55d0]", "/lib/libc.so.6(+0x2409a) [0x7f1c]" */
+static bool glibc(str line, struct stack *s)
+{
+    struct frame f = {0};
+    ptrdiff_t address = find_last(line, S("[0x")), open = str_chr(line, '('), close;
+    if (address < 1 || line.p[line.n - 1] != ']' || open < 1 || open > address)
+        return false;
+    str inside = str_skip(line, (size_t)open + 1);
+    close = find_last(str_head(inside, (size_t)(address - open - 1)), S(")"));
+    if (close < 0)
+        return false;
+    inside = str_head(inside, (size_t)close);
+    ptrdiff_t plus = find_last(inside, S("+0x"));
+    f.file = str_head(line, (size_t)open);
+    f.function = plus >= 0 ? str_head(inside, (size_t)plus) : inside;
+    add(s, f);
+    return true;
+}
+
+/* Debuggers and sanitizers, after "#1  0x00007f in ":
+ *   gdb       shop::pay (id=3) at src/shop.cpp:12        abort () from /lib/libc.so.6
+ *   sanitizer shop::pay(int) /src/shop.cpp:12:5          main (/srv/app+0x4f6)
+ *   coredump  raise (libc.so.6 + 0x3cd22)                no " in " before it */
+static bool debugger(str line, struct stack *s)
+{
+    struct frame f = {0};
+    size_t n = line.n && line.p[0] == '#' ? digits_of(str_skip(line, 1)) : 0;
+    if (!n)
+        return false;
+    line = str_trim(str_skip(line, n + 1));
+    bool address = str_starts(line, S("0x"));
+    if (address) {
+        ptrdiff_t blank = str_chr(line, ' ');
+        line = without(str_trim(str_skip(line, blank < 0 ? line.n : (size_t)blank)), S("in "));
+    }
+    ptrdiff_t at = find_last(line, S(" at ")), from = find_last(line, S(") from ")), open = str_find(line, S(" (")),
+              offset = find_last(line, S("+ 0x")), last = find_last(line, S(" "));
+    if (at > 0 && open > 0 && open < at) {
+        f.file = cut_place(str_skip(line, (size_t)at + 4), &f.line, &f.column);
+        f.function = str_head(line, (size_t)open);
+    } else if (from > 0 && open > 0) {
+        f.file = str_skip(line, (size_t)from + 7);
+        f.function = str_head(line, (size_t)open);
+    } else if (address && offset > 0 && open > 0 && open < offset) {
+        f.file = str_trim(str_head(str_skip(line, (size_t)open + 2), (size_t)(offset - open - 2)));
+        f.function = str_head(line, (size_t)open);
+    } else if (address && last > 0) {
+        str place = str_skip(line, (size_t)last + 1);
+        ptrdiff_t plus = find_last(place, S("+0x"));
+        f.file = place.p[0] == '(' && plus > 0 ? str_head(str_skip(place, 1), (size_t)plus - 1)
+                                               : cut_place(place, &f.line, &f.column);
+        f.function = str_head(line, (size_t)last);
+    } else {
+        return false;
+    }
+    if (str_eq(f.function, S("n/a")) || str_eq(f.function, S("??")))
+        f.function = S("");
+    add(s, f);
+    return true;
+}
+
+/* Rust without line tables: "   3: app::run" after "stack backtrace:" */
+static bool rust_name(str line, struct stack *s)
+{
+    size_t n = digits_of(line);
+    if (!n || !str_starts(str_skip(line, n), S(": ")))
+        return false;
+    add(s, (struct frame){.function = str_trim(str_skip(line, n + 2))});
+    return true;
+}
+
 /* ---- what failed ---- */
+/* "thread 'main' panicked at src/main.rs:4:5:" and the message below, before 1.73 "panicked at 'boom', src/main.rs:4:5".
+ * *ret_at: the place, for a panic without a backtrace. */
+static bool rust_panic(str line, str next, struct stack *s, struct frame *ret_at)
+{
+    ptrdiff_t at = str_find(line, S(" panicked at "));
+    if (!str_starts(line, S("thread '")) || at < 0)
+        return false;
+    str rest = str_skip(line, (size_t)at + 13);
+    ptrdiff_t quoted = find_last(rest, S("', "));
+    s->type = S("panic");
+    if (rest.n && rest.p[0] == '\'' && quoted > 0) {
+        s->message = str_head(str_skip(rest, 1), (size_t)quoted - 1);
+        rest = str_skip(rest, (size_t)quoted + 3);
+    } else {
+        s->message = str_trim(next);
+        rest = rest.n && rest.p[rest.n - 1] == ':' ? str_head(rest, rest.n - 1) : rest;
+    }
+    ret_at->file = cut_place(rest, &ret_at->line, &ret_at->column);
+    return true;
+}
+
+/* "terminate called after throwing an instance of 'T'" and "what():  m" below; "==1==ERROR: AddressSanitizer: kind on …" */
+static bool native_headline(str line, str next, struct stack *s)
+{
+    static const str thrown = S("terminate called after throwing an instance of '");
+    ptrdiff_t sanitizer = str_find(line, S("Sanitizer: "));
+    if (str_starts(line, thrown)) {
+        line = str_skip(line, thrown.n);
+        s->type = str_cut(&line, '\'');
+        next = str_trim(next);
+        s->message = str_starts(next, S("what():")) ? str_trim(str_skip(next, 7)) : (str){0};
+        return true;
+    }
+    if (!str_starts(line, S("==")) || sanitizer < 0)
+        return false;
+    s->message = str_skip(line, (size_t)sanitizer + 11);
+    ptrdiff_t on = str_chr(s->message, ' ');
+    s->type = on > 0 ? str_head(s->message, (size_t)on) : s->message;
+    return true;
+}
+
 static bool type_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
@@ -235,8 +424,12 @@ static bool type_char(char c)
 /* "pkg.Type: message", "Uncaught Type: message", "Exception in thread "main" pkg.Type: message", "panic: message". */
 static bool headline(str line, struct stack *s)
 {
-    static const str prefixes[] = {S("Uncaught "), S("Unhandled exception. "), S("PHP Fatal error:  "),
-                                   S("Fatal error: ")};
+    static const str prefixes[] = {S("Unhandled exception. "),
+                                   S("Unhandled Exception: "),
+                                   S("PHP Fatal error:  "),
+                                   S("Fatal error: "),
+                                   S("Next "),
+                                   S("Uncaught ")};
     line = str_trim(line);
     if (str_starts(line, S("Exception in thread \""))) {
         line = str_skip(line, 21);
@@ -261,7 +454,29 @@ static bool headline(str line, struct stack *s)
         return false;
     s->type = str_head(line, n);
     s->message = n < line.n ? str_trim(str_skip(line, n + 1)) : (str){0};
+    ptrdiff_t inner = str_find(s->message, S(" ---> ")), in = find_last(s->message, S(" in /"));
+    uint32_t at = 0;
+    if (inner >= 0) /* C# puts the inner exception behind it */
+        s->message = str_head(s->message, (size_t)inner);
+    else if (in >= 0 && str_ends(cut_place(s->message, &at, &at), S(".php")) && at)
+        s->message = str_head(s->message, (size_t)in); /* PHP, the place */
     return true;
+}
+
+static bool strong(str type) { return str_find(type, S("Error")) >= 0 || str_find(type, S("Exception")) >= 0; }
+
+/* The nearest line above the frames that names an error, not the first word of the log line that carries it. */
+static void better_headline(str line, struct stack *s)
+{
+    struct stack_head {
+        str type, message;
+    } old = {s->type, s->message};
+    if (s->type.p && strong(s->type))
+        return;
+    if (!headline(line, s) || (old.type.p && !strong(s->type))) {
+        s->type = old.type;
+        s->message = old.message;
+    }
 }
 
 static void turn(struct stack *s)
@@ -273,32 +488,82 @@ static void turn(struct stack *s)
     }
 }
 
+/* What follows is not of the outermost exception: causes and other goroutines come after the one that matters. */
+static bool ends(str line)
+{
+    static const str starts[] = {S("Caused by:"), S("[cause]:"), S("goroutine "), S("Suppressed:")};
+    for (size_t i = 0; i < LENGTH(starts); i++)
+        if (str_starts(line, starts[i]))
+            return true;
+    return !str_starts(line, S("from ")) && str_find(line, S(":in ")) > 0 && str_find(line, S("': ")) > 0; /* Ruby's */
+}
+
+/* What was read so far is of an inner exception: the outer one follows. */
+static bool starts_again(str line)
+{
+    return str_starts(line, S("--- End of inner exception")) || str_starts(line, S("Next "));
+}
+
+struct reading {
+    bool python, turned, rust, ended;
+    struct frame panic_at;
+};
+
+/* One line; true: the next one belongs to it. */
+static bool read_line(str line, str next, struct reading *r, struct stack *ret)
+{
+    if (ret->n && !r->turned && ends(line)) {
+        r->ended = true;
+    } else if (ret->n && starts_again(line)) {
+        ret->n = 0;
+        if (line.p[0] == 'N')
+            (void)headline(line, ret);
+    } else if (str_eq_nocase(line, S("stack backtrace:"))) {
+        r->rust = true;
+    } else if (v8_or_java(line, ret) || gecko(line, ret) || ruby_or_php(line, ret) || debugger(line, ret) ||
+               glibc(line, ret)) {
+        return false;
+    } else if (go_or_rust(line, next, ret)) {
+        return true;
+    } else if (r->rust && rust_name(line, ret)) {
+        return false;
+    } else if (!ret->n && !ret->type.p && rust_panic(line, next, ret, &r->panic_at)) {
+        return true;
+    } else if (!ret->n && !ret->type.p && native_headline(line, next, ret)) {
+        return false;
+    } else if (!ret->n) {
+        better_headline(line, ret);
+    }
+    return false;
+}
+
+static void read_python(str raw, str line, struct stack *ret)
+{
+    if (str_starts(line, S("Traceback (most recent call last)"))) {
+        ret->n = 0; /* a chain: the last one is the outermost */
+        ret->type = (str){0};
+    } else if (!python(line, ret) && ret->n && raw.n && raw.p[0] != ' ' && !ret->type.p) {
+        (void)headline(line, ret);
+    }
+}
+
 void stack_read(str text, struct stack *ret)
 {
-    bool is_python = str_find(text, S("Traceback (most recent call last)")) >= 0, ended = false;
+    ptrdiff_t traceback = str_find(text, S("Traceback (most recent call last)"));
+    bool turned = traceback >= 0; /* the newest frame is printed last */
+    struct reading r = {.turned = turned, .python = turned && str_find(text, S("File \"")) >= 0};
     ret->n = 0;
     ret->type = ret->message = (str){0};
-    while (text.p && !ended) {
-        str raw = str_cut(&text, '\n'), line = str_trim(raw);
-        str rest = text, next = str_cut(&rest, '\n');
-        if (is_python && str_starts(line, S("Traceback (most recent call last)"))) {
-            ret->n = 0; /* a chain: the last one is the outermost */
-            ret->type = (str){0};
-        } else if (is_python) {
-            if (!python(line, ret) && ret->n && raw.n && raw.p[0] != ' ' && !ret->type.p)
-                (void)headline(line, ret);
-        } else if (ret->n && (str_starts(line, S("Caused by:")) || str_starts(line, S("[cause]:")) ||
-                              str_starts(line, S("goroutine ")))) {
-            ended = true; /* causes and other goroutines come after the one that matters */
-        } else if (v8_or_java(line, ret) || gecko(line, ret) || ruby_or_php(line, ret)) {
-            continue;
-        } else if (go_or_rust(line, next, ret)) {
+    while (text.p && !r.ended) {
+        str raw = str_cut(&text, '\n'), line = str_trim(raw), rest = text, next = str_cut(&rest, '\n');
+        if (r.python)
+            read_python(raw, line, ret);
+        else if (!(turned && str_starts(line, S("Traceback "))) && read_line(line, next, &r, ret) && text.p)
             text = rest;
-        } else if (!ret->n && !ret->type.p) {
-            (void)headline(line, ret);
-        }
     }
-    if (is_python)
+    if (!ret->n && r.panic_at.line)
+        add(ret, r.panic_at);
+    if (turned)
         turn(ret);
 }
 

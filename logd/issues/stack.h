@@ -1,8 +1,11 @@
 /* issues/stack.h - stack text of many languages as frames. Pure; views into the text.
  *
- * Understood: V8 (Chrome, Node), Firefox and Safari, Python, Java and Kotlin, C#, Go, Ruby, PHP, Rust and glibc style
- * backtraces. Frames come out newest first, whatever the language prints. Of a chain the outermost exception is taken:
- * the first of Java's and Node's text, the last of Python's. */
+ * Understood: V8 (Chrome, Node), Firefox and Safari, Python, Java and Kotlin, C# with and without debug information, Go,
+ * Ruby, PHP, Rust (panics with and without a backtrace), glibc's backtrace_symbols, gdb, sanitizers, coredumps. What
+ * stands before the stack, as in a log line that carries one, is passed over. Frames come out newest first, whatever the
+ * language prints. Of a chain the outermost exception is taken: the first of Java's, Node's, C#'s and Ruby's text, the
+ * last of Python's and PHP's, with its own frames.
+ */
 #ifndef ISSUES_STACK_H
 #define ISSUES_STACK_H
 

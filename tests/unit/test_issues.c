@@ -77,6 +77,47 @@ TEST(stacks_of_many_languages_give_their_newest_frame)
         {"#0 /srv/shop.php(12): Shop->pay('a')\n#1 {main}", "", "Shop->pay", "/srv/shop.php", 12, true},
         {"thread 'main' panicked at 'boom', src/main.rs:4:5\nstack backtrace:\n   0: app::run\n             at ./src/main.rs:4:5",
          "", "app::run", "./src/main.rs", 4, true},
+        {"Exception in thread \"main\" java.lang.IllegalStateException: no stock\n\tat shop.CartKt.pay(Cart.kt:12)\n\tat shop.CartKt$main$1.invokeSuspend(Cart.kt:30)\n"
+         "\tat kotlin.coroutines.jvm.internal.BaseContinuationImpl.resumeWith(ContinuationImpl.kt:33)",
+         "java.lang.IllegalStateException", "shop.CartKt.pay", "Cart.kt", 12, true},
+        {"thread 'main' panicked at src/main.rs:4:5:\nindex out of bounds: the len is 3 but the index is 9\nstack backtrace:\n"
+         "   0: rust_begin_unwind\n             at /rustc/07dca489ac2d933c78d3c5158e3f43beefeb02ce/library/std/src/panicking.rs:645:5\n"
+         "   1: core::panicking::panic_fmt\n             at /rustc/07dca489ac2d933c78d3c5158e3f43beefeb02ce/library/core/src/panicking.rs:72:14\n"
+         "   2: app::run\n             at ./src/main.rs:4:5",
+         "panic", "rust_begin_unwind", "/rustc/07dca489ac2d933c78d3c5158e3f43beefeb02ce/library/std/src/panicking.rs",
+         645, false},
+        {"thread 'tokio-runtime-worker' panicked at src/pay.rs:40:9:\nno card\nnote: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+         "panic", "", "src/pay.rs", 40, true},
+        {"Error: cannot pay\n\nCaused by:\n    0: card\n    1: refused\n\nStack backtrace:\n   0: app::pay::h0123456789abcdef\n   1: app::main",
+         "", "app::pay::h0123456789abcdef", "", 0, true},
+        {"app/shop.rb:12:in 'Shop#pay': no stock (Shop::StockError)\n\tfrom app/main.rb:3:in '<main>'\napp/db.rb:9:in 'Db#get': gone (IOError)\n\tfrom app/x.rb:1:in 'x'",
+         "Shop::StockError", "Shop#pay", "app/shop.rb", 12, true},
+        {"Traceback (most recent call last):\n\t1: from app/main.rb:3:in `<main>'\napp/shop.rb:12:in `pay': no stock (RuntimeError)",
+         "RuntimeError", "pay", "app/shop.rb", 12, true},
+        {"NoMethodError (undefined method `total' for nil:NilClass):\n\napp/models/cart.rb:12:in `sum'\napp/controllers/pay_controller.rb:5:in `create'",
+         "", "sum", "app/models/cart.rb", 12, true},
+        {"PHP Fatal error:  Uncaught InvalidArgumentException: no stock in /srv/shop.php:12\nStack trace:\n#0 /srv/main.php(30): Shop->pay('a')\n#1 {main}\n  thrown in /srv/shop.php on line 12",
+         "InvalidArgumentException", "Shop->pay", "/srv/main.php", 30, true},
+        {"PHP Fatal error:  Uncaught PDOException: gone in /srv/db.php:3\nStack trace:\n#0 /srv/db.php(9): Db->get()\n#1 {main}\n\nNext App\\StockError: no stock in /srv/shop.php:12\n"
+         "Stack trace:\n#0 /srv/main.php(30): App\\Shop->pay('a')\n#1 {main}\n  thrown",
+         "App\\StockError", "App\\Shop->pay", "/srv/main.php", 30, true},
+        {"Unhandled exception. System.InvalidOperationException: bad\n   at Acme.Shop.Pay(String id)\n   at Acme.Program.Main(String[] args)",
+         "System.InvalidOperationException", "Acme.Shop.Pay", "", 0, true},
+        {"System.AggregateException: One or more errors occurred. (gone) ---> System.IO.IOException: gone\n   at Acme.Db.Get(Int32 id) in /src/Db.cs:line 3\n"
+         "   --- End of inner exception stack trace ---\n   at Acme.Shop.<PayAsync>d__5.MoveNext() in /src/Shop.cs:line 12",
+         "System.AggregateException", "Acme.Shop.<PayAsync>d__5.MoveNext", "/src/Shop.cs", 12, true},
+        {"terminate called after throwing an instance of 'std::runtime_error'\n  what():  no stock\n./shop(_ZN4shop3payEi+0x1f) [0x55d0c8a0]\n./shop(main+0x2f) [0x55d0c8f0]\n"
+         "/lib/x86_64-linux-gnu/libc.so.6(__libc_start_main+0xea) [0x7f1c2a3d]",
+         "std::runtime_error", "_ZN4shop3payEi", "./shop", 0, true},
+        {"#0  0x00007ffff7a42428 in __GI_raise (sig=sig@entry=6) at ../sysdeps/unix/sysv/linux/raise.c:54\n#1  0x00007ffff7a4402a in abort () from /lib/libc.so.6\n"
+         "#2  0x0000555555555161 in shop::pay (id=3) at src/shop.cpp:12",
+         "", "__GI_raise", "../sysdeps/unix/sysv/linux/raise.c", 54, false},
+        {"==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x602000000010\n    #0 0x4f6a5b in shop::pay(int) /src/shop.cpp:12:5\n    #1 0x4f6b00 in main (/srv/shop+0x4f6b00)",
+         "heap-use-after-free", "shop::pay(int)", "/src/shop.cpp", 12, true},
+        {"Stack trace of thread 7:\n#0  0x00007f1c2a3d raise (libc.so.6 + 0x3cd22)\n#1  0x000055d0c8a0 pay (shop + 0x1139)",
+         "", "raise", "libc.so.6", 0, false},
+        {"2026-01-01 10:00:00 ERROR: payment failed\njava.io.IOException: gone\n\tat com.acme.Db.get(Db.java:3)\n\tat com.acme.Shop.pay(Shop.java:12)",
+         "java.io.IOException", "com.acme.Db.get", "Db.java", 3, true},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct stack *s = arena_alloc(&a, sizeof *s);
@@ -126,6 +167,44 @@ TEST(a_stack_counts_more_than_the_message_and_lines_do_not_count)
     CHECK_STR(str_of(x.title), S("E: one"));
     CHECK_STR(str_of(x.culprit), S("a.js:f"));
     CHECK(strstr(x.why, "a.js:f, b.js:g") != NULL);
+    arena_done(&a);
+}
+
+TEST(names_that_compilers_make_are_cut_and_libraries_passed_over)
+{
+    static const char *const cases[][2] = {
+        {"System.Exception: x\n   at Acme.Shop.<PayAsync>d__5.MoveNext() in /s/Shop.cs:line 1\n   at Acme.Web.<>c.<Run>b__0_1() in /s/Web.cs:line 2",
+         "Shop.cs:Acme.Shop.PayAsync, Web.cs:Acme.Web.Run"},
+        {"thread 'main' panicked at src/a.rs:1:1:\nx\nstack backtrace:\n   0: rust_begin_unwind\n   1: core::panicking::panic\n   2: app::pay::h0123456789abcdef\n   3: app::main::{{closure}}",
+         ":app::pay, :app::main"},
+        {"java.lang.E: x\n\tat a.B.lambda$run$3(B.java:1)\n\tat java.base/java.util.X.y(X.java:2)\n\tat a.CartKt$main$1.invokeSuspend(Cart.kt:3)",
+         "B.java:a.B.run, Cart.kt:a.CartKt$main$1"},
+        {"#0  0x1 in __GI_raise (sig=6) at ../sysdeps/raise.c:54\n#1  0x2 in abort () from /lib/libc.so.6\n#2  0x3 in shop::pay (id=3) at src/shop.cpp:12\n#3  0x4 in main () at src/main.cpp:3",
+         "shop.cpp:shop::pay, main.cpp:main"},
+    };
+    for (size_t i = 0; i < LENGTH(cases); i++) {
+        struct fingerprint fp;
+        fingerprint_trace(S("shop"), str_of(cases[i][0]), &a, &fp);
+        if (!strstr(fp.why, cases[i][1]))
+            printf("%s\n", fp.why);
+        CHECK(strstr(fp.why, cases[i][1]) != NULL);
+    }
+    arena_done(&a);
+}
+
+TEST(a_stack_in_a_message_of_several_lines_is_the_stack)
+{
+    struct fingerprint x = print_of(LINE(
+        "2026-01-01T10:00:00Z", "000000000000001",
+        "\"message\":\"order 7 failed\\njava.io.IOException: gone\\n\\tat a.Db.get(Db.java:3)\\n\\tat a.Shop.pay(Shop.java:12)\""));
+    struct fingerprint y = print_of(LINE(
+        "2026-01-01T10:00:00Z", "000000000000001",
+        "\"message\":\"giving up\\njava.io.IOException: broken\\n\\tat a.Db.get(Db.java:4)\\n\\tat a.Shop.pay(Shop.java:19)\""));
+    struct fingerprint prose = print_of(
+        LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"we met\\nat noon (or later)\\nand left\""));
+    CHECK_STR(str_of(x.id), str_of(y.id));
+    CHECK_STR(str_of(x.culprit), S("Db.java:a.Db.get"));
+    CHECK_STR(str_of(prose.culprit), S(""));
     arena_done(&a);
 }
 
