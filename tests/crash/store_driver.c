@@ -54,6 +54,18 @@ static void submit(uint64_t writer, uint64_t n)
     journal_submit(o.journal, b);
 }
 
+/* Batches come so fast that all would go into one segment: gives the store some time. */
+static void let_it_seal(size_t head_bytes)
+{
+    struct store_stats st;
+    for (int i = 0; i < 20; i++) {
+        store_stats(o.store, &st);
+        if (st.head_bytes < head_bytes)
+            return;
+        usleep(300);
+    }
+}
+
 static void on_sealed(const char *path, uint64_t first_seq, uint64_t last_seq, void *arg)
 {
     struct err e;
@@ -118,9 +130,11 @@ int main(int argc, char **argv)
     sem_init(&room, 0, OUTSTANDING);
     pthread_t merger;
     pthread_create(&merger, NULL, merge_all_the_time, NULL);
-    for (uint64_t n = first; n < first + count && !atomic_load(&fatal); n++)
+    for (uint64_t n = first; n < first + count && !atomic_load(&fatal); n++) {
         for (uint64_t w = 0; w < WRITERS; w++)
             submit(w, n);
+        let_it_seal(sc.head_bytes);
+    }
     for (int i = 0; i < OUTSTANDING; i++)
         sem_wait(&room);
     done = true;
