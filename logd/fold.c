@@ -47,6 +47,8 @@ struct fold {
     struct event *event;
     struct err error;
     usec tick_due, stats_due;
+    usec now;        /* of the record before */
+    usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
 };
 
 /* ---- one event ---- */
@@ -148,13 +150,19 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
 }
 
 /* ---- one record ---- */
-static int apply_action(struct fold *f, const struct record *rec, struct err *e)
+static usec now_of(struct fold *f, const struct record *rec)
+{
+    usec wall = clock_now(), now = rec->recv_us < wall ? rec->recv_us : wall;
+    return f->now = now > f->now ? now : f->now;
+}
+
+static int apply_action(struct fold *f, const struct record *rec, usec now, struct err *e)
 {
     str rest = rec->body;
     while (rest.n) {
         str line = str_cut(&rest, '\n');
-        if (str_starts(line, S("{\"issue\":")) ? issues_action(f->issues, line, rec->recv_us, e) < 0
-                                               : incidents_action(f->incidents, line, rec->recv_us, e) < 0)
+        if (str_starts(line, S("{\"issue\":")) ? issues_action(f->issues, line, now, e) < 0
+                                               : incidents_action(f->incidents, line, now, e) < 0)
             return -1;
     }
     return 0;
@@ -162,17 +170,42 @@ static int apply_action(struct fold *f, const struct record *rec, struct err *e)
 
 static int apply(struct fold *f, const struct record *rec, struct err *e)
 {
+    usec now = now_of(f, rec);
     switch (rec->type) {
     case RECORD_EVENTS:
         for (str rest = rec->body; rest.n;)
-            if (apply_event(f, str_cut(&rest, '\n'), rec->recv_us, e) < 0)
+            if (apply_event(f, str_cut(&rest, '\n'), now, e) < 0)
                 return -1;
         return 0;
-    case RECORD_STATS: return stats_apply(f->db, rec->app, rec->body, rec->recv_us, e);
-    case RECORD_ACTION: return apply_action(f, rec, e);
+    case RECORD_STATS: return stats_apply(f->db, rec->app, rec->body, now, e);
+    case RECORD_ACTION: return apply_action(f, rec, now, e);
     }
     log_warn("rules", "what=\"a record of an unknown type was passed over\" seq=%llu", (unsigned long long)rec->seq);
     return 0;
+}
+
+/* ---- the clock ---- */
+/* How far the wall clock was set back since it was last looked at; 0: it was not, or by less than a second. */
+static usec set_back(const struct fold *f)
+{
+    usec back = f->wall + (f->mono ? clock_mono() - f->mono : 0) - clock_now();
+    return back >= USEC_PER_SEC ? back : 0;
+}
+
+static void note_clock(struct fold *f)
+{
+    f->wall = clock_now();
+    f->mono = clock_mono();
+}
+
+static int follow_back(struct fold *f, usec back, struct err *e)
+{
+    log_warn("rules", "what=\"the clock was set back, what waits moves with it\" seconds=%lld",
+             (long long)(back / USEC_PER_SEC));
+    rules_memory_set_back(f->memory, back);
+    f->now -= back;
+    f->stats_due = 0;
+    return incidents_set_back(f->incidents, back, e);
 }
 
 /* ---- the transaction ---- */
@@ -205,8 +238,9 @@ static int commit(struct fold *f, uint64_t position, struct err *e)
 {
     if (issues_flush(f->issues, e) < 0 || save_memory(f, e) < 0 || write_fired(f, e) < 0)
         return -1;
-    sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?");
+    sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
+    sqlite3_bind_int64(st, 2, clock_now());
     return db_run(f->db, st, e) < 0 || db_commit(f->db, e) < 0 ? -1 : 0;
 }
 
@@ -233,6 +267,7 @@ static int start_over(struct fold *f, struct err *e)
     f->memory = rules_memory_new();
     journal_reader_close(f->reader);
     f->reader = NULL;
+    f->now = 0;
     return load_memory(f, e) < 0 || journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0 ? -1 : 0;
 }
 
@@ -260,13 +295,18 @@ static int work(struct fold *f, struct err *e)
     int got = journal_reader_next(f->reader, wait, &rec, e);
     if (got < 0)
         return -1;
+    usec back = set_back(f);
     bool due = clock_now() >= f->tick_due || atomic_exchange(&f->tick_now, false);
-    if (got == 0 && !due)
+    if (got == 0 && !due && !back) {
+        note_clock(f);
         return 0;
+    }
     take_changes(f);
     uint64_t position = f->position;
     usec begun = clock_mono();
     if (db_begin(f->db, e) < 0)
+        return -1;
+    if (back && follow_back(f, back, e) < 0)
         return -1;
     for (int n = 0; got > 0;) {
         if (apply(f, &rec, e) < 0)
@@ -279,6 +319,7 @@ static int work(struct fold *f, struct err *e)
     }
     if (tick(f, clock_now(), e) < 0 || commit(f, position, e) < 0)
         return -1;
+    note_clock(f);
     moved(f, position);
     return 1;
 }
@@ -322,7 +363,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  " signals INTEGER NOT NULL) WITHOUT ROWID;",
                                  issues_schema_releases,
                                  issues_schema_learned,
-                                 stats_schema_types};
+                                 stats_schema_types,
+                                 "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;"};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -336,10 +378,11 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     pthread_condattr_destroy(&attr);
     if (db_open(db_path, DB_NORMAL, steps, LENGTH(steps), &f->db, e) < 0)
         goto fail;
-    sqlite3_stmt *st = db_stmt(f->db, "SELECT seq FROM position");
+    sqlite3_stmt *st = db_stmt(f->db, "SELECT seq, clock FROM position");
     if (db_step(f->db, st, e) < 0)
         goto fail;
     f->position = (uint64_t)sqlite3_column_int64(st, 0);
+    f->wall = sqlite3_column_int64(st, 1);
     sqlite3_reset(st);
     if (load_memory(f, e) < 0)
         goto fail;

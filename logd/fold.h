@@ -1,7 +1,9 @@
 /* fold.h - the rules thread: issues, rules, incidents and stats as one fold over the journal.
  *
  * It reads records in order and changes fold.db in one transaction with its position, so a crash at any point replays
- * to the same result. "Now" of a record is its reception time; ticks (digests that fall due) use the clock. What
+ * to the same result. "Now" of a record is its reception time; ticks (digests that fall due) use the clock. Stamps never go
+ * back, so that ids are unique; when the wall clock does, they stand ahead of it. Then "now" is the clock, and what waits
+ * or is remembered moves back with it: a digest comes after the time its rule says, whatever the clock does. What
  * people do to issues and incidents comes through the journal too (RECORD_ACTION).
  *
  * Owner   fold.db is written by this thread, and by the mail thread for what became of a mail (outbox rows). Readers

@@ -139,6 +139,18 @@ void memory_touch(struct rules_memory *m, struct memory_entry *t, usec now)
     }
 }
 
+void rules_memory_set_back(struct rules_memory *m, usec by)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&m->map, &i));) {
+        struct memory_entry *t = slot->value;
+        for (size_t k = 0; k < t->n; k++)
+            t->marks[k] -= by;
+        t->expires -= by;
+        set_dirty(m, t);
+    }
+}
+
 /* ---- to disk and back ---- */
 
 static void write_blob(struct buf *out, const struct memory_entry *t)

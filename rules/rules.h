@@ -69,6 +69,8 @@ void rules_memory_free(struct rules_memory *m); /* NULL is fine */
 bool rules_memory_dirty_next(struct rules_memory *m, str *ret_key, str *ret_blob);
 /* Puts back what dirty_next gave; it is not dirty then. A blob of another shape is ignored: false. */
 bool rules_memory_load(struct rules_memory *m, str key, str blob);
+/* The clock was set back by so much: all that is remembered happened that much earlier. */
+void rules_memory_set_back(struct rules_memory *m, usec by);
 
 /* ---- running ---- */
 struct rules_input {
@@ -76,7 +78,7 @@ struct rules_input {
     str fingerprint; /* of its issue, or absent; rules name it `fingerprint` */
     bool fresh;      /* it is the first event of its issue */
     bool regressed;  /* it opened a resolved issue again */
-    usec now;        /* reception; does not go back */
+    usec now;        /* reception; goes back only with rules_memory_set_back */
 };
 struct rules_signal {
     const struct rule *rule;

@@ -399,6 +399,17 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
     return 0;
 }
 
+int incidents_set_back(struct incidents *in, usec by, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, "UPDATE incident SET due = due - ? WHERE due IS NOT NULL");
+    sqlite3_bind_int64(st, 1, by);
+    if (db_run(in->db, st, e) < 0)
+        return -1;
+    st = db_stmt(in->db, "UPDATE outbox SET not_before = not_before - ? WHERE status = 'queued'");
+    sqlite3_bind_int64(st, 1, by);
+    return db_run(in->db, st, e);
+}
+
 /* ---- what people do ---- */
 /* *ret_held: what waited for a mail; 0 rows: unknown or resolved already, which is not an error. */
 static int read_held(struct incidents *in, str id, int64_t *ret_held, struct err *e)

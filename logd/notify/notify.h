@@ -36,6 +36,8 @@ void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;
 /* Digests and first mails that are due; *ret_next: when to look again (INT64_MAX: nothing waits). */
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
+/* The clock was set back by so much: what waits, incidents and mails, falls due that much earlier. */
+int incidents_set_back(struct incidents *in, usec by, struct err *e) MUST_CHECK;
 /* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"} */
 int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
 

@@ -51,6 +51,32 @@ def test_storm_sends_one_mail_then_a_digest():
         assert logd.count('type="db.connect.failed"') == 500 and len(smtp.inbox) == 2
 
 
+def test_a_clock_that_is_set_back_delays_no_mail_and_repeats_no_id():
+    """An hour back while it runs, then one more while it is down."""
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        logd.advance(7200)
+        errors(logd, 5)
+        eventually(lambda: len(smtp.inbox) == 1, "the first error is mailed")
+        logd.advance(-3600)
+        logd.post("/v1/events", {"level": "error", "type": "other"})
+        eventually(lambda: len(smtp.inbox) == 2, "a first mail does not wait for the clock to catch up", timeout=5)
+        logd.advance(61)
+        eventually(lambda: any("4 more" in m.body for m in smtp.inbox), "nor does a digest", timeout=5)
+        errors(logd, 3)
+        for _ in range(9):
+            logd.post("/v1/events", {"auth": {"action": "login", "outcome": "failure", "user": "bob"}})
+        eventually(lambda: balance(logd)["pending"] == 3, "three are held")
+        logd.restart()  # the test's clock starts from the real one
+        logd.advance(121)
+        eventually(lambda: any("3 more" in m.body for m in smtp.inbox), "after a restart neither", timeout=5)
+        logd.advance(200)
+        logd.post("/v1/events", {"auth": {"action": "login", "outcome": "failure", "user": "bob"}})
+        eventually(lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"], "all is seen")
+        assert not any("auth.user=bob" in m.body for m in smtp.inbox), "nine of them are older than the rule's window"
+        ids = [row["id"] for row in logd.query("")]
+        assert len(ids) == len(set(ids)) == 19, ids
+
+
 def test_one_batch_of_the_same_error_is_one_mail_too():
     with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
         assert logd.post("/v1/events", [{"level": "error", "type": "x", "n": i} for i in range(100)]).status == 200
