@@ -186,7 +186,7 @@ static bool no_names(str frames)
 {
     while (frames.n) {
         str one = str_cut(&frames, ',');
-        if (one.p[one.n - 1] != '?')
+        if (one.n == 0 || one.p[one.n - 1] != '?')
             return false;
     }
     return true;

@@ -1,7 +1,7 @@
 /* issues/learned.c - see learned.h.
  *
- * A shape is stored as 12 bytes a token, little endian: hash 8, bytes of its text 2 (at most 65535), kind 1, and `enough`
- * 1 whose high bit is `ends_head`. Rows of another SHAPE_VERSION are passed over: aliases made by them stay. */
+ * A shape is stored as 12 bytes a token, little endian: hash 8, bytes of its text 2 (at most 65535), kind 1, and `mark`
+ * or `enough` 1. Rows of another SHAPE_VERSION are passed over: aliases made by them stay. */
 #include "issues/learned.h"
 #include "base/str.h"
 #include "issues/templates.h"
@@ -63,7 +63,7 @@ static void pack(const struct shape *s, struct buf *out)
         buf_add(out, &t->hash, sizeof t->hash);
         buf_add(out, &n, sizeof n);
         buf_byte(out, (char)t->kind);
-        buf_byte(out, (char)(t->enough | (t->ends_head ? 0x80 : 0)));
+        buf_byte(out, (char)(t->kind == TOKEN_MARK ? t->mark : t->enough));
     }
 }
 
@@ -76,8 +76,11 @@ static bool unpack(str blob, struct shape *s)
         const char *p = blob.p + i * TOKEN_BYTES;
         uint16_t n;
         memcpy(&n, p + 8, sizeof n);
-        s->t[i] = (struct token){
-            .hash = load8(p), .n = n, .kind = (uint8_t)p[10], .enough = p[11] & 0x7f, .ends_head = (p[11] & 0x80) != 0};
+        s->t[i] = (struct token){.hash = load8(p),
+                                 .n = n,
+                                 .kind = (uint8_t)p[10],
+                                 .enough = p[10] == TOKEN_MARK ? 0 : (uint8_t)p[11],
+                                 .mark = p[10] == TOKEN_MARK ? p[11] : 0};
     }
     return true;
 }

@@ -198,13 +198,11 @@ static void put(struct shape *s, str message, size_t at, size_t n, enum token_ki
                         .glued = at > 0 && class_of(message.p[at - 1]) != BLANK,
                         .at = (uint32_t)at,
                         .n = (uint32_t)n};
+    t->mark = kind == TOKEN_MARK ? message.p[at] : 0;
     t->hash = kind == TOKEN_VALUE ? VALUE_HASH : hash_text(str_n(message.p + at, n)) ^ (uint64_t)kind << 56;
 }
 
-static bool mark_is(const struct token *t, char c)
-{
-    return t->kind == TOKEN_MARK && t->hash == (hash_text(str_n(&c, 1)) ^ (uint64_t)TOKEN_MARK << 56);
-}
+static bool mark_is(const struct token *t, char c) { return t->kind == TOKEN_MARK && t->mark == c; }
 
 /* A path or URL goes on to the blank, or to what cannot be of it. */
 static size_t end_of_path(str m, size_t i)
@@ -431,7 +429,9 @@ void shape_read(str m, struct shape *ret)
         } else if (k == BREAK || k == DOT || k == COLON) {
             for (next = i + 1; next < m.n && m.p[next] == c && (k & (DOT | COLON)); next++)
                 ;
-            put(ret, m, i, 1, TOKEN_MARK);
+            if (k != DOT || next > i + 1 ||
+                (next < m.n && class_of(m.p[next]) != BLANK)) /* not the end of a sentence */
+                put(ret, m, i, 1, TOKEN_MARK);
             i = next;
         } else if ((next = cause_at(m, i)) > 0) {
             put(ret, m, i, next - i, TOKEN_CAUSE);
@@ -546,7 +546,9 @@ static uint8_t weigh(str m, const struct shape *s, size_t i)
         return 0;
     if (odd)
         return 3;
-    if (after && (mark_is(after, '=') || (mark_is(after, ':') && after->glued)))
+    bool named = before && before->kind == TOKEN_WORD; /* "cannot open shop: why", not "why: ..." */
+    if (after && (mark_is(after, '=') ||
+                  (mark_is(after, ':') && after->glued && (!named || (i + 2 < s->n && s->t[i + 2].glued)))))
         return 0;
     if (i == 0)
         return 12;
@@ -563,10 +565,8 @@ static uint8_t weigh(str m, const struct shape *s, size_t i)
 
 void shape_weigh(str m, struct shape *s)
 {
-    for (size_t i = 0; i < s->n; i++) {
+    for (size_t i = 0; i < s->n; i++)
         s->t[i].enough = weigh(m, s, i);
-        s->t[i].ends_head = mark_is(&s->t[i], ':');
-    }
 }
 
 void shape_print(str m, const struct shape *s, struct buf *out)

@@ -22,8 +22,8 @@ struct token {
     uint64_t hash; /* equal text, equal hash; all values are equal */
     uint8_t kind;
     uint8_t enough; /* so many different texts in this place make it a value; 0: it never is one. By shape_weigh */
+    char mark;      /* of a TOKEN_MARK */
     bool glued;     /* no blank before it */
-    bool ends_head; /* a ':' that what follows explains */
     uint32_t at, n; /* its bytes in the message */
 };
 #define TOKEN_VALUE_HASH 0x9e3779b97f4a7c15u /* of every value */

@@ -166,6 +166,12 @@ static void join(struct templates *t, uint32_t a, uint32_t b)
 /* ---- generalised templates ---- */
 static bool may_vary(const struct token *t) { return t->kind == TOKEN_VALUE || t->enough > 0; }
 
+/* "a (b)" is as good a value as "a", see shape_settle. */
+static bool in_brackets(const struct shape *s, size_t i)
+{
+    return i + 2 < s->n && s->t[i].mark == '(' && may_vary(&s->t[i + 1]) && s->t[i + 2].mark == ')';
+}
+
 /* A value of the template takes one token, and all values beside it; one that is open, all to the end. */
 static bool fits(const struct general *g, size_t j, const struct shape *s, size_t i)
 {
@@ -179,6 +185,12 @@ static bool fits(const struct general *g, size_t j, const struct shape *s, size_
     bool last = j + 1 == g->n, spent = false;
     for (size_t first = i; i < s->n; i++) {
         const struct token *t = &s->t[i];
+        if (i > first && in_brackets(s, i)) {
+            i += 2;
+            if (fits(g, j + 1, s, i + 1))
+                return true;
+            continue;
+        }
         if (!may_vary(t) && (i == first || !last || !g->open) && t->kind != TOKEN_MARK)
             return false;
         if (t->kind == TOKEN_MARK && !(last && g->open && i > first))
@@ -315,7 +327,7 @@ static void leave_out_one(struct templates *t, uint64_t scope, uint32_t node, co
             continue;
         copy_shape(&g, s);
         make_value(&g, i);
-        if (words_kept(&g) < 2)
+        if (words_kept(&g) < (s->t[i].kind == TOKEN_CAUSE ? 1 : 2))
             continue;
         shape_settle(&g);
         count(t, scope, node, &g, (uint32_t)s->t[i].hash, s->t[i].enough, false, false, depth);
@@ -351,8 +363,7 @@ static void leave_out_tail(struct templates *t, uint64_t scope, uint32_t node, c
         value = mix(value, s->t[--at].hash);
         words++;
     }
-    if (words < 2 || words > 8 || at < 2 || s->t[at - 1].kind != TOKEN_MARK || s->t[at - 1].n != 1 ||
-        !s->t[at - 1].ends_head)
+    if (words < 2 || words > 8 || at < 2 || s->t[at - 1].mark != ':')
         return;
     struct shape g;
     copy_shape(&g, s);
