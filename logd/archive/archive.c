@@ -25,6 +25,7 @@ struct archive {
     pthread_mutex_t lock; /* stats, flags */
     pthread_cond_t wake;
     bool stopping, woken, claimed;
+    usec failing; /* clock_mono() of the first failure behind the last success; 0: none */
     struct archive_stats stats;
 };
 
@@ -208,8 +209,12 @@ static int ship_and_note(struct archive *a, struct err *e)
         st->last_ship = from;
         st->ships++;
         st->last_error[0] = '\0';
+        st->refused = false;
+        a->failing = 0;
     } else {
         st->failures++;
+        st->refused = e->kind == ERR_DENIED;
+        a->failing = a->failing ? a->failing : clock_mono();
         snprintf(st->last_error, sizeof st->last_error, "%.250s", e->text);
     }
     st->objects = a->ship.manifest.n;
@@ -223,7 +228,7 @@ static void *archive_main(void *arg)
 {
     struct archive *a = arg;
     pthread_setname_np(pthread_self(), "archive");
-    bool stop = false;
+    bool stop = false, told = false; /* that it is over */
     while (!stop) {
         struct err e;
         struct timespec until;
@@ -236,8 +241,11 @@ static void *archive_main(void *arg)
         a->woken = false;
         stop = a->stopping;
         pthread_mutex_unlock(&a->lock);
-        if (ship_and_note(a, &e) < 0)
-            log_error("archive", "what=\"not shipped, will try again\" why=\"%s\"", e.text);
+        if (ship_and_note(a, &e) < 0 && !told) {
+            told = a->stats.fenced; /* only this thread or one that it waited for sets it, and nobody unsets it */
+            log_error("archive", "what=\"%s\" why=\"%s\"", told ? "shipping has ended" : "not shipped, will try again",
+                      e.text);
+        }
     }
     return NULL;
 }
@@ -320,6 +328,7 @@ void archive_get_stats(struct archive *a, struct archive_stats *ret)
     journal_stats(a->ship.parts->journal, &js);
     pthread_mutex_lock(&a->lock);
     *ret = a->stats;
+    ret->failing_us = a->failing ? clock_mono() - a->failing : 0;
     pthread_mutex_unlock(&a->lock);
     ret->lag_us = js.last_seq > ret->position ? clock_now() - (ret->last_ship ? ret->last_ship : a->ship.parts->started)
                                               : 0;

@@ -32,7 +32,9 @@ struct archive_stats {
     uint64_t position, objects, bytes, ships, failures;
     uint64_t events_position; /* all segments up to this record are there */
     usec last_ship, lag_us;
-    bool fenced;
+    bool fenced;     /* for good: another server ships there now */
+    bool refused;    /* it is not ours, or ahead of us: a person must act */
+    usec failing_us; /* how long each shipment has failed; 0: the last one did not */
     char last_error[256];
 };
 void archive_get_stats(struct archive *a, struct archive_stats *ret);

@@ -36,10 +36,26 @@ static void read_state(struct parts *p, struct state *s)
         archive_get_stats(p->archive, &s->archive);
 }
 
+/* Anybody may ask, so what the other side said is not told here. NULL: all is well, or it has not failed for long. */
+static const char *archive_trouble(struct parts *p)
+{
+    enum { PATIENCE = 3 }; /* shipments */
+    struct archive_stats a;
+    if (!p->archive)
+        return NULL;
+    archive_get_stats(p->archive, &a);
+    if (a.fenced)
+        return "another logd has taken over the archive: this one no longer ships";
+    if (a.refused)
+        return "the archive is not this server's, or ahead of it: nothing is shipped, see the log";
+    return a.failing_us > PATIENCE * p->config->archive.every ? "the archive cannot be reached: see the log" : NULL;
+}
+
 void get_health(struct request *r)
 {
     struct parts *p = r->parts;
     struct journal_stats j;
+    const char *trouble;
     if (p->fatal[0]) {
         reply_error(r, 503, "%s", p->fatal);
         return;
@@ -51,6 +67,8 @@ void get_health(struct request *r)
     journal_stats(p->journal, &j);
     if (j.disk_low)
         reply_error(r, 503, "the disk is nearly full: nothing is taken until space is free");
+    else if ((trouble = archive_trouble(p)) != NULL)
+        reply_error(r, 503, "%s", trouble);
     else
         buf_lit(&r->out, "{\"status\":\"ok\"}\n");
 }

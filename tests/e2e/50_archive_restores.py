@@ -1,5 +1,5 @@
 """The archive in a folder: shipped, verified, damaged and told, restored; readable without logd; two servers are fenced."""
-import glob, json, os, shutil, subprocess, sys
+import glob, json, os, shutil, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -202,6 +202,7 @@ def test_two_servers_on_one_archive_are_fenced():
         with Logd(config=config(archive)) as stranger:
             stranger.post("/v1/events", {"message": "not yours"})
             eventually(lambda: "belongs to another logd" in stranger.log(), "another server's archive is not touched")
+            assert "not this server's" in stranger.get("/healthz", key=False).text
         twin = Logd(config=config(archive))
         shutil.rmtree(twin.data, ignore_errors=True)
         shutil.copytree(data, twin.data)
@@ -209,6 +210,13 @@ def test_two_servers_on_one_archive_are_fenced():
             eventually(lambda: shipped_by(twin), "the restored one takes over")
             old.post("/v1/events", {"message": "two"})
             eventually(lambda: "taken over" in old.log(), "the old one stops shipping and says so")
+            health = old.get("/healthz", key=False)
+            assert health.status == 503 and health.json() == {"error": "another logd has taken over the archive: this one no longer ships"}, health
+            since = old.log().index("taken over")
+            old.post("/v1/events", {"message": "three"})
+            time.sleep(2.5)  # two more shipments would be due
+            assert "will try again" not in old.log()[since - 100:] and old.log().count("taken over") == 1, old.log()
+            assert twin.get("/healthz", key=False).status == 200
 
 
 def shipped_by(logd):
@@ -221,6 +229,9 @@ def test_an_archive_that_cannot_be_reached_holds_nothing_up():
         assert logd.post("/v1/events", {"message": "m"}).status == 200
         eventually(lambda: "not shipped, will try again" in logd.log(), "the failure is said")
         assert logd.count() == 1 and not shipped(logd)
+        assert logd.get("/healthz", key=False).status == 200, "one failure is no alarm"
+        eventually(lambda: logd.get("/healthz", key=False).status == 503, "three are")
+        assert logd.get("/healthz", key=False).json() == {"error": "the archive cannot be reached: see the log"}
 
 
 if __name__ == "__main__":
