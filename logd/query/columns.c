@@ -378,9 +378,10 @@ static struct interval from_bound(struct match *m, const struct filter_node *n, 
 
 static int64_t scaled(const struct packed *p, int64_t v)
 {
+    uint64_t x = (uint64_t)v; /* of a damaged column it may wrap */
     for (unsigned i = 0; p->packing != PACK_DECIMAL && i < p->scale; i++)
-        v *= 10;
-    return v;
+        x *= 10;
+    return (int64_t)x;
 }
 
 /* Which numbers of this column match this value, when that is one interval. */

@@ -292,6 +292,15 @@ static bool in_file(uint64_t offset, uint64_t n, uint64_t end)
     return offset >= 8 && offset <= end && n <= end - offset;
 }
 
+/* What is relied on before a column is read: those of our own are whole numbers, a number can be printed, and what has
+ * escapes stands as text. */
+static bool column_fits(const struct packed *p, uint32_t i)
+{
+    bool own = i >= SYSTEM_RECV && i < SYSTEM_COLUMNS, whole = p->packing == PACK_INT || p->packing == PACK_DELTA;
+    bool text = p->packing == PACK_CONST || p->packing == PACK_DICT || p->packing == PACK_TEXT;
+    return (!own || whole) && (p->kind != KIND_ESCAPED || text) && (!packing_is_number(p->packing) || p->scale <= 18);
+}
+
 /* Reading a block takes memory by what its head says, so no head may say more than a block can hold. */
 static bool block_fits(const struct block_head *h, const struct tail *t)
 {
@@ -301,7 +310,7 @@ static bool block_fits(const struct block_head *h, const struct tail *t)
                 in_file(h->signature, h->signature_bytes, t->table);
     for (uint32_t i = 0; fits && i < h->columns; i++, p++) {
         bool every = i < SYSTEM_COLUMNS || p->flags & COLUMN_EVERY;
-        fits = in_file(p->offset, p->stored, t->table) && p->stored <= p->bytes && p->values > 0 &&
+        fits = column_fits(p, i) && in_file(p->offset, p->stored, t->table) && p->stored <= p->bytes && p->values > 0 &&
                (every ? p->values == h->events : p->values <= h->events);
         bytes += p->bytes;
         values += i < SYSTEM_COLUMNS ? 0 : p->values;

@@ -1,5 +1,5 @@
-/* Any bytes as a segment: it is opened, or says why not, and every block gives its lines and events, or says what is
- * damaged; nothing is read outside of the file, and memory is bounded by what a block may hold.
+/* Any bytes as a segment: it is opened, or says why not, and every block gives its lines and events and the answers to
+ * filters, or says what is damaged; nothing is read outside of the file, and memory is bounded by what a block may hold.
  *
  * Input: a byte of flags, then the file (RAW), or changes to a real segment whose columns were unpacked, so that what is
  * behind zstd is reached: for each a byte (how many bytes, 1 to 8; high bit: in the block table), three of place, bytes.
@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "event/event.h"
+#include "query/columns.h"
 #include "store/segment.h"
 
 #include <fcntl.h>
@@ -187,6 +188,40 @@ static void read_columns(struct block *b)
     (void)!sum;
 }
 
+static const char *const filters[] = {
+    "esc -\"x\\\"y\"",
+    "message:m*1 or message:\"m 17\"",
+    "status>300 ms<50 status:1..900 -ms=3",
+    "ip:10.0.0.0/16 or peer:10.0.0.1",
+    "level>=warn time>2023-11-14",
+    "level:info or -time:2023-11-14",
+    "~\"m [0-9]+\"",
+    "trace=0123456789abcdef or trace:0123456789abcdef or u:01234567-0000-4000-8000-000000000000",
+    "k:t1 or f7:7 or -n:* or k=3",
+    "id:1* event_id=e3 b:true j:2"};
+static struct prepared *prepared[LENGTH(filters)];
+
+static bool never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+static void ask_filters(struct block *b, size_t i)
+{
+    struct arena scratch = {0};
+    size_t words = bit_words(b->head->events);
+    for (size_t k = 0; k < LENGTH(filters); k++) {
+        struct err e = {0};
+        arena_reset(&scratch);
+        uint64_t *bits = arena_alloc(&scratch, words * sizeof *bits);
+        memset(bits, 0xff, words * sizeof *bits);
+        int rc = columns_match(prepared[k], b, i, bits, &scratch, never, NULL, &e);
+        assert(rc == 0 || e.text[0]);
+    }
+    arena_done(&scratch);
+}
+
 static void read_block(const struct segment *s, size_t i, bool intact, str *want)
 {
     static struct event ev;
@@ -206,6 +241,7 @@ static void read_block(const struct segment *s, size_t i, bool intact, str *want
     *want = intact ? str_skip(*want, lines.n) : *want;
     block_open(s, i, &a, &b);
     read_columns(&b);
+    ask_filters(&b, i);
     for (size_t row = 0; row < b.head->events; row++)
         if (block_event(&b, row, NULL, &ev, &e) < 0 && row > 64)
             break;
@@ -254,6 +290,13 @@ static void start(void)
     if (!mkdtemp(dir) || atexit(remove_all) != 0)
         abort();
     snprintf(file, sizeof file, "%s/f.seg", dir);
+    for (size_t i = 0; i < LENGTH(filters); i++) {
+        struct filter *f;
+        struct err e;
+        if (filter_parse(str_of(filters[i]), &f, &e) < 0)
+            abort();
+        prepared[i] = prepare(f); /* for as long as the program runs */
+    }
     buf_init(&work, 1 << 24);
     buf_init(&lines_room, SIZE_MAX / 2);
     for (unsigned i = 0; i < BASES; i++)
