@@ -124,7 +124,7 @@ static int add_series(struct answer *a, int64_t series, str group, struct err *e
     sqlite3_bind_int64(st, 1, series);
     sqlite3_bind_int(st, 2, a->cells);
     sqlite3_bind_int64(st, 3, stat_period(a->q->from / NSEC_PER_SEC, a->step));
-    sqlite3_bind_int64(st, 4, (a->q->to + NSEC_PER_SEC - 1) / NSEC_PER_SEC);
+    sqlite3_bind_int64(st, 4, a->q->to / NSEC_PER_SEC + (a->q->to % NSEC_PER_SEC > 0));
     while ((rc = db_step(a->db, st, e)) > 0) {
         struct cell c;
         rc = read_cell(st, &c, e);

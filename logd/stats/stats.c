@@ -79,7 +79,10 @@ void cell_add(struct cell *c, const struct cell *from)
 struct series {
     int64_t id;
     enum stat_type type;
-    struct cell all; /* what the record adds */
+    struct cell all;             /* what the record adds */
+    bool passed_over;            /* by this head: it has another type */
+    int64_t minute;              /* of the number before, INT64_MIN: none */
+    struct period *of_minute[4]; /* that its minute is in, by step */
 };
 struct period {
     const struct series *series;
@@ -90,7 +93,7 @@ struct period {
 struct folding {
     struct db *db;
     uint32_t app;
-    struct map series;  /* name, NUL, labels -> struct series */
+    struct map series;  /* a line up to its time -> struct series */
     struct map periods; /* the first three fields of struct period -> it */
 };
 
@@ -160,29 +163,49 @@ static int make_series(struct folding *f, str name, str labels, enum stat_type t
     return 0;
 }
 
-static int find_series(struct folding *f, str name, str labels, enum stat_type type, struct series **ret, struct err *e)
+/* `head` is a line up to its time: type, labels, name. *ret->passed_over: it is not for this logd, or not for its metric. */
+static int read_head(struct folding *f, str head, struct series *ret, struct err *e)
 {
-    struct buf key = BUF_INIT(SIZE_MAX / 2);
-    struct series found;
-    int rc = 1;
-    buf_str(&key, name);
-    buf_byte(&key, '\0');
-    buf_str(&key, labels);
-    if (!(*ret = map_get(&f->series, buf_view(&key)))) {
-        rc = get_series(f, name, labels, &found, e);
-        if (rc == 0)
-            rc = make_series(f, name, labels, type, &found, e);
-        if (rc >= 0) {
-            *ret = xmalloc(sizeof **ret);
-            **ret = found;
-            map_set(&f->series, buf_view(&key), *ret);
-        }
+    struct buf text = BUF_INIT(SIZE_MAX / 2);
+    buf_str(&text, head);
+    buf_byte(&text, '}');
+    json_t *o = json_loadb(text.p, text.n, 0, NULL), *labels = json_object_get(o, "l");
+    str name = str_of(json_string_value(json_object_get(o, "n")));
+    str kind = str_of(json_string_value(json_object_get(o, "k")));
+    char *canonical = labels ? json_dumps(labels, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup("{}");
+    enum stat_type type = STAT_COUNT;
+    int rc = 0;
+    *ret = (struct series){.passed_over = true};
+    if (name.n && canonical && (!kind.n || stat_type_of(kind, &type))) {
+        rc = get_series(f, name, str_of(canonical), ret, e);
+        rc = rc == 0 ? make_series(f, name, str_of(canonical), type, ret, e) : rc;
+        ret->passed_over = rc >= 0 && ret->type != type;
+        if (ret->passed_over) /* two senders made the metric in the same moment */
+            log_warn("stats",
+                     "what=\"numbers were passed over, their metric has another type\" metric=\"%.*s\" type=%.*s",
+                     STR_ARG(name), STR_ARG(stat_type_names[type]));
     }
-    buf_done(&key);
+    ret->minute = INT64_MIN;
+    free(canonical);
+    json_decref(o);
+    buf_done(&text);
     return rc < 0 ? -1 : 0;
 }
 
-static struct cell *find_cell(struct folding *f, const struct series *s, int step, int64_t start)
+static int find_series(struct folding *f, str head, struct series **ret, struct err *e)
+{
+    struct series found;
+    if ((*ret = map_get(&f->series, head)))
+        return 0;
+    if (read_head(f, head, &found, e) < 0)
+        return -1;
+    *ret = xmalloc(sizeof **ret);
+    **ret = found;
+    map_set(&f->series, head, *ret);
+    return 0;
+}
+
+static struct period *find_period(struct folding *f, const struct series *s, int step, int64_t start)
 {
     struct {
         int64_t series, step, start;
@@ -194,37 +217,58 @@ static struct cell *find_cell(struct folding *f, const struct series *s, int ste
         *p = (struct period){s, step, start, {0}};
         map_set(&f->periods, k, p);
     }
-    return &p->cell;
+    return p;
 }
 
-static const int steps[] = {MINUTE, HOUR, DAY, MONTH};
-
-static int add_line(struct folding *f, json_t *o, str labels, struct err *e)
+static void add_number(struct folding *f, struct series *s, const struct cell *one)
 {
-    str name = str_of(json_string_value(json_object_get(o, "n"))),
-        kind = str_of(json_string_value(json_object_get(o, "k")));
-    json_t *v = json_object_get(o, "v");
-    usec t = json_integer_value(json_object_get(o, "t"));
-    double number = json_number_value(v);
-    enum stat_type type = STAT_COUNT;
-    struct series *s;
-    if (!name.n || (kind.n && !stat_type_of(kind, &type)))
-        return 0; /* of a later logd */
-    if (find_series(f, name, labels, type, &s, e) < 0)
-        return -1;
-    if (s->type != type) { /* two senders made the metric in the same moment */
-        log_warn("stats",
-                 "what=\"a number was passed over, its metric has another type\" metric=\"%.*s\" type=%.*s is=%.*s",
-                 STR_ARG(name), STR_ARG(stat_type_names[type]), STR_ARG(stat_type_names[s->type]));
-        return 0;
+    static const int steps[LENGTH(s->of_minute)] = {MINUTE, HOUR, DAY, MONTH};
+    int64_t minute = floor_to(one->last_time, MINUTE * USEC_PER_SEC) / USEC_PER_SEC;
+    cell_add(&s->all, one);
+    for (size_t i = 0; i < LENGTH(steps); i++) {
+        if (s->minute != minute)
+            s->of_minute[i] = find_period(f, s, steps[i], stat_period(minute, steps[i]));
+        cell_add(&s->of_minute[i]->cell, one);
+        if (s->type == STAT_TIMING)
+            quantiles_add(&s->of_minute[i]->cell.quantiles, one->last);
     }
-    struct cell one = {type == STAT_COUNT ? json_integer_value(v) : 0, 1, number, number, number, number, t, {0}};
-    cell_add(&s->all, &one);
-    if (type == STAT_TIMING)
-        quantiles_add(&one.quantiles, number);
-    for (size_t i = 0; i < LENGTH(steps); i++)
-        cell_add(find_cell(f, s, steps[i], stat_period(floor_to(t, USEC_PER_SEC) / USEC_PER_SEC, steps[i])), &one);
-    quantiles_done(&one.quantiles);
+    s->minute = minute;
+}
+
+/* A line ends in ,"t":TIME,"v":VALUE} and what stands before names the series. */
+static bool read_tail(str line, str *ret_head, struct cell *ret)
+{
+    size_t at = line.n;
+    while (at > 0 && !str_starts(str_skip(line, at), S(",\"t\":")))
+        at--;
+    str rest = str_skip(line, at + 5), time = str_cut(&rest, ',');
+    double v;
+    if (at == 0 || !str_starts(rest, S("\"v\":")) || rest.p[rest.n - 1] != '}')
+        return false;
+    rest = str_n(rest.p + 4, rest.n - 5);
+    *ret_head = str_head(line, at);
+    *ret = (struct cell){.n = 1};
+    if (!str_i64(time, &ret->last_time) || !str_double(rest, &v))
+        return false;
+    if (!str_i64(rest, &ret->count))
+        ret->count = 0;
+    ret->sum = ret->min = ret->max = ret->last = v;
+    return true;
+}
+
+static int add_line(struct folding *f, str line, struct err *e)
+{
+    struct series *s;
+    struct cell one;
+    str head;
+    if (!read_tail(line, &head, &one))
+        return 0; /* of a later logd */
+    if (find_series(f, head, &s, e) < 0)
+        return -1;
+    if (s->type != STAT_COUNT)
+        one.count = 0;
+    if (!s->passed_over)
+        add_number(f, s, &one);
     return 0;
 }
 
@@ -324,13 +368,7 @@ int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e)
     int rc = 0;
     (void)now;
     while (rc == 0 && lines.n) {
-        str line = str_cut(&lines, '\n');
-        json_t *o = json_loadb(line.p, line.n, 0, NULL), *labels = json_object_get(o, "l");
-        char *canonical = labels ? json_dumps(labels, JSON_COMPACT | JSON_SORT_KEYS) : xstrdup("{}");
-        if (canonical)
-            rc = add_line(&f, o, str_of(canonical), e);
-        free(canonical);
-        json_decref(o);
+        rc = add_line(&f, str_cut(&lines, '\n'), e);
         if (f.periods.n >= CELLS_MAX)
             rc = flush(&f, rc, e);
     }

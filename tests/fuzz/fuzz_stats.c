@@ -22,7 +22,7 @@ static struct db *empty_db(void)
 /* An answer is JSON, and says what the names' list says. */
 static json_int_t total_of(struct db *db, const char *name, const char *by)
 {
-    struct stats_query q = {.name = str_of(name), .by = str_of(by), .from = INT64_MIN / 2, .to = INT64_MAX / 2};
+    struct stats_query q = {.name = str_of(name), .by = str_of(by), .from = INT64_MIN, .to = INT64_MAX};
     struct buf out = BUF_INIT(SIZE_MAX / 2);
     struct err e;
     if (stats_json(db, &q, &out, &e) < 0)

@@ -333,4 +333,125 @@ TEST(counts_of_before_months_were_kept_get_their_months)
     close_db();
 }
 
+/* ---- what repeats is read the short way ---- */
+static uint64_t dice;
+static const char *pick(const char *const *of, size_t n)
+{
+    dice = dice * 6364136223846793005u + 1442695040888963407u;
+    return of[(dice >> 33) % n];
+}
+#define PICK(...) pick((const char *const[]){__VA_ARGS__}, LENGTH(((const char *const[]){__VA_ARGS__})))
+
+static void random_object(char *out, size_t size)
+{
+    snprintf(out, size, "{%s%s%s%s%s%s}",
+             PICK("\"name\":\"a\"", "\"name\":\"b\"", "\"name\" : \"c.d\"", "\"name\":\"\"", "\"nam\\u0065\":\"a\""),
+             PICK("", "", ",\"type\":\"count\"", ",\"type\":\"max\"", ",\"type\":\"flow\"", ",\"type\":\"\"",
+                  ",\"type\":\"sum\""),
+             PICK("", ",\"labels\":{}", ",\"labels\":{\"k\":\"v\"}", ",\"labels\":{\"t\":\"1\",\"k\":\"\\u00e9\"}",
+                  ",\"labels\":{\"u\":\"a@b.c\"}", ",\"labels\":{\"k\":1}"),
+             PICK("", "", ",\"value\":2", ",\"value\":-3", ",\"value\":2.5", ",\"value\":1e3", ",\"value\":12.1",
+                  ",\"value\":1e300", ",\"value\":\"2\"", ",\"value\":null", ",\"value\":-0"),
+             PICK("", "", ",\"time\":1764547200", ",\"time\":\"2025-12-01T00:00:00.25Z\"", ",\"time\":1764547200.5",
+                  ",\"time\":\"noon\"", ",\"time\":4764547200", ",\"time\":\"\\u0031764547200\""),
+             PICK("", "", "", "", ",\"value\":1", ",\"colour\":1"));
+}
+
+static struct batch *read_all(const char *body)
+{
+    struct batch *b = batch_new(RECORD_STATS, APP, now);
+    struct err e;
+    CHECK(stats_read(str_of(body), now, NULL, b, &e) == 0);
+    return b;
+}
+
+/* The lines say the same, number by number. */
+static bool same_lines(str a, str b)
+{
+    while (a.n && b.n) {
+        str x = str_cut(&a, '\n'), y = str_cut(&b, '\n');
+        json_t *u = json_loadb(x.p, x.n, 0, NULL), *v = json_loadb(y.p, y.n, 0, NULL);
+        bool same = json_number_value(json_object_get(u, "v")) == json_number_value(json_object_get(v, "v"));
+        json_object_del(u, "v"), json_object_del(v, "v");
+        same = same && json_equal(u, v);
+        json_decref(u), json_decref(v);
+        if (!same)
+            return false;
+    }
+    return a.n == b.n;
+}
+
+TEST(what_comes_again_with_another_number_is_read_as_the_first_was)
+{
+    random_bytes(&dice, sizeof dice);
+    printf("  seed %llu\n", (unsigned long long)dice);
+    for (int round = 0; round < 3000; round++) {
+        char one[500], again[1100];
+        random_object(one, sizeof one);
+        struct batch *a = read_all(one);
+        snprintf(again, sizeof again, round % 2 ? "%s\n%s" : "[%s, %s]", one, one);
+        struct batch *b = read_all(again);
+        CHECK_INT(b->accepted, 2 * a->accepted);
+        CHECK_INT(b->rejected, 2 * a->rejected);
+        CHECK_STR(str_of(b->first_error), str_of(a->first_error));
+        struct buf twice = BUF_INIT(SIZE_MAX / 2);
+        buf_str(&twice, buf_view(&a->body)), buf_str(&twice, buf_view(&a->body));
+        CHECK(same_lines(buf_view(&b->body), buf_view(&twice)));
+        if (unit_failed) {
+            printf("%s\n", again);
+            round = 3000;
+        }
+        buf_done(&twice);
+        batch_free(a), batch_free(b);
+    }
+}
+
+TEST(a_shape_that_was_good_does_not_excuse_what_differs_from_it)
+{
+    static const char *const bad[] = {"{\"name\":\"a\",\"type\":\"\",\"value\":1}",
+                                      "{\"name\":\"a\",\"value\":1,\"value\":2}",
+                                      "{\"name\":\"a\",\"value\":-1}",
+                                      "{\"name\":\"a\",\"value\":1.5}",
+                                      "{\"name\":\"a\",\"value\":1e13}",
+                                      "{\"name\":\"a\",\"time\":\"noon\"}",
+                                      "{\"name\":\"a\",\"time\":9999999999}",
+                                      "{\"name\":\"a\",\"x\":1}",
+                                      "{\"name\":\"a\",\"type\":\"max\",\"value\":1}",
+                                      "{\"name\":\"a\",\"labels\":{\"k\":\"a@b.c\"}}",
+                                      "{\"name\":\"a\"",
+                                      "7"};
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        char body[300];
+        snprintf(body, sizeof body, "{\"name\":\"a\",\"value\":1}\n{\"name\":\"a\",\"labels\":{\"k\":\"v\"}}\n%s\n",
+                 bad[i]);
+        struct batch *b = read_all(body);
+        if (b->accepted != 2 || b->rejected != 1)
+            printf("%s\n", bad[i]);
+        CHECK(b->accepted == 2 && b->rejected == 1);
+        batch_free(b);
+    }
+}
+
+TEST(an_array_is_taken_value_by_value_and_refused_when_it_is_no_json)
+{
+    struct err e;
+    struct batch *b = read_all(
+        " [ {\"name\":\"a\"} ,7, [{}], {\"name\":\"a\",\"name\":\"b\"}, {\"name\":\"a\"}, \"]\" ] ");
+    CHECK_INT(b->accepted, 2);
+    CHECK_INT(b->rejected, 4);
+    batch_free(b);
+    b = read_all("[]");
+    CHECK(b->accepted == 0 && b->rejected == 0);
+    batch_free(b);
+    static const char *const bad[] = {"[", "[{\"name\":\"a\"}", "[{\"name\":\"a\"},]", "[1]x",
+                                      "[{\"name\":\"a\"} {\"name\":\"a\"}]"};
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        b = batch_new(RECORD_STATS, APP, now);
+        CHECK(stats_read(str_of(bad[i]), now, NULL, b, &e) < 0 &&
+              str_starts(str_of(e.text), S("expected a JSON array: ")));
+        CHECK(b->accepted == 0);
+        batch_free(b);
+    }
+}
+
 UNIT_MAIN
