@@ -447,7 +447,8 @@ void shape_read(str m, struct shape *ret)
             continue;
         str w = str_n(m.p + t->at, t->n);
         static const str states[] = {S("true"), S("false"), S("null"), S("nil"), S("none")};
-        bool set = i > 0 && mark_is(&ret->t[i - 1], '=') && AMONG(w, states);
+        bool set = i > 0 && (mark_is(&ret->t[i - 1], '=') || (mark_is(&ret->t[i - 1], ':') && t->glued)) &&
+                   AMONG(w, states);
         bool unit = i > 0 && ret->t[i - 1].kind == TOKEN_VALUE && is_unit(w);
         if (unit || set ||
             (is_date_word(w) &&
@@ -483,6 +484,8 @@ void shape_settle(struct shape *s)
                 widen(&o[n - 1], &t);
                 continue;
             }
+            if (n && o[n - 1].mark == ':' && t.glued && !o[n - 1].glued)
+                n--; /* "::ffff:10.0.0.1" */
             if (n > 1 && o[n - 2].kind == TOKEN_VALUE && joins(&o[n - 1])) {
                 widen(&o[n - 2], &t);
                 n--;
@@ -497,6 +500,15 @@ void shape_settle(struct shape *s)
         if (mark_is(&t, ')') && n > 2 && o[n - 1].kind == TOKEN_VALUE && mark_is(&o[n - 2], '(') &&
             o[n - 3].kind == TOKEN_VALUE) {
             n -= 2; /* <*> (<*>) */
+            widen(&o[n - 1], &t);
+            continue;
+        }
+        if (mark_is(&t, '}') && n > 3 && o[n - 1].kind == TOKEN_VALUE && mark_is(&o[n - 2], '{') && o[n - 2].glued &&
+            o[n - 3].kind == TOKEN_WORD && mark_is(&o[n - 4], '=')) {
+            n -= 2; /* "by=User{7}" */
+            o[n - 1].kind = TOKEN_VALUE;
+            o[n - 1].hash = VALUE_HASH;
+            o[n - 1].enough = 0;
             widen(&o[n - 1], &t);
             continue;
         }
@@ -537,7 +549,8 @@ static uint8_t weigh(str m, const struct shape *s, size_t i)
     if (t->kind == TOKEN_CAUSE || t->kind == TOKEN_PAIR)
         return 2;
     if (t->kind == TOKEN_QUOTE)
-        return 3;
+        return after && mark_is(after, ':') && after->glued && before && before->kind == TOKEN_MARK ? 0 /* a JSON key */
+                                                                                                    : 3;
     for (size_t k = 0; k < w.n; k++) {
         odd |= (class_of(w.p[k]) & (DIGIT | DOT)) || w.p[k] == '/' || w.p[k] == '\\';
         caps &= is_upper(w.p[k]) || w.p[k] == '_' || w.p[k] == '-';

@@ -165,6 +165,12 @@ static bool v8_or_java(str line, struct stack *s)
             return true;
         }
         f.file = cut_place(str_head(str_skip(line, open + 1), line.n - open - 2), &f.line, &f.column);
+        ptrdiff_t outer = str_starts(f.file, S("eval at ")) ? find_last(f.file, S(" (")) : -1;
+        if (outer > 0) { /* "eval at f (eval at g (a.js:21:17)), <anonymous>:1:30" */
+            str place = str_skip(f.file, (size_t)outer + 2);
+            ptrdiff_t close = str_chr(place, ')');
+            f.file = cut_place(str_head(place, close > 0 ? (size_t)close : place.n), &f.line, &f.column);
+        }
         ptrdiff_t slash = str_find(f.function, S("//")); /* Java modules: app//com.acme.App.run */
         if (slash >= 0)
             f.function = str_skip(f.function, (size_t)slash + 2);
@@ -179,6 +185,21 @@ static bool v8_or_java(str line, struct stack *s)
     return true;
 }
 
+/* Code of eval is where eval was called: "a.js line 26 > eval line 2 > eval:1:30" of Firefox */
+static void leave_eval(struct frame *f)
+{
+    ptrdiff_t line = str_find(f->file, S(" line "));
+    uint64_t n;
+    if (line < 0 || str_find(f->file, S("> eval")) < 0)
+        return;
+    str number = str_skip(f->file, (size_t)line + 6);
+    if (!str_u64(str_head(number, digits_of(number)), &n))
+        return;
+    f->file = str_head(f->file, (size_t)line);
+    f->line = (uint32_t)n;
+    f->column = 0;
+}
+
 static bool gecko(str line, struct stack *s)
 {
     struct frame f = {0};
@@ -186,12 +207,19 @@ static bool gecko(str line, struct stack *s)
     while (at > 0 && line.p[at - 1] != '@')
         at--;
     str place = str_skip(line, at);
-    if (at == 0 || str_chr(str_head(line, at), ' ') >= 0)
+    bool native = str_eq(place, S("[native code]"));
+    if (str_chr(str_head(line, at), ' ') >= 0 || (at == 0 && native && !s->n))
         return false;
     f.file = cut_place(place, &f.line, &f.column);
-    f.function = str_head(line, at - 1);
-    if (!f.line && !str_eq(place, S("[native code]")))
+    f.function = at ? str_head(line, at - 1) : (str){0};
+    if (!f.line && !native)
         return false;
+    if (at == 0 && !native && (!f.column || str_find(f.file, S("://")) < 0 || str_chr(f.file, ' ') >= 0))
+        return false; /* Safari's frame without a function is a URL with both numbers */
+    ptrdiff_t open = str_chr(f.function, '(');
+    if (open >= 0) /* old ones print arguments, and (null) */
+        f.function = str_head(f.function, (size_t)open);
+    leave_eval(&f);
     add(s, f);
     return true;
 }

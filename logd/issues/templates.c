@@ -354,6 +354,25 @@ static void leave_out_two(struct templates *t, uint64_t scope, uint32_t node, co
         }
 }
 
+/* Many places that vary together, as in "user=a plan=b state=c". */
+static void leave_out_all(struct templates *t, uint64_t scope, uint32_t node, const struct shape *s, int depth)
+{
+    struct shape g;
+    uint64_t value = 0;
+    size_t n = 0;
+    copy_shape(&g, s);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->t[i].enough && s->t[i].enough < SOFT_ENOUGH) {
+            value = mix(value, s->t[i].hash);
+            make_value(&g, i);
+            n++;
+        }
+    if (n < 3 || words_kept(&g) < 3)
+        return;
+    shape_settle(&g);
+    count(t, scope, node, &g, (uint32_t)value, SOFT_ENOUGH, false, false, depth);
+}
+
 /* "cannot open x: any words" */
 static void leave_out_tail(struct templates *t, uint64_t scope, uint32_t node, const struct shape *s, int depth)
 {
@@ -380,6 +399,7 @@ static void look_around(struct templates *t, uint64_t scope, uint32_t node, cons
     leave_out_one(t, scope, node, s, depth);
     leave_out_tail(t, scope, node, s, depth);
     leave_out_two(t, scope, node, s, depth);
+    leave_out_all(t, scope, node, s, depth);
 }
 
 /* ---- offers ---- */

@@ -77,6 +77,12 @@ TEST(stacks_of_many_languages_give_their_newest_frame)
         {"#0 /srv/shop.php(12): Shop->pay('a')\n#1 {main}", "", "Shop->pay", "/srv/shop.php", 12, true},
         {"thread 'main' panicked at 'boom', src/main.rs:4:5\nstack backtrace:\n   0: app::run\n             at ./src/main.rs:4:5",
          "", "app::run", "./src/main.rs", 4, true},
+        {"https://shop.example/a.js:48:22\nfoo@https://shop.example/a.js:52:15", "", "", "https://shop.example/a.js",
+         48, true},
+        {"pay(1)@https://shop.example/a.js line 26 > eval line 2 > eval:1:30", "", "pay", "https://shop.example/a.js",
+         26, true},
+        {"Error: no\n    at pay (eval at foo (eval at speak (https://shop.example/a.js:21:17)), <anonymous>:1:30)",
+         "Error", "pay", "https://shop.example/a.js", 21, true},
         {"Exception in thread \"main\" java.lang.IllegalStateException: no stock\n\tat shop.CartKt.pay(Cart.kt:12)\n\tat shop.CartKt$main$1.invokeSuspend(Cart.kt:30)\n"
          "\tat kotlin.coroutines.jvm.internal.BaseContinuationImpl.resumeWith(ContinuationImpl.kt:33)",
          "java.lang.IllegalStateException", "shop.CartKt.pay", "Cart.kt", 12, true},

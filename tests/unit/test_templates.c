@@ -50,6 +50,8 @@ TEST(values_are_seen_and_words_are_kept)
         {"see https://a.example/x?y=1, a@b.example and C:\\x\\y", "see <*> and <*>"},
         {"node-12 (10.0.0.1) says blk_-17", "<*> says <*>"},
         {"ok=true name=false positive", "ok=<*> name=<*> positive"},
+        {"by=User{7} from ::ffff:10.0.0.1", "by=<*> from <*>"},
+        {"read /a/b. Then stopped...", "read <*> Then stopped."},
         {"", ""},
         {"?", "?"},
     };
