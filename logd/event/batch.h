@@ -14,7 +14,7 @@
 
 enum record_type {
     RECORD_EVENTS = 1, /* body: stored lines, one event each */
-    RECORD_STATS = 2,  /* body: one JSON object a line: {"name","type","value","labels","time"} as checked */
+    RECORD_STATS = 2,  /* body: one JSON object a line, as stats/check.c writes it */
     RECORD_ACTION = 3, /* body: one JSON object: what a person did to an issue or incident */
 };
 enum batch_status {
