@@ -438,11 +438,13 @@ static int read_options(struct server *s, int argc, char **argv)
 static int start(struct server *s, bool offline, struct err *e)
 {
     const struct config *c = s->parts.config;
+    s->lock = -1;
     const char *listen = offline ? NULL : s->listen_arg ? s->listen_arg : c->listen;
+    if (listen && http_address_check(listen, e) < 0)
+        return -1;
     umask(027);
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    s->lock = -1;
     s->data = xstrdup(s->data_arg ? s->data_arg : c->data);
     s->parts.started = clock_now();
     if (open_data(s, offline, e) < 0 || open_storage(s, offline, e) < 0)

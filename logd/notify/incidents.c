@@ -536,6 +536,45 @@ int incidents_list_json(struct db *read, str state, struct buf *out, struct err 
     return rc;
 }
 
+static int no_incident(str id, struct err *e)
+{
+    return err_set(e, ERR_GONE, "no incident has the id \"%.*s\"", STR_ARG(str_head(id, 40)));
+}
+
+int incident_state(struct db *read, str id, char ret[12], struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(read, "SELECT state FROM incident WHERE id = ?");
+    db_bind_str(st, 1, id);
+    int rc = db_step(read, st, e);
+    if (rc <= 0)
+        return rc < 0 ? -1 : no_incident(id, e);
+    snprintf(ret, 12, "%.*s", STR_ARG(db_str(st, 0)));
+    sqlite3_reset(st);
+    return 0;
+}
+
+/* Why is there no mail? What is held has no verdict yet: this is the one it will get, and when. */
+static int put_held(struct db *read, str id, bool first, struct buf *out, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(read, "SELECT held, due, mails, last FROM incident"
+                                     " WHERE id = ? AND held > 0 AND due IS NOT NULL");
+    db_bind_str(st, 1, id);
+    int rc = db_step(read, st, e);
+    if (rc <= 0)
+        return rc;
+    char until[TIME_TEXT_MAX], last[TIME_TEXT_MAX];
+    long long held = sqlite3_column_int64(st, 0);
+    time_print(sqlite3_column_int64(st, 1) * NSEC_PER_USEC, 0, until);
+    time_print(sqlite3_column_int64(st, 3) * NSEC_PER_USEC, 6, last);
+    buf_printf(
+        out,
+        "%s{\"time\":\"%s\",\"verdict\":\"held\",\"reason\":\"%lld signal%s held in the window until %s, then %s\"}",
+        first ? "" : ",", last, held, held == 1 ? "" : "s", until,
+        sqlite3_column_int64(st, 2) ? "one digest" : "the first mail");
+    sqlite3_reset(st);
+    return 0;
+}
+
 static int put_decisions(struct db *read, str id, struct buf *out, struct err *e)
 {
     sqlite3_stmt *st = db_stmt(
@@ -552,6 +591,8 @@ static int put_decisions(struct db *read, str id, struct buf *out, struct err *e
         put_text(out, "reason", db_str(st, 2));
         buf_byte(out, '}');
     }
+    if (rc == 0)
+        rc = put_held(read, id, n == 0, out, e);
     buf_byte(out, ']');
     return rc;
 }
@@ -586,7 +627,7 @@ int incident_json(struct db *read, str id, struct buf *out, struct err *e)
     if (rc < 0)
         return -1;
     if (rc == 0)
-        return err_set(e, ERR_GONE, "no incident has the id \"%.*s\"", STR_ARG(str_head(id, 40)));
+        return no_incident(id, e);
     put_incident(out, st);
     sqlite3_reset(st);
     rc = put_decisions(read, id, out, e) < 0 || put_mails(read, id, out, e) < 0 ? -1 : 0;

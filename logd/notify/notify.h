@@ -46,6 +46,7 @@ struct conservation {
 };
 int incidents_conservation(struct db *read, struct conservation *ret, struct err *e) MUST_CHECK;
 int incidents_list_json(struct db *read, str state, struct buf *out, struct err *e) MUST_CHECK;
+int incident_state(struct db *read, str id, char ret[12], struct err *e) MUST_CHECK;   /* ERR_GONE */
 int incident_json(struct db *read, str id, struct buf *out, struct err *e) MUST_CHECK; /* every decision; ERR_GONE */
 
 /* ---- composing (pure) ---- */

@@ -131,6 +131,7 @@ void post_incident(struct request *r)
     struct buf json = BUF_INIT(4096);
     struct err e;
     bool known = false;
+    char state[12];
     if (!db)
         return;
     for (size_t i = 0; i < LENGTH(verbs); i++)
@@ -139,11 +140,14 @@ void post_incident(struct request *r)
         reply_error(r, 404, "expected ack, resolve or noise, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
         return;
     }
-    if (incident_json(db, r->arg[0], &r->out, &e) < 0) {
+    if (incident_state(db, r->arg[0], state, &e) < 0) {
         reply_err(r, &e);
         return;
     }
-    buf_reset(&r->out);
+    if (strcmp(state, "resolved") == 0 && !str_eq(r->arg[1], S("resolve"))) {
+        reply_error(r, 409, "the incident is resolved: there is nothing to do for it");
+        return;
+    }
     buf_lit(&json, "{\"incident\":");
     buf_json(&json, r->arg[0]);
     buf_lit(&json, ",\"do\":");

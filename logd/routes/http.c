@@ -318,7 +318,7 @@ static bool no_route(struct exchange *x, const char *method, const char *allow)
         reply_header(r, "Allow", "%s, OPTIONS", allow);
         reply_error(r, 405, "%.*s takes %s, not %s", STR_ARG(str_head(r->path, 200)), allow, method);
     } else {
-        reply_error(r, 404, "there is nothing at %.*s", STR_ARG(str_head(r->path, 200)));
+        reply_nothing_here(r);
     }
     return false;
 }

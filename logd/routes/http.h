@@ -47,6 +47,8 @@ struct request {
     void *http; /* http.c's own */
 };
 
+/* Before anything is made: is it ADDRESS:PORT? */
+int http_address_check(const char *address, struct err *e) MUST_CHECK;
 str http_header(struct request *r, const char *name); /* absent: p NULL; do not trust for identity past a NUL */
 str http_param(struct request *r, const char *name);  /* of the query string, decoded; absent: p NULL */
 /* The index-th parameter whose name starts with prefix: what follows it, and the value. False: no more. */
@@ -55,6 +57,8 @@ str http_cookie(struct request *r, str name); /* absent: p NULL */
 void reply_header(struct request *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* {"error":"…"} with status. */
 void reply_error(struct request *r, unsigned status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* 404 for a path that is not known; a small page where a browser asks. */
+void reply_nothing_here(struct request *r);
 /* The same from an err: INPUT 400 (with pointer, column), GONE 404, DENIED 403, FULL 503 + Retry-After, REMOTE 502, others 500. */
 void reply_err(struct request *r, const struct err *e);
 /* In a ROUTE_POOL handler: becomes true when the client has closed its connection; good until the handler returns. */

@@ -55,6 +55,13 @@ static int read_address(const char *text, struct sockaddr_storage *ret, socklen_
     return 0;
 }
 
+int http_address_check(const char *address, struct err *e)
+{
+    struct sockaddr_storage a;
+    socklen_t n;
+    return read_address(address, &a, &n, e);
+}
+
 void peer_print(const struct sockaddr *address, char out[64])
 {
     const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)address;

@@ -50,7 +50,7 @@ static bool name_app(struct request *r)
     return false;
 }
 
-/* The same key of two senders is two keys. */
+/* The same key of two senders is two keys, and one for events is none for stats. */
 bool post_idempotency(struct request *r, struct batch *b)
 {
     str key = http_header(r, "Idempotency-Key");
@@ -61,7 +61,8 @@ bool post_idempotency(struct request *r, struct batch *b)
         reply_error(r, 400, "Idempotency-Key: expected 1 to %u bytes, got %zu", LIMIT_IDEMPOTENCY_KEY, key.n);
         return false;
     }
-    char *scoped = arena_printf(&r->arena, "%lld:%u:%.*s", (long long)r->who.key, r->who.app, STR_ARG(key));
+    char *scoped = arena_printf(&r->arena, "%s%lld:%u:%.*s", b->type == RECORD_STATS ? "stats:" : "",
+                                (long long)r->who.key, r->who.app, STR_ARG(key));
     sha256(str_of(scoped), digest);
     memcpy(b->idem_key, digest, sizeof b->idem_key);
     sha256(buf_view(&r->body), digest);

@@ -97,6 +97,21 @@ void reply_text(struct request *r, unsigned status, const char *text, const stru
     buf_lit(&r->out, "}\n");
 }
 
+void reply_nothing_here(struct request *r)
+{
+    str accept = http_header(r, "Accept");
+    ptrdiff_t html = str_find_nocase(accept, S("text/html")), json = str_find_nocase(accept, S("application/json"));
+    reply_error(r, 404, "there is nothing at %.*s", STR_ARG(str_head(r->path, 200)));
+    if (html < 0 || (json >= 0 && json < html))
+        return;
+    buf_reset(&r->out);
+    r->type = "text/html; charset=utf-8";
+    reply_header(r, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    buf_lit(&r->out, "<!doctype html><html lang=\"en\"><title>Nothing here - logd</title>"
+                     "<h1>There is nothing here</h1><p>The address may be mistyped, or what was there has gone. "
+                     "<a href=\"/\">To the search</a>\n");
+}
+
 void reply_error(struct request *r, unsigned status, const char *fmt, ...)
 {
     char text[sizeof((struct err *)0)->text];

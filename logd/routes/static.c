@@ -64,7 +64,7 @@ void get_file(struct request *r)
 {
     const struct web_file *f = find_file(r->path);
     if (!f) {
-        reply_error(r, 404, "there is nothing at %.*s", STR_ARG(str_head(r->path, 200)));
+        reply_nothing_here(r);
         return;
     }
     reply_header(r, "Cross-Origin-Resource-Policy", "same-origin");

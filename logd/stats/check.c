@@ -215,11 +215,14 @@ static int check_known(json_t *o, struct err *e)
     return 0;
 }
 
-static int check_name(const char *name, struct err *e)
+static int check_name(json_t *value, struct err *e)
 {
+    const char *name = json_string_value(value);
+    if (!name)
+        return refuse(e, "/name", "expected text of 1 to 64 letters, digits, '.', '_', '-', '/' or ':', %s",
+                      value ? "got something else" : "but it is not there");
     if (!name_fits(name, "._-/:"))
-        return refuse(e, "/name", "expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"%.40s\"",
-                      name ? name : "");
+        return refuse(e, "/name", "expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"%.40s\"", name);
     if (looks_secret(name))
         return refuse(e, "/name", "refused: the name looks like a secret, which is never stored");
     return 0;
@@ -271,7 +274,7 @@ static int check_one(struct reading *r, json_t *o, struct err *e)
     usec t;
     if (!json_is_object(o))
         return refuse(e, "", "expected an object like {\"name\":\"pic.upload\",\"value\":1}");
-    if (check_known(o, e) < 0 || check_name(name, e) < 0 || check_labels(labels, e) < 0 ||
+    if (check_known(o, e) < 0 || check_name(json_object_get(o, "name"), e) < 0 || check_labels(labels, e) < 0 ||
         check_time(json_object_get(o, "time"), r->now, &t, e) < 0 || check_type(r, o, str_of(name), &type, e) < 0 ||
         check_value(value, type, e) < 0)
         return -1;

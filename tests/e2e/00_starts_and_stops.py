@@ -45,6 +45,22 @@ def test_a_bad_config_is_one_line_with_its_place_and_the_nearest_name():
         assert "logd.yaml:1:1" in done.stderr and "listen" in done.stderr, done.stderr
 
 
+def test_a_wrong_address_makes_nothing():
+    with Logd() as logd:
+        other = os.path.join(logd.folder, "other")
+        done = command(logd, "serve", "--data", other, "--listen", "bad")
+        assert done.returncode == 1 and 'got "bad"' in done.stderr and not os.path.exists(other), done
+
+
+def test_a_path_that_is_not_known_is_a_page_for_a_browser():
+    with Logd() as logd:
+        for path in ("/nowhere", "/app/nowhere.js"):
+            page = logd.get(path, key=False, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+            assert page.status == 404 and page.headers["Content-Type"].startswith("text/html") and 'href="/"' in page.text, page
+            for accept in ("*/*", "application/json, text/html"):
+                assert logd.get(path, key=False, headers={"Accept": accept}).json() == {"error": "there is nothing at " + path}
+
+
 def test_a_rule_file_that_is_not_there_stops_the_start():
     with Logd() as logd:
         logd.configure("rules: [/nowhere/default.yaml]\n")

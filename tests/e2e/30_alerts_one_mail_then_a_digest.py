@@ -1,5 +1,5 @@
 """A storm of one error costs its reader one mail at once and one digest; nothing is dropped in silence; mails survive kill -9."""
-import os, signal, sys
+import os, re, signal, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -37,6 +37,10 @@ def test_storm_sends_one_mail_then_a_digest():
         errors(logd, 500)
         eventually(lambda: len(smtp.inbox) == 1, "the first error is mailed at once")
         assert balance(logd) == {"mailed": 1, "digested": 0, "suppressed": 0, "pending": 499}, balance(logd)
+        incident, = logd.get("/v1/incidents?state=open").json()["incidents"]
+        mailed, held = logd.get("/v1/incidents/" + incident["id"]).json()["decisions"]
+        assert mailed["verdict"] == "mailed" and held["verdict"] == "held", (mailed, held)
+        assert re.fullmatch(r"499 signals held in the window until \S+Z, then one digest", held["reason"]), held
         logd.advance(61)
         eventually(lambda: len(smtp.inbox) == 2, "the rest arrive as one digest")
         assert "499 more" in smtp.inbox[1].body and smtp.inbox[1].subject == "Re: " + smtp.inbox[0].subject
@@ -47,6 +51,9 @@ def test_storm_sends_one_mail_then_a_digest():
         why = logd.get("/v1/incidents/" + incident["id"]).json()
         assert [d["verdict"] for d in why["decisions"]] == ["mailed", "digested", "resolved"], why
         assert all(m["status"] == "sent" for m in why["mails_sent"]), why
+        late = lambda verb: logd.post(f"/v1/incidents/{incident['id']}/{verb}", "", key="admin")
+        assert late("ack").status == 409 and late("ack").json()["error"] == "the incident is resolved: there is nothing to do for it"
+        assert late("resolve").status == 200
         logd.kill9_and_restart()
         assert logd.count('type="db.connect.failed"') == 500 and len(smtp.inbox) == 2
 

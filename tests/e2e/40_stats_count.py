@@ -90,6 +90,22 @@ def test_a_metric_keeps_its_type():
         assert logd.get("/v1/stats/x?app=nowhere", key="read").status == 400
 
 
+def test_a_name_that_is_not_there_is_told_so():
+    with Logd() as logd:
+        told = lambda body: logd.post("/v1/stats", body).json()["errors"][0]
+        assert told({}) == {"index": 0, "pointer": "/name", "error": "expected text of 1 to 64 letters, digits, '.', '_', '-', '/' or ':', but it is not there"}
+        assert told({"name": 5})["error"].endswith("got something else") and told({"name": ""})["error"].endswith('got ""')
+        unknown = logd.get("/v1/stats/unknown", key="read")
+        assert unknown.status == 200 and unknown.json()["points"] == [], unknown
+
+
+def test_an_idempotency_key_of_events_is_another_one_for_stats():
+    with Logd() as logd:
+        headers, body = {"Idempotency-Key": "k"}, {"name": "x", "value": 2}
+        assert logd.post("/v1/events", body, headers=headers).status == 200
+        assert logd.post("/v1/stats", body, headers=headers).json() == {"accepted": 1, "duplicates": 0, "rejected": 0, "errors": []}
+
+
 def test_an_idempotency_key_counts_a_repeat_once():
     with Logd() as logd:
         def post(value):

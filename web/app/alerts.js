@@ -33,12 +33,19 @@ function spark(history) {
     ...all.map((n, i) => s('rect', {class: 'error', x: i * 10 + 1, width: 8, y: 90 - n / top * 86, height: n / top * 86}))), h('div', {class: 'axis'}, h('span', null, `${hours} h ago`), h('span', null, 'now')))
 }
 
+// There is no word for an issue in a query: its app, its type and its time come close.
+function eventsOf(i) {
+  const is = (name, value) => `${name} = ${JSON.stringify(value)}`, of = ['error.type', 'type'].find(name => i.latest?.[name])
+  const q = [is('app', i.app), of ? is(of, i.latest[of]) : `level = ${i.level}`].join(' and ')
+  return '/?' + new URLSearchParams({q, from: i.first_seen, to: 'now'})
+}
+
 export async function issuePage(id) {
   const i = await get('/v1/issues/' + encodeURIComponent(id))
   const change = async body => { await patch('/v1/issues/' + encodeURIComponent(id), body); say('done'); go(location.pathname) }
   return h('div', null, h('h1', null, rank(i.rank), ' ', i.title),
     h('div', {class: 'bar'}, h('span', null, `${many(i.count, 'event')} in ${i.app}${i.env ? ' / ' + i.env : ''}`), h('span', {class: 'soft'}, 'first ', clock(i.first_seen), ', last ', clock(i.last_seen)),
-      h('b', null, i.state), i.regressed_at && h('span', {class: 'soft'}, 'came back ', clock(i.regressed_at)),
+      link(eventsOf(i), 'Search its events'), h('b', null, i.state), i.regressed_at && h('span', {class: 'soft'}, 'came back ', clock(i.regressed_at)),
       mayEdit() && (i.state === 'resolved' ? h('button', {onclick: () => change({state: 'open'})}, 'Open again') : h('button', {class: 'main', onclick: () => change({state: 'resolved'})}, 'Resolve'))),
     h('p', {class: 'soft'}, 'Same by ', i.why), spark(i.history),
     h('h2', null, 'Latest event'), i.latest ? details(i.latest, null) : h('p', {class: 'soft'}, 'Its events are past their retention.'))
