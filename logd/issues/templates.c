@@ -39,11 +39,13 @@ struct node {
 };
 struct general {
     uint64_t scope, *hashes;
+    uint64_t second, last; /* of them, to pass over most without a look at the others */
     uint32_t node, next, n;
+    bool starts_with_value;
     bool open; /* its last value may be many words */
 };
 struct waiting {
-    uint64_t scope;
+    uint64_t scope, first; /* its first token */
     uint32_t node;
     struct shape *shape; /* cut to its tokens */
 };
@@ -204,6 +206,12 @@ static bool fits(const struct general *g, size_t j, const struct shape *s, size_
     return false;
 }
 
+static bool may_fit(const struct general *g, const struct shape *s)
+{
+    bool first = g->starts_with_value || g->n < 2 || g->second == TOKEN_VALUE_HASH || g->second == s->t[1].hash;
+    return first && (g->last == TOKEN_VALUE_HASH || g->last == s->t[s->n - 1].hash);
+}
+
 static uint32_t *list_of(struct templates *t, uint64_t scope, uint64_t first)
 {
     return &t->lists[mix(scope, first) >> 40 & (LISTS - 1)];
@@ -214,7 +222,7 @@ static uint32_t find_in(struct templates *t, uint64_t scope, uint64_t first, con
     size_t looked = 0;
     for (uint32_t i = *list_of(t, scope, first); i != NONE && looked < LIST_LOOKED_AT; i = t->generals[i].next) {
         struct general *g = &t->generals[i];
-        if (g->scope == scope && g->n <= s->n && fits(g, 0, s, 0))
+        if (g->scope == scope && g->n <= s->n && may_fit(g, s) && fits(g, 0, s, 0))
             return g->node;
         looked++;
     }
@@ -245,10 +253,15 @@ static void add_general(struct templates *t, uint64_t scope, uint32_t node, cons
     g->hashes = xmalloc(s->n * sizeof *g->hashes);
     for (size_t i = 0; i < s->n; i++)
         g->hashes[i] = s->t[i].hash;
+    g->starts_with_value = s->t[0].kind == TOKEN_VALUE;
+    g->second = s->n > 1 ? s->t[1].hash : 0;
+    g->last = s->t[s->n - 1].hash;
     *list = t->ngenerals++;
     for (size_t i = 0; i < RING; i++) {
         struct waiting *w = &t->ring[i];
-        if (w->shape && w->scope == scope && w->shape->n >= g->n && fits(g, 0, w->shape, 0))
+        if (w->scope != scope || (w->first != s->t[0].hash && !g->starts_with_value))
+            continue;
+        if (w->shape && w->shape->n >= g->n && may_fit(g, w->shape) && fits(g, 0, w->shape, 0))
             join(t, node, w->node);
     }
     if (depth > 0)
@@ -408,6 +421,7 @@ static void wait_in_ring(struct templates *t, uint64_t scope, uint32_t node, con
     struct waiting *w = &t->ring[t->next_waiting++ % RING];
     size_t size = offsetof(struct shape, t) + s->n * sizeof s->t[0];
     w->scope = scope;
+    w->first = s->n ? s->t[0].hash : 0;
     w->node = node;
     w->shape = xrealloc(w->shape, size);
     memcpy(w->shape, s, size);
