@@ -2,7 +2,7 @@
 import os, re, signal, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, eventually, run
+from logd import TREE, Logd, eventually, run
 from smtp import Smtp
 
 RULES = """
@@ -82,6 +82,21 @@ def test_a_clock_that_is_set_back_delays_no_mail_and_repeats_no_id():
         assert not any("auth.user=bob" in m.body for m in smtp.inbox), "nine of them are older than the rule's window"
         ids = [row["id"] for row in logd.query("")]
         assert len(ids) == len(set(ids)) == 19, ids
+
+
+def test_one_lost_order_of_the_demo_is_one_mail_and_three_are_another():
+    folder = os.path.join(TREE, "rules")
+    with Smtp() as smtp, Logd(config=smtp.config() + f"rules: [{folder}/default.yaml, {folder}/demo.yaml]\n", ca=smtp.ca) as logd:
+        lose = lambda n: logd.post("/v1/events", {"level": "error", "env": "prod", "type": "order.failed", "message": f"order {n} failed"})
+        seen = lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"] and not logd.status()["queues"].get("mails")
+        lose(4711)
+        eventually(lambda: len(smtp.inbox) == 1, "the mail about the new error")
+        lose(4712)
+        eventually(seen, "all is seen")
+        assert [i["rule"] for i in logd.get("/v1/incidents").json()["incidents"]] == ["new-error"]
+        lose(4713)
+        eventually(lambda: len(smtp.inbox) == 2, "the mail that says that it goes on")
+        assert "three orders were lost" in smtp.inbox[1].body and smtp.inbox[1].subject.startswith("[P2")
 
 
 def test_one_batch_of_the_same_error_is_one_mail_too():

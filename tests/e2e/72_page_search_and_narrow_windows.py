@@ -30,5 +30,15 @@ def test_the_page_does_what_it_looks_like():
         assert not [c for c in said["console"] if "error" in c.lower() and "401" not in c], said["console"]
 
 
+def test_an_issue_leads_to_its_events():
+    with Logd() as logd:
+        logd.command("user", "add", "dev@example.com", "--role", "admin", input="correct horse battery\n")
+        logd.post("/v1/events", [{"level": "error", "error": {"type": "Odd \"type\"", "message": f"no {i}"}} for i in range(3)] + [{"level": "error", "type": "other", "message": "x"}])
+        issue = next(i for i in logd.get("/v1/issues").json()["issues"] if i["type"] == "Odd \"type\"")
+        said = browse({"do": "open", "url": logd.url + "/issues/" + issue["id"]}, *SIGN_IN, {"do": "wait", "at": "div.bar a"}, shot("issue"),
+                      {"do": "click", "at": "div.bar a"}, {"do": "wait", "at": "ol.rows li"}, {"do": "count", "at": "ol.rows > li"})
+        assert said["texts"] == [3], said
+
+
 if __name__ == "__main__":
     run(globals())
