@@ -273,8 +273,7 @@ static size_t words_kept(const struct shape *s)
 {
     size_t n = 0;
     for (size_t i = 0; i < s->n; i++)
-        n += s->t[i].kind == TOKEN_WORD && s->t[i].n > 12 ? 2 /* a name made of words */
-                                                          : s->t[i].kind == TOKEN_WORD || s->t[i].kind == TOKEN_CAUSE;
+        n += s->t[i].kind == TOKEN_WORD || s->t[i].kind == TOKEN_CAUSE;
     return n;
 }
 
