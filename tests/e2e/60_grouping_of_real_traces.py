@@ -2,7 +2,7 @@
 import collections, csv, os, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import TREE, run, shared
+from logd import TREE, Logd, eventually, run, shared
 
 LOGD = os.environ.get("LOGD_BIN", os.path.join(TREE, "build", "logd"))
 
@@ -53,6 +53,24 @@ def test_messages_of_real_systems_are_grouped_without_tuning():
 def test_messages_made_from_format_strings_are_grouped_by_them():
     scores, ga, fga = score_folder(shared("data", "genlog"))
     assert ga >= 0.93 and fga >= 0.8, scores
+
+
+def test_messages_that_differ_in_a_word_are_one_issue_and_old_ids_find_it_after_kill9():
+    with Logd() as logd:
+        def post(*names):
+            assert logd.post("/v1/events", [{"level": "error", "message": f"cannot charge the card of {n} today"} for n in names]).status == 200
+
+        def issues():
+            return {i["id"]: i["count"] for i in logd.get("/v1/issues").json()["issues"]}
+        post("anna", "bert", "carl")
+        before = eventually(lambda: len(issues()) == 3 and issues(), "three that may be anything")
+        post("dora")
+        (left, count), = eventually(lambda: len(issues()) == 1 and issues(), "the fourth makes them one").items()
+        assert left in before and count == 4, (before, left, count)
+        logd.kill9_and_restart()
+        post("emil", "bert")
+        eventually(lambda: issues() == {left: 6}, "they still are")
+        assert {logd.get(f"/v1/issues/{i}").json()["id"] for i in before} == {left}
 
 
 if __name__ == "__main__":
