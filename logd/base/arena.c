@@ -67,27 +67,28 @@ char *arena_printf(struct arena *a, const char *fmt, ...)
     return p;
 }
 
-/* Frees all but the first chunk. */
+/* Frees all but the first chunk and what may be kept. */
 void arena_reset(struct arena *a)
 {
-    if (!a->first)
-        return;
-    if (a->secret)
-        explicit_bzero(a->first->bytes, a->first->n);
-    for (struct arena_chunk *c = a->first->next, *next; c; c = next) {
-        next = c->next;
+    size_t kept = 0;
+    for (struct arena_chunk **link = &a->first, *c; (c = *link);) {
         if (a->secret)
             explicit_bzero(c->bytes, c->n);
+        c->n = 0;
+        if (c == a->first || (kept += c->cap) <= a->keep) {
+            link = &c->next;
+            continue;
+        }
+        *link = c->next;
         free(c);
     }
-    a->first->next = NULL;
-    a->first->n = 0;
     a->now = a->first;
     a->used = 0;
 }
 
 void arena_done(struct arena *a)
 {
+    a->keep = 0;
     arena_reset(a);
     free(a->first);
     *a = (struct arena){0};

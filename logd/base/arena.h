@@ -1,8 +1,8 @@
 /* base/arena.h - allocate freely, free once.
  *
- * Owner   one thread at a time. Memory comes in chunks of 16 KiB and more; arena_reset keeps the first
- *         chunk, so a request after a request costs no malloc. What outlives the arena is copied out. One marked
- *         `secret` wipes what it gave out when it is reset or done. */
+ * Owner   one thread at a time. Memory comes in chunks of 16 KiB and more; arena_reset keeps the first chunk, so a request
+ *         after a request costs no malloc, and others up to `keep` bytes. What outlives the arena is copied out. One
+ *         marked `secret` wipes what it gave out when it is reset or done. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -11,6 +11,7 @@
 struct arena {
     struct arena_chunk *first, *now;
     size_t used; /* bytes handed out since the last reset */
+    size_t keep; /* 0 unless the owner says so */
     bool secret;
 };
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sys/sysinfo.h>
 
-enum { SLOTS = 4, ALONE = 3 }; /* a scan that ends within ALONE blocks starts no thread */
+enum { KEEP = 4 << 20, SLOTS = 4, ALONE = 3 }; /* a scan that ends within ALONE blocks starts no thread */
 
 enum state { BUSY, READY };
 struct slot {
@@ -31,6 +31,8 @@ struct ahead *ahead_new(const struct scan *s, const size_t *blocks, size_t n)
     a->scan = s;
     a->blocks = blocks;
     a->n = n;
+    for (size_t i = 0; i < SLOTS; i++)
+        a->slots[i].looked.block_a.keep = a->slots[i].looked.match_a.keep = KEEP;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->changed, NULL);
     return a;

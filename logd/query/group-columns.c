@@ -260,6 +260,35 @@ static bool has_codes(const struct block *b, str name)
     return true;
 }
 
+/* ---- no field: rows stand in order of time, so each stretch is a run of them ---- */
+
+static int add_stretches(struct groups *g, struct block *b, const uint64_t *bits, struct err *damage, struct err *e)
+{
+    const struct column *v = block_column(b, SYSTEM_TIME, damage);
+    int64_t from = 1, end = 0, start = 0;
+    uint64_t n = 0;
+    if (!v)
+        return 2;
+    for (size_t w = 0; w < bit_words(v->n); w++)
+        for (uint64_t left = bits[w]; left; left &= left - 1) {
+            int64_t t = v->numbers[w * 64 + (size_t)__builtin_ctzll(left)];
+            if (t >= from && t < end) {
+                n++;
+                continue;
+            }
+            group_key_begin(g, start);
+            if (n && group_add_key(g, n, e) < 0)
+                return -1;
+            n = 1;
+            start = group_stretch(g->st, t);
+            if (__builtin_mul_overflow(start, NSEC_PER_SEC, &from) ||
+                __builtin_add_overflow(from, g->st->every * NSEC_PER_USEC, &end))
+                from = 1, end = 0;
+        }
+    group_key_begin(g, start);
+    return n && group_add_key(g, n, e) < 0 ? -1 : 1;
+}
+
 int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, struct arena *a, struct err *damage,
                      struct err *e)
 {
@@ -271,6 +300,8 @@ int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, st
         group_key_begin(g, 0);
         return group_add_key(g, n, e) < 0 ? -1 : 1;
     }
+    if (g->st->fields_n == 0)
+        return add_stretches(g, b, bits, damage, e);
     if (n == b->head->events && g->st->fields_n == 1 && !g->st->every && has_codes(b, g->st->fields[0]))
         return add_whole(g, b, a, damage, e);
     int rc = code_all(g, b, &c, a, damage);
