@@ -4,7 +4,7 @@
 
 #include <zstd.h>
 
-enum { SLOTS = 1 << 17, DICT_SMALL = 256, SMALL_FRAME = 32 };
+enum { SLOTS = 1 << 17, DICT_SMALL = 256, SMALL_FRAME = 32, GAIN = 8 };
 
 struct packer {
     ZSTD_CCtx *zstd;
@@ -43,7 +43,7 @@ static void put(struct packer *p, struct buf *out, struct packed *ret)
     (void)buf_grow(out, ZSTD_compressBound(n));
     size_t packed = n < SMALL_FRAME ? n : ZSTD_compress2(p->zstd, out->p + at, out->cap - at, p->plain.p, n);
     assert(!ZSTD_isError(packed)); /* there is room, so nothing can fail */
-    if (packed >= n) {
+    if (packed >= n - n / GAIN) {  /* unpacking costs more than so few bytes */
         if (n)
             memcpy(out->p + at, p->plain.p, n);
         packed = n;
