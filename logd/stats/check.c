@@ -465,6 +465,7 @@ int stats_read(str body, usec now, struct db *known, struct batch *b, struct err
     struct reading r = {.now = now, .b = b, .known = known, .key = BUF_INIT(SIZE_MAX / 2)};
     struct map_slot *slot;
     int rc = 0;
+    r.key.secret = true; /* it holds labels before they were looked at */
     body = str_trim(body);
     if (body.n && body.p[0] == '[')
         rc = read_array(&r, body, e);
