@@ -1,8 +1,8 @@
 """The commands that read and look after a server: query, debug, mail, archive, restore; beside a server and without one."""
-import csv, glob, io, json, os, pty, shutil, subprocess, sys
+import csv, glob, io, json, os, shutil, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, run
+from logd import Logd, fork_on_terminal, run
 
 EVENTS = "\n".join([
     '{"level":"error","message":"esc \\u001b[31m rtl \\u202e","n":1}',
@@ -32,7 +32,7 @@ def test_a_terminal_gets_no_raw_escape_in_any_format():
     with Logd() as logd:
         filled(logd)
         for form in ("text", "ndjson", "csv"):
-            pid, fd = pty.fork()
+            pid, fd = fork_on_terminal()
             if pid == 0:
                 os.environ["NO_COLOR"] = "1"
                 os.execv(logd.binary, [logd.binary, "query", "app:shop", "--format", form, "--data", logd.data])

@@ -1,13 +1,13 @@
 """logd query and logd tail: colours, tables, bars and progress on a terminal; NDJSON in a pipe."""
-import json, os, pty, re, subprocess, sys, time
+import json, os, re, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, eventually, run
+from logd import Logd, eventually, fork_on_terminal, run
 
 
 def terminal(logd, *args, **env):
     """(exit code, what a terminal of it showed)"""
-    pid, fd = pty.fork()
+    pid, fd = fork_on_terminal()
     if pid == 0:
         os.environ.update({"TERM": "xterm", "LC_ALL": "C.UTF-8", **env})
         os.execv(logd.binary, [logd.binary, *args, "--data", logd.data])

@@ -1,8 +1,8 @@
 """Signing in: the first user by a link, sessions that end when they should, guesses that cost more and more."""
-import http.cookies, json, os, pty, re, subprocess, sys, time
+import http.cookies, json, os, re, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, eventually, run
+from logd import Logd, eventually, fork_on_terminal, run
 
 GOOD = "correct horse"
 
@@ -183,7 +183,7 @@ def test_every_field_of_sign_in_is_checked():
 
 def test_a_terminal_asks_twice_and_shows_nothing():
     def typed(logd, *lines):
-        pid, fd = pty.fork()
+        pid, fd = fork_on_terminal()
         if pid == 0:
             os.execv(logd.binary, [logd.binary, "user", "add", "tty@example.com", "--data", logd.data])
         shown = b""

@@ -6,7 +6,7 @@
 
 A story file ends with `run(globals())`: its test_* functions run in order, one line each, exit 1 when one failed.
 LOGD_BIN names another binary than build/logd; LOGD_SHARED the folder with the test data (default ../shared)."""
-import contextlib, http.client, json, os, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
+import contextlib, http.client, json, os, pty, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("LOGD_SHARED", os.path.join(os.path.dirname(TREE), "shared"))
@@ -32,6 +32,14 @@ SLOW = float(os.environ.get("LOGD_SLOW", "1"))  # sanitizers make everything slo
 
 class Skip(Exception):
     """Raised by a test that cannot run here: said loudly and counted."""
+
+
+def fork_on_terminal():
+    """pty.fork(): 0 and nothing in the child, whose terminal we read from the descriptor."""
+    try:
+        return pty.fork()
+    except OSError as why:
+        raise Skip(f"no terminal can be had here, is /dev/pts mounted? ({why})")
 
 
 def eventually(true, what, timeout=10):
