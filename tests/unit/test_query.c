@@ -242,6 +242,25 @@ static void open_random(unsigned events)
     }
 }
 
+TEST(ids_that_differ_in_their_last_byte_are_two)
+{
+    struct err e;
+    open_store();
+    for (unsigned i = 0; i < 600; i++) { /* too many for a dictionary: packed as bytes */
+        char json[128];
+        snprintf(json, sizeof json, "{\"message\":\"m\",\"trace_id\":\"%08x%08x%016x\"}", i / 2 * 2654435761u, i / 2,
+                 i % 2);
+        post("shop", json);
+    }
+    CHECK(store_seal(store, &e) == 0);
+    char text[80];
+    snprintf(text, sizeof text, "trace_id:%08x%08x%016x | count", 7 * 2654435761u, 7, 0);
+    expect(text, "{\"count\":1}\n");
+    snprintf(text, sizeof text, "%08X%08x%016x | count", 7 * 2654435761u, 7, 1);
+    expect(text, "{\"count\":1}\n");
+    close_store();
+}
+
 struct found {
     nsec time;
     char id[EVENT_ID_LEN];
