@@ -1,5 +1,5 @@
 """A storm of one error costs its reader one mail at once and one digest; nothing is dropped in silence; mails survive kill -9."""
-import os, re, signal, sys
+import os, re, signal, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import TREE, Logd, eventually, run
@@ -195,7 +195,7 @@ def test_a_rule_says_when_it_fired_last_and_what_went_wrong():
 
         assert [(r["file"], r["line"], r["last_fired"], r["signals"], r["last_error"]) for r in rules().values()] == [
             (path, n, None, 0, None) for n in (3, 8, 14)], rules()
-        errors(logd, 2)
+        logd.post("/v1/events", [{"level": "error", "type": "db.connect.failed", "try": i} for i in range(2)])
         eventually(lambda: rules()["db-down"]["signals"] == 2, "it fired twice")
         fired = rules()["db-down"]["last_fired"]
         newest, = logd.query('type="db.connect.failed"', limit=1)
@@ -228,6 +228,8 @@ def test_an_issue_knows_the_releases_it_was_seen_in():
         logd.kill9_and_restart()
         post("1.2", "1.1")
         eventually(lambda: seen() == ["1.0", "1.1", "1.2"], "and the third")
+        logd.post("/v1/events", {"level": "error", "message": "boom", "release": "1.2", "time": time.time() - 3600})
+        eventually(lambda: seen() == ["1.2", "1.0", "1.1"], "an event that came late was the first of its release")
         post(*["r%d" % i for i in range(150)])
         eventually(lambda: len(seen()) == 100, "not more than a hundred")
 

@@ -153,11 +153,11 @@ TEST(each_kind_of_value_is_packed_as_what_it_is)
         snprintf(
             text, sizeof text,
             "{\"message\":\"user %llx did %llu\",\"host\":\"web%u\",\"request.no\":%u,\"price\":%llu.%02llu,\"ip\":\"10.%llu.%llu.%u\","
-            "\"trace_id\":\"%016llx%016llx\",\"uuid\":\"%08llx-1234-4abc-8def-%012llx\",\"same\":\"x\",\"rand\":%llu}",
+            "\"trace_id\":\"%016llx%016llx\",\"uuid\":\"%08llx-1234-4abc-8def-%012llx\",\"same\":\"x\",\"zip\":\"%05u\",\"rand\":%llu}",
             (unsigned long long)r >> 20, (unsigned long long)r % 977, i % 5, 100000 + i, (unsigned long long)r % 999,
             (unsigned long long)r % 97, (unsigned long long)(r >> 8 & 255), (unsigned long long)(r >> 16 & 255),
             i & 255, (unsigned long long)r, (unsigned long long)(r * 31), (unsigned long long)(r & 0xffffffff),
-            (unsigned long long)(r >> 16), (unsigned long long)(r >> 30));
+            (unsigned long long)(r >> 16), i, (unsigned long long)(r >> 30));
         posted(text, 1764000000000000);
     }
     check_same("kinds");

@@ -26,6 +26,8 @@ TEST(stages_do_what_they_say)
             "{\"level\":\"error\",\"count\":2}\n{\"level\":\"info\",\"count\":1}\n{\"level\":\"warn\",\"count\":1}\n");
         expect("| count by who",
                "{\"who\":\"ann\",\"count\":2}\n{\"who\":\"bob\",\"count\":1}\n{\"who\":null,\"count\":1}\n");
+        expect("| count every 5m", "{\"time\":\"2026-01-01T10:00:00Z\",\"count\":2}\n"
+                                   "{\"time\":\"2026-01-01T10:05:00Z\",\"count\":2}\n");
         expect(
             "| count by app every 5m",
             "{\"time\":\"2026-01-01T10:00:00Z\",\"app\":\"shop\",\"count\":2}\n{\"time\":\"2026-01-01T10:05:00Z\",\"app\":\"api\",\"count\":2}\n");
@@ -151,25 +153,38 @@ TEST(a_wrong_stage_says_so_with_its_column)
 
 TEST(a_histogram_counts_each_event_once_by_level)
 {
-    sample();
-    struct store_view *v = store_view_open(store);
-    struct query *q;
     struct err e;
-    struct buf out = BUF_INIT(1 << 20);
     nsec from = 0, to = 0;
     int digits;
     CHECK(time_read(S("2026-01-01T10:00:00Z"), &from, &digits, &e) == 0 &&
           time_read(S("2026-01-01T10:10:00Z"), &to, &digits, &e) == 0);
-    CHECK(query_parse(S(""), &q, &e) == 0);
-    struct query_options o = {.from = from, .to = to};
-    CHECK(query_histogram(q, v, &o, 3, &out, &e) == 0);
-    CHECK_STR(
-        buf_view(&out),
-        S("{\"step_s\":300,\"buckets\":[{\"time\":\"2026-01-01T10:00:00Z\",\"total\":2,\"levels\":{\"info\":1,\"error\":1}},"
-          "{\"time\":\"2026-01-01T10:05:00Z\",\"total\":2,\"levels\":{\"warn\":1,\"error\":1}}],\"partial\":false}"));
-    query_free(q);
-    store_view_close(v);
-    buf_done(&out);
+    sample();
+    for (int sealed = 0; sealed < 2; sealed++) {
+        static const struct {
+            uint32_t buckets;
+            str want;
+        } cases[] = {
+            {3,
+             S("{\"step_s\":300,\"buckets\":[{\"time\":\"2026-01-01T10:00:00Z\",\"total\":2,\"levels\":{\"info\":1,\"error\":1}},"
+               "{\"time\":\"2026-01-01T10:05:00Z\",\"total\":2,\"levels\":{\"warn\":1,\"error\":1}}],\"partial\":false}")},
+            {1,
+             S("{\"step_s\":600,\"buckets\":[{\"time\":\"2026-01-01T10:00:00Z\",\"total\":4,\"levels\":{\"info\":1,\"warn\":1,\"error\":2}}],"
+               "\"partial\":false}")},
+        };
+        for (size_t i = 0; i < LENGTH(cases); i++) {
+            struct store_view *v = store_view_open(store);
+            struct query *q;
+            struct buf out = BUF_INIT(1 << 20);
+            struct query_options o = {.from = from, .to = to};
+            CHECK(query_parse(S(""), &q, &e) == 0);
+            CHECK(query_histogram(q, v, &o, cases[i].buckets, &out, &e) == 0);
+            CHECK_STR(buf_view(&out), cases[i].want);
+            query_free(q);
+            store_view_close(v);
+            buf_done(&out);
+        }
+        CHECK(store_seal(store, &e) == 0);
+    }
     close_store();
 }
 
