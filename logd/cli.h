@@ -117,6 +117,7 @@ int cli_restore(struct cli *c);
 int cli_debug_group(struct cli *c); /* cli_debug.c */
 int cli_debug_parse(struct cli *c);
 int cli_debug_sketch(struct cli *c);
+int cli_debug_detect(struct cli *c);
 int cli_debug_journal(struct cli *c);
 int cli_debug_segment(struct cli *c);
 int cli_debug_sql(struct cli *c);

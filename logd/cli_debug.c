@@ -1,10 +1,12 @@
 /* cli_debug.c - logd debug: shows how the program decides; needs no server and no data folder. */
 #include "cli.h"
 #include "base/str.h"
+#include "event/event.h"
 #include "intake/debug.h"
 #include "issues/debug.h"
 #include "journal/journal.h"
 #include "query/sql.h"
+#include "rules/detect.h"
 #include "stats/debug.h"
 #include "stats/sketch.h"
 #include "store/store.h"
@@ -46,6 +48,45 @@ int cli_debug_sketch(struct cli *c)
     if (!str_i64(value, &p) || p < SKETCH_P_MIN || p > SKETCH_P_MAX)
         return cli_usage(c, "-p: expected %d to %d, got \"%.*s\"", SKETCH_P_MIN, SKETCH_P_MAX, STR_ARG(value));
     return finish(c, debug_sketch((int)p, stdin, stdout, &e), &e);
+}
+
+static int detect_line(struct detect *d, str line, struct err *e)
+{
+    str value = line, time = str_trim(str_cut(&value, ','));
+    nsec at;
+    double v;
+    int digits;
+    if (!value.p || !str_double(str_trim(value), &v))
+        return err_set(e, ERR_INPUT, "expected \"time,number\", got \"%.*s\"", STR_ARG(str_head(line, 60)));
+    if (time_read(time, &at, &digits, e) < 0)
+        return -1;
+    printf("%.*s,%.*s,%.4f\n", STR_ARG(time), STR_ARG(str_trim(value)), detect_next(d, at / 1000, v));
+    return 0;
+}
+
+/* The first line may name the columns. */
+int cli_debug_detect(struct cli *c)
+{
+    struct detect d = {0};
+    struct err e, why;
+    char *line = NULL;
+    size_t cap = 0, number = 0;
+    int rc = 0;
+    FILE *f = fopen(c->args[0], "re");
+    if (!f)
+        return cli_err(c, (err_sys(&e, "open '%s'", c->args[0]), &e));
+    puts("timestamp,value,score");
+    for (ssize_t n; rc == 0 && (n = getline(&line, &cap, f)) >= 0;) {
+        str text = str_trim(str_n(line, (size_t)n));
+        bool names = number++ == 0 && text.n && !strchr("0123456789", text.p[0]);
+        if (text.n && !names && detect_line(&d, text, &why) < 0)
+            rc = err_set(&e, ERR_INPUT, "%s:%zu: %s", c->args[0], number, why.text);
+    }
+    if (rc == 0 && ferror(f))
+        rc = err_sys(&e, "read %s", c->args[0]);
+    free(line);
+    fclose(f);
+    return finish(c, rc, &e);
 }
 
 int cli_debug_journal(struct cli *c)

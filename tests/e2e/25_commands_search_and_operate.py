@@ -191,6 +191,15 @@ def test_debug_commands_need_no_server():
         assert json.loads(tell("sketch", input="").stdout)["hex"] == "010d0000"
         fails(tell("sketch", input="soon\n"), 'debug sketch: line 1: expected 1 to 16 hex digits, got "soon"')
         assert tell("sketch", "-p", "3", input="").returncode == 2
+        with open(logd.data + "/../series.csv", "w") as f:
+            f.write("time,cpu\n" + "".join(f"2026-01-01 {i // 60:02}:{i % 60:02}:00,{20 + i % 3}\n" for i in range(300)) + "2026-01-01T05:00:00Z,1e308\n2026-01-01T05:01:00Z,-1e308\n")
+        rows = [line.split(",") for line in tell("detect", f.name).stdout.splitlines()]
+        assert rows[0] == ["timestamp", "value", "score"] and max(float(r[2]) for r in rows[1:301]) <= 0.5 < float(rows[301][2]) <= 1, rows[299:]
+        with open(f.name, "a") as f:
+            f.write("soon,1\n")
+        done = tell("detect", f.name)
+        assert done.returncode == 1 and done.stderr == f'logd: debug detect: {f.name}:304: expected a time as RFC 3339 or epoch (s, ms, us or ns), got "soon"\n', done.stderr
+        fails(tell("detect", "/nowhere"), "debug detect: open '/nowhere': No such file or directory")
         done = tell("journal", logd.data + "/journal/00000001.j")
         assert done.returncode == 0 and "3 events" in done.stdout, done
         fails(tell("journal", "/nowhere"), "debug journal: open '/nowhere': No such file or directory")
