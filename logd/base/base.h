@@ -32,6 +32,8 @@ typedef int64_t nsec; /* nanoseconds, since the Unix epoch */
 #else
 #define VECTORS
 #endif
+#define NOINLINE __attribute__((noinline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 

@@ -15,8 +15,9 @@ struct chunk {
     struct store_block info;
     struct mark *marks;
     size_t marks_n, marks_cap;
-    usec born;              /* clock_mono */
-    _Atomic size_t *memory; /* the store's, which counts its bytes as long as it lives */
+    usec born; /* clock_mono */
+    struct store *store;
+    struct chunk *next; /* of those that are spare */
 };
 
 struct store {
@@ -30,6 +31,8 @@ struct store {
     struct chunk **head; /* oldest first; [0, taken) are being sealed */
     size_t head_n, head_cap, taken;
     _Atomic size_t head_memory;        /* of all chunks that live, also those sealed that a view still holds */
+    struct chunk *spare;               /* nobody's, their lines wait to be written to again */
+    size_t spare_n, spare_least;       /* how many; the fewest since some were let go */
     size_t head_max;                   /* of head_memory; past it intake is told to come back */
     _Atomic bool pressed;              /* somebody was told: seal at once */
     uint64_t sealed_seq, appended_seq; /* position; see store_sealed */

@@ -8,8 +8,6 @@
 #include "base/str.h"
 #include "event/event.h"
 
-#include <malloc.h>
-
 #define SEAL_WAIT USEC_PER_SEC
 #define SEAL_WAIT_MAX (60 * USEC_PER_SEC)
 
@@ -197,6 +195,5 @@ void seal(struct store *s)
     }
     free(was.path);
     free(chunks);
-    (void)malloc_trim(0); /* the head's bytes go back, or what fills it next comes on top of them */
     pthread_mutex_lock(&s->lock);
 }

@@ -30,6 +30,7 @@
 #include "event/event.h"
 #include "store/internal.h"
 
+#include <malloc.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -51,14 +52,62 @@ struct store_view {
 };
 
 /* ---- the head ---- */
+static void chunk_free(struct chunk *c)
+{
+    if (c)
+        buf_done(&c->lines);
+    free(c);
+}
+
+/* What was just written to costs nothing to write to again; fresh memory costs as much as all else that the head does. */
 void chunk_unref(struct chunk *c)
 {
+    struct store *s = c->store;
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
-    atomic_fetch_sub(c->memory, c->lines.max);
-    buf_done(&c->lines);
+    atomic_fetch_sub(&s->head_memory, c->lines.max);
     free(c->marks);
+    pthread_mutex_lock(&s->lock);
+    if (c->lines.max == CHUNK_BYTES && !s->stopping) {
+        c->next = s->spare;
+        s->spare = c;
+        s->spare_n++;
+        c = NULL;
+    }
+    pthread_mutex_unlock(&s->lock);
+    chunk_free(c);
+}
+
+/* Under the lock. */
+static struct buf spare_lines(struct store *s, size_t bytes)
+{
+    struct chunk *c = bytes == CHUNK_BYTES ? s->spare : NULL;
+    struct buf lines = BUF_INIT(bytes);
+    if (!c) {
+        (void)buf_grow(&lines, bytes);
+        return lines;
+    }
+    s->spare = c->next;
+    s->spare_n--;
+    s->spare_least = s->spare_n < s->spare_least ? s->spare_n : s->spare_least;
+    lines = c->lines;
     free(c);
+    buf_reset(&lines);
+    return lines;
+}
+
+/* Once a second: those that nobody wanted meanwhile go. */
+static void free_spares(struct store *s)
+{
+    size_t n = s->spare_least;
+    for (size_t i = 0; i < n; i++) {
+        struct chunk *c = s->spare;
+        s->spare = c->next;
+        chunk_free(c);
+    }
+    s->spare_least = s->spare_n -= n;
+    if (n)
+        (void)malloc_trim(0);
 }
 
 static struct chunk *chunk_new(struct store *s, size_t bytes)
@@ -68,10 +117,9 @@ static struct chunk *chunk_new(struct store *s, size_t bytes)
     c->born = clock_mono();
     c->info = (struct store_block){
         .t_min = INT64_MAX, .t_max = INT64_MIN, .recv_min = INT64_MAX, .levels = ANY_LEVEL, .seq_min = UINT64_MAX};
-    buf_init(&c->lines, bytes);
-    (void)buf_grow(&c->lines, bytes);
-    c->memory = &s->head_memory;
-    atomic_fetch_add(c->memory, bytes);
+    c->lines = spare_lines(s, bytes);
+    c->store = s;
+    atomic_fetch_add(&s->head_memory, bytes);
     if (s->head_n == s->head_cap)
         s->head = xrealloc(s->head, (s->head_cap = s->head_cap ? s->head_cap * 2 : 64) * sizeof *s->head);
     s->head[s->head_n++] = c;
@@ -204,8 +252,8 @@ void segments_add(struct store *s, struct segment *seg)
 static void *store_main(void *arg)
 {
     struct store *s = arg;
+    usec spares_due = 0;
     pthread_setname_np(pthread_self(), "store");
-    (void)!nice(5);
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
         struct timespec until;
@@ -218,6 +266,10 @@ static void *store_main(void *arg)
         bool old = s->head_n && now - s->head[0]->born >= s->conf.head_age;
         if (s->seal_now || ((old || full) && now >= s->seal_again))
             seal(s);
+        if (now >= spares_due) {
+            free_spares(s);
+            spares_due = now + USEC_PER_SEC;
+        }
         retain(s);
     }
     pthread_mutex_unlock(&s->lock);
@@ -329,6 +381,8 @@ static void store_free(struct store *s)
         segment_unref(s->segments[i]);
     for (size_t i = 0; i < s->head_n; i++)
         chunk_unref(s->head[i]);
+    s->spare_least = s->spare_n;
+    free_spares(s);
     free(s->segments);
     free(s->head);
     free(s->keeps);
@@ -348,7 +402,7 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
         s->conf.memory = 512u << 20;
     if (!s->conf.head_bytes)
         s->conf.head_bytes = s->conf.memory / 8 < HEAD_BYTES_MAX ? (size_t)s->conf.memory / 8 : HEAD_BYTES_MAX;
-    s->head_max = (size_t)(s->conf.memory / 8 * 3);
+    s->head_max = (size_t)(s->conf.memory / 4);
     if (!s->conf.reserve_bytes)
         s->conf.reserve_bytes = DISK_RESERVE;
     s->archived = c->archived ? 0 : UINT64_MAX;

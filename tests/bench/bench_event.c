@@ -122,7 +122,7 @@ static void scan(void)
 
 static void add(void)
 {
-    struct event_source src = {.app = S("shop"), .now = 1764063321123456 + 86400 * USEC_PER_SEC};
+    struct event_source src = {.app = S("shop"), .now = 1800000000000000 + 86400 * USEC_PER_SEC};
     struct err e;
     batch_free(b);
     b = batch_new(RECORD_EVENTS, 1, src.now);

@@ -350,8 +350,8 @@ TEST(a_full_head_says_so_and_is_sealed_early)
     while (!store_crowded(s, 1 << 20))
         append(s, 1000, 1000);
     store_stats(s, &st);
-    CHECK_INT(st.head_max, 6 << 20);
-    CHECK(st.head_memory > 4u << 20 && st.head_memory <= 6u << 20);
+    CHECK_INT(st.head_max, 4 << 20);
+    CHECK(st.head_memory > 2u << 20 && st.head_memory <= 4u << 20);
     store_wait(s);
     for (int i = 0; i < 200 && store_crowded(s, 4 << 20); i++)
         usleep(10000);
