@@ -54,7 +54,7 @@ struct fold {
 /* ---- one event ---- */
 struct firing { /* what a rule needs to know of the event it fires for */
     struct fold *f;
-    const struct event *ev;
+    const struct event *ev;       /* NULL: time alone fired it */
     const struct fingerprint *fp; /* NULL: no issue */
     usec now;
 };
@@ -104,7 +104,8 @@ static int on_signal(const struct rules_signal *s, void *arg)
     struct firing *x = arg;
     struct arena *a = &x->f->arena;
     /* An issue has its own title; what is no issue is told by the rule: who and how many, not one of the many lines. */
-    str title = x->fp ? str_of(x->fp->title) : str_of(arena_printf(a, "%s (%.*s)", s->rule->why, STR_ARG(s->key)));
+    str title = x->fp ? str_of(x->fp->title)
+                      : str_of(arena_printf(a, s->key.n ? "%s (%.*s)" : "%s", s->rule->why, STR_ARG(s->key)));
     struct signal out = {.rule = str_of(s->rule->id),
                          .why = str_of(s->rule->why),
                          .run = str_of(s->rule->run ? s->rule->run : ""),
@@ -112,8 +113,9 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .rank = s->rank,
                          .digest = s->rule->digest,
                          .wait = s->rule->wait,
-                         .app = x->ev->app,
-                         .env = event_text(x->ev, S("env"), a),
+                         .app = x->ev ? x->ev->app : rules_key_field(s->key, S("app")),
+                         .env = x->ev ? event_text(x->ev, S("env"), a) : rules_key_field(s->key, S("env")),
+                         .detail = str_of(s->detail),
                          .title = title,
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
                          .event = x->ev};
@@ -231,7 +233,17 @@ static int tick(struct fold *f, usec now, struct err *e)
             return -1;
         f->stats_due = now + STATS_TICK_US;
     }
-    return incidents_tick(f->incidents, now, &f->tick_due, e);
+    struct firing x = {f, NULL, NULL, now};
+    arena_reset(&f->arena);
+    if (rules_tick(f->rules, f->memory, now, on_signal, &x, &f->arena) < 0) {
+        *e = f->error;
+        return -1;
+    }
+    if (incidents_tick(f->incidents, now, &f->tick_due, e) < 0)
+        return -1;
+    if (rules_memory_due(f->memory) < f->tick_due)
+        f->tick_due = rules_memory_due(f->memory);
+    return 0;
 }
 
 static int commit(struct fold *f, uint64_t position, struct err *e)
@@ -317,7 +329,8 @@ static int work(struct fold *f, struct err *e)
         if ((got = journal_reader_next(f->reader, 0, &rec, e)) < 0)
             return -1;
     }
-    if (tick(f, clock_now(), e) < 0 || commit(f, position, e) < 0)
+    /* While more waits to be read, nobody is silent yet. */
+    if (tick(f, got > 0 ? f->now : clock_now(), e) < 0 || commit(f, position, e) < 0)
         return -1;
     note_clock(f);
     moved(f, position);
@@ -415,6 +428,9 @@ int fold_start(struct fold *f, struct err *e)
 {
     if (journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0)
         return -1;
+    usec slept = clock_now() - f->wall;
+    if (f->wall && slept > 0)
+        rules_memory_slept(f->memory, slept);
     int rc = pthread_create(&f->thread, NULL, fold_main, f);
     assert(rc == 0);
     (void)rc;

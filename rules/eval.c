@@ -2,9 +2,19 @@
 #include "base/str.h"
 #include "rules/condition.h"
 
+#include <arpa/inet.h>
+
 enum { VALUE_MAX = 200 }; /* bytes of one value in a key; longer ones are cut and hashed */
 
-int rank_of_severity(int severity) { return severity >= 21 ? 2 : severity >= 17 ? 3 : severity >= 13 ? 4 : 5; }
+/* Points of the score, and the rank that a sum of them is. */
+static int points_of_severity(int severity)
+{
+    return severity >= 21 ? 40 : severity >= 17 ? 22 : severity >= 13 ? 8 : 0;
+}
+static int rank_of_score(int score)
+{
+    return score >= 80 ? 1 : score >= 60 ? 2 : score >= 40 ? 3 : score >= 20 ? 4 : 5;
+}
 
 /* ---- keys ---- */
 
@@ -36,6 +46,30 @@ static void put_value(struct buf *out, str s)
     }
 }
 
+/* /24 of an IPv4 address, /48 of an IPv6 one: what one household or office has. */
+static str network_of(str address, struct arena *a)
+{
+    static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+    ip i;
+    char text[INET6_ADDRSTRLEN] = "";
+    if (!ip_read(address, &i))
+        return (str){0};
+    bool four = memcmp(i.b, mapped, sizeof mapped) == 0;
+    memset(i.b + (four ? 15 : 6), 0, four ? 1 : 10);
+    inet_ntop(four ? AF_INET : AF_INET6, four ? i.b + 12 : i.b, text, sizeof text);
+    return str_of(arena_printf(a, "%s/%d", text, four ? 24 : 48));
+}
+
+str rule_field(const struct rules_input *in, str name, struct arena *a)
+{
+    if (str_eq(name, S("fingerprint")))
+        return in->fingerprint;
+    if (!str_eq(name, S("ip_prefix")))
+        return event_text(in->event, name, a);
+    str address = event_text(in->event, S("auth.ip"), a);
+    return network_of(address.n ? address : event_text(in->event, S("ip"), a), a);
+}
+
 /* "app=shop auth.user=bob" */
 static void put_key(struct buf *out, const struct rule_fields *by, const struct rules_input *in, struct arena *a)
 {
@@ -45,116 +79,136 @@ static void put_key(struct buf *out, const struct rule_fields *by, const struct 
             buf_byte(out, ' ');
         buf_str(out, name);
         buf_byte(out, '=');
-        put_value(out, str_eq(name, S("fingerprint")) ? in->fingerprint : event_text(in->event, name, a));
+        put_value(out, rule_field(in, name, a));
     }
 }
 
-/* What a rule remembers of a key is found under "ID\x1fVERSION\x1fKEY". */
-static str memory_key(struct buf *b, const struct rule *r, const struct rule_fields *by, const struct rules_input *in,
-                      struct arena *a)
+str memory_key(struct buf *b, const struct firing *f, const struct rule_fields *by)
 {
-    buf_str(b, str_of(r->id));
-    buf_byte(b, 0x1f);
-    buf_str(b, str_of(r->cond->version));
-    buf_byte(b, 0x1f);
-    put_key(b, by, in, a);
+    buf_printf(b, "%s\x1f%s\x1f", f->rule->id, f->part->version);
+    put_key(b, by, f->in, f->arena);
     return buf_view(b);
 }
 
-/* ---- conditions ---- */
+/* ---- signals ---- */
 
-/* Notes the event; true with the one that makes enough of them. */
-static bool count_fires(struct rules_memory *m, str key, const struct rule_condition *c, usec now)
+static int clamp(int rank, const struct rule *r)
 {
-    struct memory_entry *t = memory_get(m, key);
-    uint8_t gone = 0;
-    if (!t)
-        t = memory_add(m, MEMORY_COUNT, key);
-    while (gone < t->n && t->marks[gone] <= now - c->count.window)
-        gone++;
-    t->n = (uint8_t)(t->n - gone);
-    if (gone && t->n)
-        memmove(t->marks, t->marks + gone, t->n * sizeof *t->marks);
-    if (t->n == 0)
-        t->phase = 0;
-    if (t->phase == 0)
-        memory_mark(t, now);
-    t->phase = (t->phase + 1) % c->count.group;
-    bool enough = t->n == c->count.marks;
-    if (enough)
-        t->n = 0, t->phase = 0;
-    t->expires = now + c->count.window;
-    memory_touch(m, t, now);
-    return enough;
+    if (r->ceiling && rank < r->ceiling)
+        rank = r->ceiling;
+    return r->floor && rank > r->floor ? r->floor : rank;
 }
 
-static bool has_fingerprint(const struct rule_fields *by)
+/* A condition that somebody set a limit for says by itself that something is the matter; `new` and `change` say how much. */
+static int points_of_rule(const struct firing *f)
 {
-    for (size_t i = 0; i < by->n; i++)
-        if (strcmp(by->name[i], "fingerprint") == 0)
-            return true;
-    return false;
+    bool graded = f->part->kind == PART_NEW || f->part->kind == PART_CHANGE || f->part->auth;
+    return !graded && f->in->event && f->in->event->severity >= 13 ? 22 : 0;
 }
 
-/* marks[0]: last seen, moved in steps of 1/256 of quiet_after, so that little is written for what goes on all the time.
- * marks[1]: when it fired last; what comes in the digest window behind that belongs to it. */
-static bool novel_fires(struct rules_memory *m, str key, const struct rule *r, const struct rules_input *in)
+/* What is pinned counts; else the sum of points. */
+static void rank_it(const struct firing *f, struct rules_signal *s)
 {
-    const struct rule_condition *c = r->cond;
-    struct memory_entry *t = memory_get(m, key);
-    usec now = in->now, step = c->novel.quiet_after / 256;
-    bool novel, more = false;
-    if (t) {
-        novel = now - t->marks[0] >= c->novel.quiet_after;
-        more = now - t->marks[1] < r->wait + r->digest;
-    } else {
-        novel = in->fresh || !memory_full(m, MEMORY_NOVEL) || !has_fingerprint(&c->novel.by);
-        t = memory_add(m, MEMORY_NOVEL, key);
-        memory_mark(t, now - step);
-        memory_mark(t, INT64_MIN / 2);
-    }
-    novel |= in->regressed && c->novel.regressions && !more;
-    if (!novel && now - t->marks[0] < step)
-        return more;
-    t->marks[0] = now;
-    if (novel)
-        t->marks[1] = now;
-    t->expires = now + c->novel.quiet_after;
-    memory_touch(m, t, now);
-    return novel || more;
+    const struct event *ev = f->in->event;
+    s->points.level = ev ? points_of_severity(ev->severity) : 44; /* silence */
+    s->points.novelty = f->novelty;
+    s->points.rate = f->rate;
+    s->points.auth = f->part->auth;
+    s->points.rule = points_of_rule(f);
+    int sum = s->points.level + s->points.novelty + s->points.rate + s->points.auth + s->points.rule;
+    s->score = sum > 100 ? 100 : sum;
+    s->pinned = f->rank || f->part->rank || f->rule->rank;
+    s->rank = f->rank         ? f->rank
+              : f->part->rank ? f->part->rank
+              : f->rule->rank ? f->rule->rank
+                              : clamp(rank_of_score(s->score), f->rule);
 }
 
-static bool fires(const struct rule *r, struct rules_memory *m, const struct rules_input *in, struct arena *a)
+static int tell(const struct firing *f, str key, rules_signal_fn *on_signal, void *arg)
 {
-    const struct rule_condition *c = r->cond;
-    struct buf key = BUF_INIT(RULE_FIELDS_MAX * (LIMIT_NAME + 6 * VALUE_MAX) + 200);
-    bool yes = true;
-    if (!r->enabled || !filter_match(c->filter, in->event, a))
-        return false;
-    if (c->count.at_least)
-        yes = count_fires(m, memory_key(&key, r, &c->by, in, a), c, in->now);
-    else if (c->novel.on)
-        yes = novel_fires(m, memory_key(&key, r, &c->novel.by, in, a), r, in);
-    assert(!key.full);
+    struct rules_signal s = {.rule = f->rule, .key = key, .detail = f->detail ? f->detail : ""};
+    s.part = (size_t)(f->part - f->rule->cond->parts);
+    s.event = f->in->event;
+    rank_it(f, &s);
+    return on_signal(&s, arg);
+}
+
+static int eval_part(struct firing *f, rules_signal_fn *on_signal, void *arg)
+{
+    struct buf key = BUF_INIT(RULE_KEY_MAX);
+    if (!part_fires(f))
+        return 0;
+    put_key(&key, &f->part->by, f->in, f->arena);
+    str kept = arena_str(f->arena, buf_view(&key));
     buf_done(&key);
-    return yes;
+    return tell(f, kept, on_signal, arg);
 }
 
 int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct rules_input *in,
                rules_signal_fn *on_signal, void *arg, struct arena *a)
 {
+    enum tri known = s && s->asks_known_ip ? known_ip(m, in, a) : ANY;
     for (size_t i = 0; s && i < s->n; i++) {
         const struct rule *r = s->rules[i];
-        struct buf key = BUF_INIT(RULE_FIELDS_MAX * (LIMIT_NAME + 6 * VALUE_MAX));
-        if (!fires(r, m, in, a))
+        if (!r->enabled || !filter_match(r->cond->filter, in->event, a))
             continue;
-        put_key(&key, &r->cond->by, in, a);
-        struct rules_signal signal = {.rule = r,
-                                      .key = arena_str(a, buf_view(&key)),
-                                      .rank = r->rank ? r->rank : rank_of_severity(in->event->severity)};
-        buf_done(&key);
-        if (on_signal(&signal, arg) < 0)
+        for (size_t k = 0; k < r->cond->n; k++) {
+            struct firing f = {
+                .set = s, .rule = r, .part = &r->cond->parts[k], .memory = m, .in = in, .known_ip = known, .arena = a};
+            if (eval_part(&f, on_signal, arg) < 0)
+                return -1;
+        }
+    }
+    return 0;
+}
+
+/* ---- what time alone fires ---- */
+
+/* The part whose entry it is: "ID\x1fVERSION\x1fKEY". False: of a rule that is gone or was changed. */
+static bool find_part(const struct rules_set *s, str entry, struct firing *f, str *ret_key)
+{
+    str id = str_cut(&entry, 0x1f), version = str_cut(&entry, 0x1f);
+    *ret_key = entry;
+    for (size_t i = 0; s && i < s->n; i++) {
+        const struct rule *r = s->rules[i];
+        for (size_t k = 0; r->enabled && str_eq(id, str_of(r->id)) && k < r->cond->n; k++)
+            if (str_eq(version, str_of(r->cond->parts[k].version))) {
+                f->rule = r;
+                f->part = &r->cond->parts[k];
+                return true;
+            }
+    }
+    return false;
+}
+
+int rules_tick(const struct rules_set *s, struct rules_memory *m, usec now, rules_signal_fn *on_signal, void *arg,
+               struct arena *a)
+{
+    struct rules_input in = {.now = now};
+    for (struct memory_entry *t; (t = memory_first_due(m)) && t->due <= now;) {
+        struct firing f = {.set = s, .memory = m, .in = &in, .arena = a};
+        str key;
+        usec at = t->due;
+        in.now = at;
+        if (!find_part(s, str_n(t->key, t->key_n), &f, &key)) {
+            memory_due(m, t, 0);
+            continue;
+        }
+        bool fires = part_falls_due(&f, t, now);
+        str kept = arena_str(a, key);
+        memory_touch(m, t, at);
+        if (fires && tell(&f, kept, on_signal, arg) < 0)
             return -1;
     }
     return 0;
+}
+
+str rules_key_field(str key, str name)
+{
+    while (key.n) {
+        str pair = str_cut(&key, ' '), value = pair, field = str_cut(&value, '=');
+        if (str_eq(field, name))
+            return value;
+    }
+    return (str){0};
 }

@@ -32,6 +32,7 @@
 #include "event/event.h"
 
 #define RULES_KEYS_MAX 100000u
+#define RULE_KEY_MAX 12000 /* bytes of a key at most */
 
 /* ---- rules ---- */
 struct rule {
@@ -39,10 +40,13 @@ struct rule {
     const char *owner, *run; /* NULL: absent */
     const char *file;        /* where it stands */
     size_t line;
-    int rank;                    /* 1-5; 0: by the event's level (fatal P2, error P3, warn P4, else P5) */
-    usec digest;                 /* window after a mail in which the rest is counted */
-    usec wait;                   /* before the first mail; 0: at once */
-    bool enabled;                /* false: never fires */
+    int rank;                 /* 1-5; 0: by the points of the score */
+    int floor, ceiling;       /* of a rank by points: at least, at most so urgent; 0: none */
+    const char *inhibited_by; /* ids of rules, a blank between; NULL: none. While one is open for the same host, app or
+                                    key, this one's incidents wait */
+    usec digest;              /* window after a mail in which the rest is counted */
+    usec wait;                /* before the first mail; 0: at once */
+    bool enabled;             /* false: never fires */
     struct rule_condition *cond; /* rules/condition.h */
 };
 struct rules_set;
@@ -82,8 +86,16 @@ struct rules_input {
 };
 struct rules_signal {
     const struct rule *rule;
-    str key;  /* "app=shop auth.user=bob", one to one with the values; empty without `by`. Lives in `a` */
-    int rank; /* 1-5 */
+    size_t part;               /* which of its conditions */
+    const struct event *event; /* NULL: time alone fired it: something is absent */
+    str key;            /* "app=shop auth.user=bob", one to one with the values; empty without `by`. Lives in `a` */
+    const char *detail; /* "23 events within 5m", "" */
+    int rank;           /* 1-5 */
+    int score;          /* 0-100, what the rank comes from unless it is pinned */
+    bool pinned;
+    struct {
+        int level, rule, novelty, rate, auth;
+    } points;
 };
 /* 0, or -1 to stop; the memory has then seen the event only in part and is to be loaded again. */
 typedef int rules_signal_fn(const struct rules_signal *signal, void *arg);
@@ -91,6 +103,15 @@ typedef int rules_signal_fn(const struct rules_signal *signal, void *arg);
  * `a` is scratch, reset by the caller. */
 int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct rules_input *in,
                rules_signal_fn *on_signal, void *arg, struct arena *a);
+/* What only time tells: silence. Call it with each step of the clock, before the events of that time; what fell due
+ * earlier is told as of then. */
+int rules_tick(const struct rules_set *s, struct rules_memory *m, usec now, rules_signal_fn *on_signal, void *arg,
+               struct arena *a);
+usec rules_memory_due(const struct rules_memory *m); /* when rules_tick has something to do; INT64_MAX: never */
+/* Nobody listened for so long: nobody was silent in that time. */
+void rules_memory_slept(struct rules_memory *m, usec by);
+/* "db1" of "app=shop host=db1", quoted as in the key; absent when it has no such field. */
+str rules_key_field(str key, str name);
 
 /* ---- trying ---- */
 /* What makes events the same, for whoever has no issues at hand. False: the event makes no issue. */

@@ -3,13 +3,25 @@
 
 struct rules_set *rules_set_new(void) { return xcalloc(1, sizeof(struct rules_set)); }
 
+static void part_free(struct rule_part *p)
+{
+    filter_free(p->where);
+    filter_free(p->bad);
+    filter_free(p->total);
+    for (size_t i = 0; i < p->steps; i++)
+        filter_free(p->step[i].where);
+}
+
 void rules_set_free(struct rules_set *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        if (s->rules[i]->cond->filter)
-            filter_free(s->rules[i]->cond->filter);
+    for (size_t i = 0; i < s->n; i++) {
+        struct rule_condition *c = s->rules[i]->cond;
+        filter_free(c->filter);
+        for (size_t k = 0; k < c->n; k++)
+            part_free(&c->parts[k]);
+    }
     free(s->rules);
     arena_done(&s->arena);
     free(s);

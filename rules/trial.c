@@ -24,7 +24,6 @@ struct trial {
     trial_mail_fn *on_mail;
     void *arg;
     struct arena arena; /* one event */
-    const struct event *event;
     usec now;
 };
 
@@ -48,7 +47,7 @@ struct trial *trial_new(const struct rules_set *s, const struct rule *only, rule
         t->rule = *only;
         t->rule.enabled = true;
         t->only = &t->rule;
-        t->one = (struct rules_set){.rules = &t->only, .n = 1};
+        t->one = (struct rules_set){.rules = &t->only, .n = 1, .asks_known_ip = s->asks_known_ip};
         t->set = &t->one;
     }
     t->memory = rules_memory_new();
@@ -102,7 +101,7 @@ static struct incident *join(struct trial *t, str name, const struct rules_signa
     if (!i) {
         incident_free(map_del(&t->incidents, name));
         i = xcalloc(1, sizeof *i);
-        *i = (struct incident){s->rule, str_dup(s->key), str_dup(t->event->id), s->rank};
+        *i = (struct incident){s->rule, str_dup(s->key), str_dup(s->event ? s->event->id : S("")), s->rank};
         map_set(&t->incidents, name, i);
     }
     if (s->rank < i->rank)
@@ -120,12 +119,24 @@ static int on_signal(const struct rules_signal *s, void *arg)
     return 0;
 }
 
+/* Whichever falls due first: a silence, or a mail. */
 void trial_until(struct trial *t, usec now)
 {
     struct quiet_due due;
-    while (quiet_due(t->quiet, now, &due))
-        if (!str_eq(due.key, QUIET_OTHERS))
+    for (;;) {
+        usec silence = now < INT64_MAX ? rules_memory_due(t->memory) : INT64_MAX, mail = quiet_next(t->quiet);
+        usec next = silence < mail ? silence : mail;
+        if (next > now || next == INT64_MAX)
+            return;
+        if (silence <= mail) {
+            arena_reset(&t->arena);
+            t->now = next;
+            int rc = rules_tick(t->set, t->memory, next, on_signal, t, &t->arena);
+            assert(rc == 0);
+            (void)rc;
+        } else if (quiet_due(t->quiet, next, &due) && !str_eq(due.key, QUIET_OTHERS))
             send_mail(t, map_get(&t->incidents, due.key), due.at, !due.first, due.held);
+    }
 }
 
 void trial_event(struct trial *t, const struct event *ev, usec now)
@@ -133,7 +144,6 @@ void trial_event(struct trial *t, const struct event *ev, usec now)
     str fingerprint = {0};
     arena_reset(&t->arena);
     trial_until(t, now);
-    t->event = ev;
     t->now = now;
     bool issue = t->fingerprint(ev, &t->arena, &fingerprint);
     struct rules_input in = {.event = ev,
@@ -172,7 +182,7 @@ static int post(struct trial *t, struct event_writer *w, const struct rule_test_
     struct arena a = {0};
     int rc = 0;
     for (uint32_t i = 0; rc == 0 && i < s->repeat; i++) {
-        usec now = TEST_START + s->at + i; /* a microsecond apart */
+        usec now = TEST_START + s->at + (s->every ? s->every * i : i); /* a microsecond apart */
         struct batch *b = batch_new(RECORD_EVENTS, 1, now);
         size_t used;
         rc = event_add(w, &(struct event_source){.app = s->app, .now = now}, s->json, b, &used, e);
@@ -221,6 +231,8 @@ static void run_test(const struct rules_set *s, const struct rule *r, const stru
         if ((rc = post(t, w, &test->send[i], ev, &e)) < 0)
             buf_printf(why, "event %zu was refused: %s: %s", i + 1, e.pointer, e.text);
     if (rc == 0) {
+        if (test->until)
+            trial_until(t, TEST_START + test->until);
         trial_until(t, INT64_MAX);
         compare(test, &got, why);
     }

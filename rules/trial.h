@@ -27,7 +27,7 @@ struct trial *trial_new(const struct rules_set *s, const struct rule *only, rule
 void trial_free(struct trial *t); /* NULL is fine */
 /* Mails that fall due up to `now` are sent first. */
 void trial_event(struct trial *t, const struct event *ev, usec now);
-/* Lets time run on to `now`; INT64_MAX: until nothing waits any more. */
+/* Lets time run on to `now`, silences included; INT64_MAX: until no mail waits any more. */
 void trial_until(struct trial *t, usec now);
 
 #endif

@@ -243,7 +243,8 @@ static int open_incident(struct incidents *in, const struct signal *s, usec now,
 {
     uint8_t hash[32];
     struct buf id = BUF_INIT(17);
-    char *what = arena_printf(a, "%.*s\n%.*s\n%.*s", STR_ARG(s->rule), STR_ARG(s->key), STR_ARG(s->event->id));
+    char *what = arena_printf(a, "%.*s\n%.*s\n%.*s%lld", STR_ARG(s->rule), STR_ARG(s->key),
+                              STR_ARG(s->event ? s->event->id : S("")), s->event ? 0LL : (long long)now);
     sha256(str_of(what), hash);
     buf_hex(&id, hash, 8);
     *ret_id = arena_str(a, buf_view(&id));
@@ -260,7 +261,7 @@ static int open_incident(struct incidents *in, const struct signal *s, usec now,
     sqlite3_bind_int64(st, 12, now);
     sqlite3_bind_int64(st, 13, now + s->wait);
     sqlite3_bind_int64(st, 14, s->digest);
-    db_bind_str(st, 15, s->event->line);
+    db_bind_str(st, 15, s->event ? s->event->line : S(""));
     return db_run(in->db, st, e);
 }
 

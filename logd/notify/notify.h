@@ -17,15 +17,16 @@
 
 extern const char notify_schema[]; /* SQL */
 
-struct signal {          /* a rule fired for a key */
-    str rule, why, run;  /* id, reason, hint of the rule */
-    str key;             /* values of `by`, readable: "app=shop fingerprint=…" */
-    int rank;            /* 1-5 */
-    usec digest;         /* window */
-    usec wait;           /* before the first mail; 0: at once */
-    str app, env, title; /* title: one line for the subject */
-    str issue;           /* id of the issue, or absent */
-    const struct event *event;
+struct signal {                /* a rule fired for a key */
+    str rule, why, run;        /* id, reason, hint of the rule */
+    str key;                   /* values of `by`, readable: "app=shop fingerprint=…" */
+    str detail;                /* what fired it: "23 events within 5m", or empty */
+    int rank;                  /* 1-5 */
+    usec digest;               /* window */
+    usec wait;                 /* before the first mail; 0: at once */
+    str app, env, title;       /* title: one line for the subject */
+    str issue;                 /* id of the issue, or absent */
+    const struct event *event; /* NULL: something is absent */
 };
 struct incidents;
 struct incidents *incidents_new(struct db *db);

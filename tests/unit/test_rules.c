@@ -1,4 +1,5 @@
 #include "base/hash.h"
+#include "rules/condition.h"
 #include "rules/quiet.h"
 #include "rules/rules.h"
 #include "rules/trial.h"
@@ -71,7 +72,7 @@ TEST(a_rule_is_read_with_its_defaults)
 TEST(wrong_words_and_values_are_told_at_their_place)
 {
     refused("rule: []\n", "r.yaml:1:1: unknown key \"rule\", did you mean \"rules\"?");
-    refused("silences: []\n", "r.yaml:1:1: \"silences\" is not supported yet");
+    refused("silences: []\n", "r.yaml:1:1: unknown key \"silences\"");
     refused("rules: {}\n", "r.yaml:1:8: rules: expected a list, got a map");
     refused("rules:\n- id: a\n  why: w\n", "r.yaml:2:3: a: when is missing");
     refused("rules:\n- id: a\n  when: x=1\n", "r.yaml:2:3: a: why is missing");
@@ -81,7 +82,6 @@ TEST(wrong_words_and_values_are_told_at_their_place)
             "r.yaml:3:8: id: \"a\" is there twice, first at r.yaml:2");
     line_refused("cuont: {}", "4: unknown key \"cuont\" in rules, did you mean \"count\"?");
     line_refused("chnge: {}", "4: unknown key \"chnge\" in rules, did you mean \"change\"?");
-    line_refused("change: {window: 5m}", "4: \"change\" in rules is not supported yet");
     line_refused("rank: 2", "10: rank: expected P1, P2, P3, P4 or P5, got \"2\"");
     line_refused("wait: 2h", "10: wait: expected a duration from 0s to 1h, like 90s, 5m, 2h or 3d, got \"2h\"");
     line_refused("digest: 1s", "12: digest: expected a duration from 1m to 7d, like 90s, 5m, 2h or 3d, got \"1s\"");
@@ -89,12 +89,39 @@ TEST(wrong_words_and_values_are_told_at_their_place)
     line_refused("by: app", "8: by: expected a list, got \"app\"");
     line_refused("by: [app, a b]", "14: by: expected the name of a field, got \"a b\"");
     line_refused("by: [app, app]", "14: by: \"app\" is there twice");
-    line_refused("by: [ip_prefix]", "9: by: \"ip_prefix\" is not supported yet");
     line_refused("by: [a,b,c,d,e,f,g,h,i]", "25: by: expected at most 8 fields");
     line_refused("count: {window: 5m}", "11: count: \">=\" is missing");
     line_refused("count: {'>=': 5}", "11: count: window is missing");
     line_refused("count: {window: 5m, '>=': 0}", "30: count.\">=\": expected a number from 1 to 1000000, got \"0\"");
-    line_refused("count: {window: 5m, '>': 5}", "24: \">\" in count is not supported yet");
+    line_refused("count: {window: 5m, '>': 5}", "24: unknown key \">\" in count, did you mean \">=\"?");
+    line_refused("count: {window: 5m, '>=': 5}, window: 6m",
+                 "34: \"window\" is no setting of count here: it has its own map");
+    line_refused("window: 5m", "4: \"window\" belongs to a condition, and there is none");
+    line_refused("value: x, within: 5m, '<': 3", "14: \"within\" is no setting of value");
+    line_refused("value: x, '<': 3, '>': 5", "27: value: expected one of \"<\", \">\", \"<=\" and \">=\", got two");
+    line_refused("value: x, '<': 3, clear: 2", "29: value.clear: expected above the limit, where the alert ends");
+    line_refused("value: disk_full_in, '<': soon",
+                 "30: value.\"<\": expected a duration from 0s to 365d, like 90s, 5m, 2h or 3d, got \"soon\"");
+    line_refused("distinct: {window: 5m, '>=': 5}", "14: distinct: of is missing");
+    line_refused("distinct: u, window: 5m, '>=': 101",
+                 "35: distinct.\">=\": expected a number from 1 to 100, got \"101\"");
+    line_refused("sequence: [{a: 1}], within: 5m", "14: sequence: expected 2 to 4 steps, got 1");
+    refused(RULE_HEAD "count: true, window: 5m}\n", "r.yaml:2:3: count: \">=\" is missing");
+    refused(RULE_HEAD "value: x}\n", "r.yaml:2:3: value: \"<\" or \">\" is missing");
+    refused(RULE_HEAD "sequence: [{a: 1}, {b: 1}]}\n", "r.yaml:2:3: a: within is missing");
+    line_refused("sequence: [{a: 1}, {where: 'b ='}], within: 5m",
+                 "35: sequence.where: expected a value after '=', got the end of the query");
+    line_refused("slo: {good: 'a<5'}", "9: slo: target is missing");
+    line_refused("slo: {good: 'a<5', target: 100}", "31: slo.target: expected a number from 1 to 99.9999, got \"100\"");
+    line_refused("ratio: {bad: 'a<5', '>': 2, window: 5m}",
+                 "29: ratio.\">\": expected a number from 0 to 1, got \"2\"");
+    line_refused("heartbeat: {tolerate: 3 of 2}",
+                 "26: heartbeat.tolerate: expected misses of beats like 1 of 5, got \"3 of 2\"");
+    line_refused("absent: {}", "12: absent: after is missing");
+    line_refused("change: {p: 2}", "16: change.p: expected a number from 1e-30 to 0.1, got \"2\"");
+    line_refused("any: []", "9: any: expected 1 to 16 conditions, got 0");
+    line_refused("any: [{cuont: true}]", "11: unknown key \"cuont\" in any, did you mean \"count\"?");
+    line_refused("any: [{where: x=1}], count: {window: 5m, '>=': 5}", "9: a: any and count do not go together");
     line_refused("new: {quiet: 5m}", "10: unknown key \"quiet\" in new");
     line_refused("new: {quiet_after: 5m}",
                  "23: new.quiet_after: expected a duration from 1h to 365d, like 90s, 5m, 2h or 3d, got \"5m\"");
@@ -304,9 +331,9 @@ TEST(new_fires_until_its_window_closes_and_then_not_until_it_was_quiet_or_regres
     w->fingerprint = S("f1");
     CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f1; P3 m app=shop"));
     w->now += 10 * MINUTE - 1;
-    CHECK_STR(fire(w, x), S("P3 n app=shop fingerprint=f1; P3 m app=shop"));
+    CHECK_STR(fire(w, x), S("P4 n app=shop fingerprint=f1; P4 m app=shop"));
     w->now += 1;
-    CHECK_STR(fire(w, x), S("P3 m app=shop"));
+    CHECK_STR(fire(w, x), S("P4 m app=shop"));
     w->now += HOUR;
     CHECK_STR(fire(w, x), S(""));
     w->fingerprint = S("f2");
@@ -472,15 +499,15 @@ TEST(a_flood_of_keys_is_bounded_and_does_not_make_old_issues_new)
 TEST(blobs_of_another_shape_are_ignored)
 {
     struct rules_memory *m = rules_memory_new();
-    char blob[32] = {1, 1, 2};
+    char blob[40] = {2, PART_NEW, 2};
     CHECK(!rules_memory_load(m, S("k"), S("")));
-    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 31)));
-    CHECK(rules_memory_load(m, S("k"), str_n(blob, 32)));
-    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 32)));
-    blob[0] = 2;
-    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 32)));
-    blob[0] = 1, blob[1] = 2;
-    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 32)));
+    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 39)));
+    CHECK(rules_memory_load(m, S("k"), str_n(blob, 40)));
+    CHECK(!rules_memory_load(m, S("k"), str_n(blob, 40)));
+    blob[0] = 1;
+    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 40)));
+    blob[0] = 2, blob[1] = PART_KINDS;
+    CHECK(!rules_memory_load(m, S("l"), str_n(blob, 40)));
     rules_memory_free(m);
 }
 
