@@ -16,6 +16,7 @@ struct parts {
     struct fold *fold;       /* NULL in an offline command */
     struct archive *archive; /* NULL: not configured */
     struct mailer *mailer;   /* NULL: not configured */
+    struct statsd *statsd;   /* NULL: not configured */
     struct tail *tail;
     struct http *http;
     char *_Atomic url;       /* as people reach it; set once, when the port is known */

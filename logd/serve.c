@@ -15,6 +15,7 @@
 #include "notify/notify.h"
 #include "routes/http.h"
 #include "rules/rules.h"
+#include "statsd.h"
 #include "query/tail.h"
 #include "store/store.h"
 
@@ -248,6 +249,8 @@ static int open_followers(struct server *s, struct err *e)
         rc = mailer_start(db, c, &s->parts.mailer, e);
     if (rc == 0 && c->archive.url)
         rc = archive_start(&s->parts, s->data, &s->parts.archive, e);
+    if (rc == 0 && (c->statsd.udp || c->statsd.path))
+        rc = statsd_start(&s->parts, &s->parts.statsd, e);
     free(db);
     return rc;
 }
@@ -258,6 +261,8 @@ static void close_all(struct server *s)
     p->stopping = true;
     if (p->http)
         http_stop(p->http);
+    if (p->statsd)
+        statsd_stop(p->statsd);
     if (p->fold)
         fold_stop(p->fold);
     if (p->mailer)
@@ -266,6 +271,7 @@ static void close_all(struct server *s)
         archive_stop(p->archive);
     if (p->journal)
         journal_close(p->journal);
+    statsd_free(p->statsd);
     tail_free(p->tail);
     store_close(p->store);
     if (p->fold)
@@ -307,6 +313,8 @@ static void say_what_waits(const struct server *s, const struct config *c)
                 {"memory", was->memory != c->memory},
                 {"tls", !was->tls_cert != !c->tls_cert},
                 {"mail", !was->mail.url && c->mail.url},
+                {"statsd", differ(was->statsd.udp, c->statsd.udp) || differ(was->statsd.path, c->statsd.path) ||
+                               differ(was->statsd.app, c->statsd.app)},
                 {"archive", differ(was->archive.url, c->archive.url) ||
                                 differ(was->archive.endpoint, c->archive.endpoint) ||
                                 differ(was->archive.region, c->archive.region) ||

@@ -317,6 +317,11 @@ static const struct key listener_keys[] = {
     {"tcp", VALUE, 0, .set = set_absent},
     {"app", VALUE, 0, .set = set_absent},
 };
+static const struct key statsd_keys[] = {
+    {"udp", VALUE, AT(statsd.udp), TEXT(address_good, "ADDRESS:PORT like 127.0.0.1:8125 or [::1]:8125")},
+    {"unix", VALUE, AT(statsd.path), .set = set_path},
+    {"app", VALUE, AT(statsd.app), TEXT(app_good, APP_EXPECTED), .fallback = "statsd"},
+};
 static const struct key mail_keys[] = {
     {"url", VALUE, AT(mail.url),
      TEXT(mail_url_good,
@@ -372,7 +377,7 @@ static const struct key keys[] = {
     {"syslog", SECTION, 0, SUB(listener_keys)},
     {"gelf", SECTION, 0, SUB(listener_keys)},
     {"forward", SECTION, 0, SUB(listener_keys)},
-    {"statsd", SECTION, 0, SUB(listener_keys)},
+    {"statsd", SECTION, 0, SUB(statsd_keys)},
     {"mail", SECTION, 0, SUB(mail_keys)},
     {"recipients", RECORDS, AT(recipients), SUB(recipient_keys), .size = sizeof(struct config_recipient)},
     {"retention", SECTION, 0, SUB(retention_keys)},

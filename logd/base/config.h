@@ -57,6 +57,10 @@ struct config {
         uint64_t body, decoded, event; /* bytes */
         uint32_t fields, depth, events;
     } limits;
+    struct {
+        char *udp, *path; /* ADDRESS:PORT, a Unix datagram socket; NULL: not listened on */
+        char *app;        /* "statsd" */
+    } statsd;
     usec query_deadline; /* 30 s: after it a query answers with what it has */
     char *store;         /* "local" */
     char **rules;        /* glob patterns, relative ones resolved beside the config file; default: rules/ there */

@@ -52,12 +52,14 @@ static struct quantile_bucket *bucket(struct quantiles *q, int32_t index, double
     return &q->b[low];
 }
 
-void quantiles_add(struct quantiles *q, double v)
+void quantiles_add(struct quantiles *q, double v) { quantiles_add_times(q, v, 1); }
+
+void quantiles_add_times(struct quantiles *q, double v, uint64_t times)
 {
     struct quantile_bucket *b = bucket(q, index_of(v), v);
     b->mixed |= b->first != v;
-    b->n++;
-    q->count++;
+    b->n += times;
+    q->count += times;
 }
 
 void quantiles_merge(struct quantiles *q, const struct quantiles *from)

@@ -24,6 +24,7 @@ struct quantiles {
     uint64_t count;
 };
 void quantiles_add(struct quantiles *q, double v); /* not NaN */
+void quantiles_add_times(struct quantiles *q, double v, uint64_t times);
 void quantiles_merge(struct quantiles *q, const struct quantiles *from);
 /* The smallest number that at least `part` (0..1) of them do not exceed; there must be one. *ret_exact: no guess. */
 double quantiles_get(const struct quantiles *q, double part, bool *ret_exact);

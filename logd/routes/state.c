@@ -9,6 +9,7 @@
 #include "query/tail.h"
 #include "routes/post.h"
 #include "routes/resources.h"
+#include "statsd.h"
 #include "store/store.h"
 
 struct state {
@@ -227,6 +228,22 @@ static void follower_metrics(struct buf *b, const struct parts *p, const struct 
     }
 }
 
+static void statsd_metrics(struct buf *b, struct statsd *from)
+{
+    struct statsd_stats s;
+    statsd_get_stats(from, &s);
+    one(b, "logd_statsd_packets_total", "counter", "StatsD packets read.", (double)s.packets);
+    one(b, "logd_statsd_lines_total", "counter", "Lines in them.", (double)s.lines);
+    one(b, "logd_statsd_numbers_total", "counter", "Numbers in them that were added up.", (double)s.numbers);
+    one(b, "logd_statsd_events_total", "counter", "Events and checks in them that were taken.", (double)s.events);
+    one(b, "logd_statsd_overflow_total", "counter", "Packets the kernel dropped, its buffer being full.",
+        (double)s.overflow);
+    family(b, "logd_statsd_refused_total", "counter", "Lines and numbers that were refused, by reason.");
+    for (size_t i = 0; i < STATSD_REASONS; i++)
+        buf_printf(b, "logd_statsd_refused_total{reason=\"%s\"} %llu\n", statsd_reasons[i].name,
+                   (unsigned long long)s.refused[i]);
+}
+
 static double resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -253,6 +270,8 @@ void get_metrics(struct request *r)
     http_metrics(b, &s.http, &s.tail);
     storage_metrics(b, &s.journal, &s.store);
     follower_metrics(b, p, &s);
+    if (p->statsd)
+        statsd_metrics(b, p->statsd);
     r->type = "text/plain; version=0.0.4; charset=utf-8";
 }
 

@@ -1,12 +1,14 @@
 /* stats/check.c - reads what was posted: each object becomes a line of the record, or is refused with one sentence.
  *
- * A line: {"k":type (absent: count),"l":labels,"n":name,"t":µs,"v":value}. */
+ * A line: {"k":type (absent: count),"l":labels,"n":name,"t":µs,"v":value}. The value of a timing may be many, added up:
+ * {"n":5,"sum":…,"min":…,"max":…,"last":…,"h":"quantiles_encode in hex"}, written by gather.c. */
 #include "base/map.h"
 #include "base/secret.h"
 #include "event/event.h"
 #include "event/json.h"
 #include "event/number.h"
 #include "event/scrub.h"
+#include "stats/gather.h"
 #include "stats/private.h"
 
 #include <jansson.h>
@@ -180,8 +182,8 @@ static const char *said(json_t *v, char out[40])
 static bool value_fits(enum stat_type type, bool there, bool whole, double v)
 {
     if (type == STAT_COUNT)
-        return !there || (whole && v >= 0 && v <= 1e12);
-    return there && (type == STAT_TIMING ? v >= 0 && v <= 1e12 : v >= -1e15 && v <= 1e15);
+        return !there || (whole && v >= 0 && v <= STAT_COUNT_MAX);
+    return there && (type == STAT_TIMING ? v >= 0 && v <= STAT_TIMING_MAX : fabs(v) <= STAT_SIZE_MAX);
 }
 
 static int check_value(json_t *v, enum stat_type type, struct err *e)
@@ -284,6 +286,46 @@ static int check_one(struct reading *r, json_t *o, struct err *e)
         json_object_set_new(line, "k", json_string(stat_type_names[type].p));
     int rc = add_line(r->b, line, e);
     json_decref(line);
+    return rc;
+}
+
+/* ---- a series of stats/gather.h ---- */
+static json_t *labels_of(const struct gather_series *s)
+{
+    json_t *labels = json_object();
+    for (size_t i = 0; i < s->labels; i++)
+        json_object_setn_new(labels, s->label_names[i].p, s->label_names[i].n,
+                             json_stringn(s->label_values[i].p, s->label_values[i].n));
+    return labels;
+}
+
+int stat_head(struct db *known, uint32_t app, const struct gather_series *s, struct buf *out, double *ret_last,
+              struct err *e)
+{
+    struct batch b = {.app = app};
+    struct reading r = {.b = &b, .known = known};
+    json_t *labels = labels_of(s);
+    json_t *o = json_pack("{s:o,s:s%,s:O}", "name", json_stringn(s->name.p, s->name.n), "type", s->type.p, s->type.n,
+                          "labels", labels);
+    char *canonical = json_dumps(labels, JSON_COMPACT | JSON_SORT_KEYS);
+    enum stat_type type = STAT_COUNT;
+    int rc = -1;
+    if (!o || !canonical)
+        refuse(e, "/name", "expected UTF-8 text");
+    else if (check_name(json_object_get(o, "name"), e) == 0 && check_labels(labels, e) == 0)
+        rc = check_type(&r, o, s->name, &type, e);
+    if (rc == 0 && type == STAT_GAUGE)
+        rc = stat_last_known(known, app, s->name, str_of(canonical), ret_last, e);
+    if (rc == 0) {
+        buf_printf(out, type == STAT_COUNT ? "{\"l\":" : "{\"k\":\"%.*s\",\"l\":", STR_ARG(s->type));
+        buf_str(out, str_of(canonical));
+        buf_lit(out, ",\"n\":");
+        buf_json(out, s->name);
+    }
+    free(canonical);
+    json_decref(o);
+    json_decref(labels);
+    map_done(&r.types);
     return rc;
 }
 

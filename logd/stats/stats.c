@@ -119,6 +119,23 @@ int stat_type_known(struct db *db, uint32_t app, str name, enum stat_type *ret, 
     return db ? count_series(&f, name, &n, ret, e) : 0;
 }
 
+int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e)
+{
+    sqlite3_stmt *st = db ? db_stmt(db, "SELECT last FROM stat_series WHERE app = ? AND name = ? AND labels = ?")
+                          : NULL;
+    if (!db)
+        return 0;
+    sqlite3_bind_int64(st, 1, app);
+    db_bind_str(st, 2, name);
+    db_bind_str(st, 3, labels);
+    int rc = db_step(db, st, e);
+    if (rc > 0) {
+        *ret = sqlite3_column_double(st, 0);
+        sqlite3_reset(st);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
 /* 1: *ret is filled, 0: there is none. */
 static int get_series(struct folding *f, str name, str labels, struct series *ret, struct err *e)
 {
@@ -224,15 +241,54 @@ static void add_number(struct folding *f, struct series *s, const struct cell *o
 {
     static const int steps[LENGTH(s->of_minute)] = {MINUTE, HOUR, DAY, MONTH};
     int64_t minute = floor_to(one->last_time, MINUTE * USEC_PER_SEC) / USEC_PER_SEC;
-    cell_add(&s->all, one);
+    struct cell plain = *one;
+    plain.quantiles = (struct quantiles){0};
+    cell_add(&s->all, &plain);
     for (size_t i = 0; i < LENGTH(steps); i++) {
         if (s->minute != minute)
             s->of_minute[i] = find_period(f, s, steps[i], stat_period(minute, steps[i]));
         cell_add(&s->of_minute[i]->cell, one);
-        if (s->type == STAT_TIMING)
+        if (s->type == STAT_TIMING && !one->quantiles.count)
             quantiles_add(&s->of_minute[i]->cell.quantiles, one->last);
     }
     s->minute = minute;
+}
+
+static bool read_hex(str hex, struct buf *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i + 1 < hex.n; i += 2) {
+        const char *high = memchr(digits, hex.p[i], 16), *low = memchr(digits, hex.p[i + 1], 16);
+        if (!high || !low)
+            return false;
+        buf_byte(out, (char)((high - digits) << 4 | (low - digits)));
+    }
+    return hex.n % 2 == 0;
+}
+
+static bool take(str *s, const char *name, double *ret)
+{
+    str one = str_cut(s, ','), value = one, key = str_cut(&value, ':');
+    return str_eq(key, str_of(name)) && str_double(value, ret);
+}
+
+/* Many numbers of a timing; what is not as gather.c writes it is passed over. */
+static bool read_sum(str sum, struct cell *ret)
+{
+    struct buf code = BUF_INIT(SIZE_MAX / 2);
+    struct err e;
+    double n;
+    bool good = str_starts(sum, S("{")) && str_ends(sum, S("\"}")) && (sum = str_n(sum.p + 1, sum.n - 3), true) &&
+                take(&sum, "\"n\"", &n) && n >= 1 && n < 1e18 && take(&sum, "\"sum\"", &ret->sum) &&
+                take(&sum, "\"min\"", &ret->min) && take(&sum, "\"max\"", &ret->max) &&
+                take(&sum, "\"last\"", &ret->last) && str_starts(sum, S("\"h\":\"")) &&
+                read_hex(str_skip(sum, 5), &code) && quantiles_decode(buf_view(&code), &ret->quantiles, &e) == 0;
+    ret->n = good ? (uint64_t)n : 0;
+    good = good && ret->quantiles.count == ret->n;
+    buf_done(&code);
+    if (!good)
+        quantiles_done(&ret->quantiles);
+    return good;
 }
 
 /* A line ends in ,"t":TIME,"v":VALUE} and what stands before names the series. */
@@ -248,7 +304,11 @@ static bool read_tail(str line, str *ret_head, struct cell *ret)
     rest = str_n(rest.p + 4, rest.n - 5);
     *ret_head = str_head(line, at);
     *ret = (struct cell){.n = 1};
-    if (!str_i64(time, &ret->last_time) || !str_double(rest, &v))
+    if (!str_i64(time, &ret->last_time))
+        return false;
+    if (rest.n && rest.p[0] == '{')
+        return read_sum(rest, ret);
+    if (!str_double(rest, &v))
         return false;
     if (!str_i64(rest, &ret->count))
         ret->count = 0;
@@ -263,13 +323,13 @@ static int add_line(struct folding *f, str line, struct err *e)
     str head;
     if (!read_tail(line, &head, &one))
         return 0; /* of a later logd */
-    if (find_series(f, head, &s, e) < 0)
-        return -1;
-    if (s->type != STAT_COUNT)
+    int rc = find_series(f, head, &s, e);
+    if (rc == 0 && s->type != STAT_COUNT)
         one.count = 0;
-    if (!s->passed_over)
+    if (rc == 0 && !s->passed_over)
         add_number(f, s, &one);
-    return 0;
+    quantiles_done(&one.quantiles);
+    return rc;
 }
 
 /* ---- and written ---- */

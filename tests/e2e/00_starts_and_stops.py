@@ -76,7 +76,7 @@ def test_a_rule_file_that_is_not_there_stops_the_start():
 
 def test_a_listener_that_is_not_there_stops_the_start_with_one_sentence():
     with Logd() as logd:
-        for name in ("syslog", "gelf", "forward", "statsd"):
+        for name in ("syslog", "gelf", "forward"):
             logd.configure("# not yet\n%s: {udp: 127.0.0.1:0}\n" % name)
             done = command(logd, "serve", "--config", logd.config_path, "--data", os.path.join(logd.folder, "other"))
             where = "%s:2:%d" % (logd.config_path, len(name) + 9)

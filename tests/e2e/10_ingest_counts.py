@@ -74,7 +74,7 @@ def test_promtool_has_nothing_to_say():
 def test_every_metric_is_in_the_manual():
     with open(os.path.join(TREE, "logd/logd.8")) as f:
         told = set(re.findall(r"\b(?:logd|process)_[a-z_]+\b", f.read().split(".Sh METRICS")[1].split(".Sh ")[0]))
-    with Logd(config='archive: {url: "file://%s"}\nmail: {url: "maildir:x", from: a@b.c}\n' % "/proc/none") as logd:
+    with Logd(config='archive: {url: "file://%s"}\nmail: {url: "maildir:x", from: a@b.c}\nstatsd: {udp: "127.0.0.1:0"}\n' % "/proc/none") as logd:
         shown = set(re.findall(r"^# TYPE (\S+)", logd.get("/metrics").text, re.M))
     assert told == shown, (told - shown, shown - told)
 

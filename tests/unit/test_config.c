@@ -230,12 +230,16 @@ TEST(a_listener_that_is_not_there_is_refused)
     refused("syslog: {udp: 127.0.0.1:5514}\n", "1:15: syslog.udp: the syslog listener is not there yet");
     refused("gelf:\n  tcp: 127.0.0.1:12201\n", "2:8: gelf.tcp: the gelf listener is not there yet");
     refused("forward: {app: x}\n", "1:16: forward.app: the forward listener is not there yet");
-    refused("statsd: {udp: {env: PATH}}\n", "1:15: statsd.udp: the statsd listener is not there yet");
+    refused("gelf: {udp: {env: PATH}}\n", "1:13: gelf.udp: the gelf listener is not there yet");
     refused("syslog: {upd: 127.0.0.1:5514}\n", "1:10: unknown key \"upd\" in syslog, did you mean \"udp\"?");
     accepted("syslog:\n#  udp: 127.0.0.1:5514\n");
-    setenv("LOGD_STATSD_UDP", "127.0.0.1:8125", 1);
-    refused("", "LOGD_STATSD_UDP: statsd.udp: the statsd listener is not there yet");
-    unsetenv("LOGD_STATSD_UDP");
+    setenv("LOGD_GELF_UDP", "127.0.0.1:8125", 1);
+    refused("", "LOGD_GELF_UDP: gelf.udp: the gelf listener is not there yet");
+    unsetenv("LOGD_GELF_UDP");
+    accepted("statsd: {udp: 127.0.0.1:8125, unix: /run/logd/statsd, app: web}\n");
+    refused("statsd: {udp: localhost}\n",
+            "1:15: statsd.udp: expected ADDRESS:PORT like 127.0.0.1:8125 or [::1]:8125, got \"localhost\"");
+    refused("statsd: {tcp: 127.0.0.1:8125}\n", "1:10: unknown key \"tcp\" in statsd, did you mean \"udp\"?");
 }
 
 TEST(an_app_may_be_kept_for_a_time_and_a_size_of_its_own)

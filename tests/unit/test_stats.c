@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event.h"
+#include "stats/gather.h"
 #include "stats/private.h"
 #include "unit.h"
 
@@ -452,6 +453,121 @@ TEST(an_array_is_taken_value_by_value_and_refused_when_it_is_no_json)
         CHECK(b->accepted == 0);
         batch_free(b);
     }
+}
+
+/* ---- added up before they are written ---- */
+static struct gathered *series(struct gather *g, const char *name, const char *type)
+{
+    struct gather_series s = {.name = str_of(name), .type = str_of(type)};
+    struct gathered *ret = gather_find(g, s.name);
+    struct err e;
+    if (!ret && gather_make(g, s.name, &s, db, &ret, &e) < 0)
+        abort();
+    return ret;
+}
+
+static void flush_into_db(struct gather *g, usec at)
+{
+    struct batch *b = batch_new(RECORD_STATS, APP, now);
+    struct err e;
+    CHECK(gather_flush(g, at, b) && !gather_waits(g));
+    CHECK(stats_apply(db, APP, buf_view(&b->body), now, &e) == 0);
+    batch_free(b);
+}
+
+TEST(parts_of_a_whole_are_not_lost_between_seconds)
+{
+    open_db();
+    struct gather *g = gather_new(APP);
+    for (int i = 0; i < 30; i++) {
+        CHECK(gather_add(g, series(g, "sampled", "count"), 1, 1 / 0.3, false));
+        flush_into_db(g, now - DAY * USEC_PER_SEC + i * USEC_PER_SEC);
+    }
+    check("sampled", "month", "{\"points\":[{\"time\":\"2025-12-01T00:00:00Z\",\"value\":100}],\"total\":100}");
+    gather_free(g);
+    close_db();
+}
+
+TEST(timings_added_up_give_the_same_as_one_by_one)
+{
+    open_db();
+    struct gather *g = gather_new(APP);
+    char body[200];
+    uint64_t x = 88172645463325252u;
+    for (int i = 0; i < 2000; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        double v = (double)(x % 100000) / 64;
+        CHECK(gather_add(g, series(g, "sums", "timing"), v, 1, false));
+        snprintf(body, sizeof body, "{\"name\":\"single\",\"type\":\"timing\",\"value\":%.17g,\"time\":%lld}", v,
+                 (long long)(now / USEC_PER_SEC - 5));
+        CHECK_STR(post(APP, body), S(""));
+        if (i % 100 == 99)
+            flush_into_db(g, now - 5 * USEC_PER_SEC);
+    }
+    struct stats_query q[] = {query("sums", "minute"), query("single", "minute")};
+    json_t *sums = ask(&q[0]), *single = ask(&q[1]);
+    CHECK_INT(json_integer_value(json_object_get(json_object_get(sums, "total"), "n")), 2000);
+    CHECK(json_equal(json_object_get(sums, "points"), json_object_get(single, "points")));
+    json_decref(sums);
+    json_decref(single);
+    gather_free(g);
+    close_db();
+}
+
+TEST(a_damaged_sum_is_passed_over)
+{
+    static const char *const bad[] = {"{\"n\":2,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"00\"}",
+                                      "{\"n\":2,\"sum\":3,\"min\":1}",
+                                      "{}",
+                                      "{",
+                                      "{\"n\":2,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"zz\"}",
+                                      "{\"n\":2,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"\"}",
+                                      "{\"n\":-1,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"\"}"};
+    open_db();
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        char line[300];
+        struct err e;
+        snprintf(line, sizeof line, "{\"k\":\"timing\",\"l\":{},\"n\":\"x\",\"t\":1767225600000000,\"v\":%s}\n",
+                 bad[i]);
+        CHECK(stats_apply(db, APP, str_of(line), now, &e) == 0);
+    }
+    check("x", "day", "{\"points\":[],\"total\":0}");
+    close_db();
+}
+
+TEST(a_silent_series_is_forgotten_and_its_gauge_goes_on)
+{
+    open_db();
+    struct gather *g = gather_new(APP);
+    CHECK(gather_add(g, series(g, "level", "gauge"), 10, 1, false));
+    flush_into_db(g, now);
+    CHECK(gather_add(g, series(g, "other", "count"), 1, 1, false));
+    flush_into_db(g, now + 2 * GATHER_IDLE);
+    CHECK(!gather_find(g, S("level")));
+    CHECK(gather_find(g, S("other")));
+    CHECK(gather_add(g, series(g, "level", "gauge"), -4, 1, true));
+    flush_into_db(g, now + 2 * GATHER_IDLE);
+    struct stats_query q = query("level", "year");
+    q.to += GATHER_IDLE * 3000;
+    json_t *o = ask(&q);
+    CHECK(json_number_value(json_object_get(o, "total")) == 6);
+    json_decref(o);
+    gather_free(g);
+    close_db();
+}
+
+TEST(numbers_that_a_type_cannot_have_are_refused)
+{
+    open_db();
+    struct gather *g = gather_new(APP);
+    CHECK(!gather_add(g, series(g, "t", "timing"), -1, 1, false));
+    CHECK(!gather_add(g, series(g, "t", "timing"), 1e13, 1, false));
+    CHECK(!gather_add(g, series(g, "c", "count"), 1e13, 1, false));
+    CHECK(!gather_add(g, series(g, "g", "gauge"), 1e16, 1, false));
+    CHECK(gather_add(g, series(g, "g", "gauge"), 9e14, 1, false) &&
+          !gather_add(g, series(g, "g", "gauge"), 9e14, 1, true));
+    gather_free(g);
+    close_db();
 }
 
 UNIT_MAIN
