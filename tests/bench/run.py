@@ -3,17 +3,18 @@
 
 usage: run.py [LEG...] [--events N] [--rounds N] [--rivals NAME,...|none] [--reuse]
 legs: intake (open-loop load), store (a corpus over HTTP, sealed), query (questions about it), cold (some of them, nothing cached),
-merge (days are over, the same questions), busy (how long intake takes while queries and sealing run); none named: all.
+merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets);
+none named: all.
 --rivals: of duck, clickhouse, grep, ripgrep, zstdgrep, memmem. --reuse: query what an earlier run has loaded.
 Results: a table, and build/bench/LEG.json. Exit 1: an answer of logd was wrong."""
 import argparse, json, os, signal, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-import corpus, intake, store
+import corpus, intake, stats, store
 from logd import Skip
 
-LEGS = ("intake", "store", "query", "cold", "merge", "busy")
+LEGS = ("intake", "stats", "store", "query", "cold", "merge", "busy")
 RIVALS = "duck,clickhouse,grep,ripgrep,zstdgrep,memmem"
 
 
@@ -61,7 +62,9 @@ def main():
         p.error(f"expected legs of {', '.join(LEGS)} and rivals of {RIVALS}")
     if "intake" in legs:
         keep("intake", intake.run(a.rounds))
-    if set(legs) == {"intake"}:
+    if "stats" in legs:
+        keep("stats", stats.run())
+    if set(legs) <= {"intake", "stats"}:
         return 0
     try:
         c = corpus.Corpus(a.events)
