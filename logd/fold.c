@@ -13,6 +13,7 @@
 #include "notify/notify.h"
 #include "rules/rules.h"
 #include "stats/stats.h"
+#include "stats/unique.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -30,6 +31,7 @@ struct fold {
     struct journal_reader *reader;
     struct issues *issues;
     struct incidents *incidents;
+    struct uniques *uniques;
     struct map fired; /* rule to struct fired, of this transaction */
     struct rules_memory *memory;
     struct rules_set *rules; /* the thread's; changed under the lock */
@@ -46,7 +48,8 @@ struct fold {
     struct arena arena;
     struct event *event;
     struct err error;
-    usec tick_due, stats_due;
+    usec tick_due, stats_due, seal_due;
+    bool scrub;      /* deleted sketches may be in the write-ahead log */
     usec now;        /* of the record before */
     usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
 };
@@ -181,6 +184,7 @@ static int apply(struct fold *f, const struct record *rec, struct err *e)
         return 0;
     case RECORD_STATS: return stats_apply(f->db, rec->app, rec->body, now, e);
     case RECORD_ACTION: return apply_action(f, rec, now, e);
+    case RECORD_UNIQUE: return uniques_apply(f->uniques, rec->app, rec->body, e);
     }
     log_warn("rules", "what=\"a record of an unknown type was passed over\" seq=%llu", (unsigned long long)rec->seq);
     return 0;
@@ -246,9 +250,19 @@ static int tick(struct fold *f, usec now, struct err *e)
     return 0;
 }
 
+/* Periods of unique counts that are over become numbers, when no record of theirs can wait any more. */
+static int seal(struct fold *f, usec now, struct err *e)
+{
+    secrets_tick(f->parts->secrets, now);
+    if (now >= f->seal_due && uniques_seal(f->uniques, now, &f->scrub, e) < 0)
+        return -1;
+    return uniques_flush(f->uniques, e);
+}
+
 static int commit(struct fold *f, uint64_t position, struct err *e)
 {
-    if (issues_flush(f->issues, e) < 0 || save_memory(f, e) < 0 || write_fired(f, e) < 0)
+    if (issues_flush(f->issues, e) < 0 || uniques_flush(f->uniques, e) < 0 || save_memory(f, e) < 0 ||
+        write_fired(f, e) < 0)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
@@ -274,6 +288,7 @@ static int start_over(struct fold *f, struct err *e)
     db_rollback(f->db);
     issues_forget(f->issues);
     incidents_forget(f->incidents);
+    uniques_forget(f->uniques);
     fired_forget(f);
     rules_memory_free(f->memory);
     f->memory = rules_memory_new();
@@ -308,7 +323,9 @@ static int work(struct fold *f, struct err *e)
     if (got < 0)
         return -1;
     usec back = set_back(f);
-    bool due = clock_now() >= f->tick_due || atomic_exchange(&f->tick_now, false);
+    if (f->scrub && uniques_scrub(f->db))
+        f->scrub = false;
+    bool due = clock_now() >= f->tick_due || clock_now() >= f->seal_due || atomic_exchange(&f->tick_now, false);
     if (got == 0 && !due && !back) {
         note_clock(f);
         return 0;
@@ -330,8 +347,10 @@ static int work(struct fold *f, struct err *e)
             return -1;
     }
     /* While more waits to be read, nobody is silent yet. */
-    if (tick(f, got > 0 ? f->now : clock_now(), e) < 0 || commit(f, position, e) < 0)
+    if (tick(f, got > 0 ? f->now : clock_now(), e) < 0 || (got == 0 && seal(f, clock_now(), e) < 0) ||
+        commit(f, position, e) < 0)
         return -1;
+    f->seal_due = uniques_due(f->uniques);
     note_clock(f);
     moved(f, position);
     return 1;
@@ -377,7 +396,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_releases,
                                  issues_schema_learned,
                                  stats_schema_types,
-                                 "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;"};
+                                 "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;",
+                                 unique_schema};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -392,7 +412,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     if (db_open(db_path, DB_NORMAL, steps, LENGTH(steps), &f->db, e) < 0)
         goto fail;
     sqlite3_stmt *st = db_stmt(f->db, "SELECT seq, clock FROM position");
-    if (db_step(f->db, st, e) < 0)
+    if (db_exec(f->db, "PRAGMA secure_delete = ON", e) < 0 || db_step(f->db, st, e) < 0)
         goto fail;
     f->position = (uint64_t)sqlite3_column_int64(st, 0);
     f->wall = sqlite3_column_int64(st, 1);
@@ -401,6 +421,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
         goto fail;
     f->issues = issues_new(f->db);
     f->incidents = incidents_new(f->db);
+    f->uniques = uniques_new(f->db);
+    f->scrub = true; /* it may have ended between a seal and this */
     *ret = f;
     return 0;
 fail:
@@ -456,6 +478,7 @@ void fold_close(struct fold *f)
     assert(!f->started);
     issues_free(f->issues);
     incidents_free(f->incidents);
+    uniques_free(f->uniques);
     fired_forget(f);
     rules_memory_free(f->memory);
     rules_set_free(f->rules);
@@ -467,6 +490,25 @@ void fold_close(struct fold *f)
     free(f->event);
     free(f->path);
     free(f);
+}
+
+int fold_load_live(struct fold *f, struct unique_live *l, struct err *e)
+{
+    struct journal_reader *r;
+    struct record rec;
+    int more = unique_live_load(l, f->db, f->parts->secrets, e);
+    if (more < 0 || journal_reader_open(f->parts->journal, f->position, &r, e) < 0)
+        return -1;
+    while ((more = journal_reader_next(r, 0, &rec, e)) > 0)
+        if (rec.type == RECORD_UNIQUE) {
+            struct buf body = BUF_INIT(SIZE_MAX / 2);
+            buf_str(&body, rec.body);
+            unique_sift(l, rec.app, &body, clock_now());
+            unique_sifted(l, true);
+            buf_done(&body);
+        }
+    journal_reader_close(r);
+    return more;
 }
 
 /* ---- asked by other threads ---- */

@@ -18,6 +18,8 @@ struct parts {
     struct mailer *mailer;   /* NULL: not configured */
     struct statsd *statsd;   /* NULL: not configured */
     struct tail *tail;
+    struct secrets *secrets;   /* of unique counts; NULL in an offline command */
+    const char *fold_unshared; /* SQL that makes a copy of fold.db fit to leave the machine */
     struct http *http;
     char *_Atomic url;       /* as people reach it; set once, when the port is known */
     _Atomic usec last_stamp; /* batch_stamp */

@@ -17,6 +17,7 @@
 #include "rules/rules.h"
 #include "statsd.h"
 #include "query/tail.h"
+#include "stats/unique.h"
 #include "store/store.h"
 
 #include <curl/curl.h>
@@ -32,7 +33,8 @@
 enum { TICKS_PER_MINUTE = 12 };
 
 struct server {
-    struct parts parts; /* first: serve_offline hands out its address */
+    struct parts parts;       /* first: serve_offline hands out its address */
+    struct unique_live *live; /* the journal thread's */
     char *data, *socket;
     const struct config **old; /* what reloads replaced, until the end */
     size_t old_n;
@@ -61,6 +63,18 @@ static void on_publish(struct batch *b, void *arg)
     if (b->type == RECORD_EVENTS)
         tail_publish(s->parts.tail, buf_view(&b->body));
     store_append(s->parts.store, b);
+}
+
+static void sift(struct batch *b, void *arg)
+{
+    struct server *s = arg;
+    unique_sift(s->live, b->app, &b->body, clock_now());
+}
+
+static void sifted(bool durable, void *arg)
+{
+    struct server *s = arg;
+    unique_sifted(s->live, durable);
 }
 
 static bool crowded(size_t bytes, void *arg)
@@ -176,6 +190,11 @@ static int open_storage(struct server *s, bool offline, struct err *e)
     char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments");
     struct journal_config jc = {
         .dir = journal, .disk = s->data, .publish = on_publish, .crowded = crowded, .on_fatal = on_fatal, .arg = s};
+    if (!offline) {
+        jc.sift = sift;
+        jc.sifted = sifted;
+        s->live = unique_live_new();
+    }
     struct store_config sc = {.dir = segments,
                               .memory = c->memory,
                               .keep = c->retention.keep,
@@ -240,9 +259,13 @@ static int open_followers(struct server *s, struct err *e)
     struct rules_set *set;
     char *db = join(s->data, "fold.db");
     const struct config *c = s->parts.config;
+    s->parts.secrets = secrets_open(s->data, clock_now());
+    s->parts.fold_unshared = unique_unshared;
     int rc = load_rules(c, &set, e);
     if (rc == 0)
         rc = fold_open(&s->parts, db, &s->parts.fold, e);
+    if (rc == 0)
+        rc = fold_load_live(s->parts.fold, s->live, e);
     if (rc == 0)
         fold_set_rules(s->parts.fold, set);
     if (rc == 0 && c->mail.url)
@@ -276,6 +299,8 @@ static void close_all(struct server *s)
     store_close(p->store);
     if (p->fold)
         fold_close(p->fold);
+    unique_live_free(s->live);
+    secrets_close(p->secrets);
     if (p->auth)
         auth_close(p->auth);
     if (s->lock >= 0)
@@ -371,6 +396,7 @@ static void on_timer(uv_timer_t *h)
     struct server *s = h->data;
     release_journal(s);
     tell_archived(s);
+    secrets_tick(s->parts.secrets, clock_now());
     if (++s->ticks % TICKS_PER_MINUTE == 0)
         auth_tick(s->parts.auth, clock_now());
 }
@@ -398,6 +424,21 @@ static void say_first_user(struct server *s)
         fprintf(stderr, "logd: no user yet: open %s/first#%s to become the administrator (valid for 48 hours)\n",
                 s->parts.url, token);
     free(token);
+}
+
+/* Whether what is counted now can be told apart after a restart, and by whom. */
+static void say_secrets(struct server *s)
+{
+    bool locked;
+    const char *folder = secrets_folder(s->parts.secrets, &locked);
+    if (folder)
+        log_info("stats", "what=\"secrets of unique counts\" folder=\"%s\"", folder);
+    else
+        log_warn("stats",
+                 "what=\"no tmpfs is ours: secrets of unique counts are kept in memory only, and the numbers of"
+                 " open periods become ranges with a restart\"");
+    if (!locked)
+        log_warn("stats", "what=\"secrets of unique counts may be swapped out: they could not be locked in memory\"");
 }
 
 static const char serve_help[] =
@@ -491,6 +532,7 @@ int serve_main(int argc, char **argv)
     printf("logd: listening on %s\n", s->bound);
     fflush(stdout);
     log_info("main", "what=started url=%s data=%s", s->bound, s->data);
+    say_secrets(s);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     code = s->parts.fatal[0] ? 1 : 0;
 out:

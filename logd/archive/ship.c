@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "event/event.h"
 #include "journal/journal.h"
+#include "journal/scan.h"
 #include "store/segment.h"
 
 #include <errno.h>
@@ -183,8 +184,8 @@ int ship_segments(struct shipper *s, uint64_t *ret_last_seq, struct err *e)
 }
 
 /* ---- state ---- */
-/* A consistent copy by SQLite's own backup, read whole. */
-static int copy_db(const char *from, const char *to, struct buf *out, struct err *e)
+/* A consistent copy by SQLite's own backup, changed by `sql` where there is some, read whole. */
+static int copy_db(const char *from, const char *to, const char *sql, struct buf *out, struct err *e)
 {
     struct db *src, *dst;
     int rc = -1;
@@ -196,6 +197,8 @@ static int copy_db(const char *from, const char *to, struct buf *out, struct err
         int code = b ? sqlite3_backup_step(b, -1) : SQLITE_ERROR;
         sqlite3_backup_finish(b);
         rc = code == SQLITE_DONE ? 0 : err_set(e, ERR_SYS, "copy '%s': SQLite %d", from, code);
+        if (rc == 0 && sql)
+            rc = db_exec(dst, sql, e);
         db_close(dst);
     }
     db_close(src);
@@ -277,7 +280,7 @@ int ship_state(struct shipper *s, uint64_t *ret_fold_seq, struct err *e)
         buf_printf(&tmp, "%s/spool/%s%c", s->data, names[i], '\0');
         rc = db_version(path.p, &version, i ? ret_fold_seq : NULL, e);
         if (rc == 0 && version != s->state_versions[i]) {
-            rc = copy_db(path.p, tmp.p, &body, e);
+            rc = copy_db(path.p, tmp.p, i ? s->parts->fold_unshared : NULL, &body, e);
             if (rc == 0)
                 rc = ship_target(s, names[i], names[i], *ret_fold_seq, buf_view(&body), e);
             if (rc == 0)
@@ -342,41 +345,112 @@ static void shipped_end(const struct manifest *m, uint64_t *ret_file, uint64_t *
     }
 }
 
+/* Bytes [from, to) of a file that leave this machine as others. */
+struct blank {
+    uint64_t from, to;
+    char head[RECORD_HEADER]; /* of a record that keeps its place and number; what follows is zeros */
+};
+struct blanks {
+    struct blank *blank;
+    size_t n, cap;
+};
+
+/* Places of unique counts stay here while their secret lives, so their records go out empty, and what cannot be read too. */
+static void add_blank(struct blanks *all, uint64_t from, uint64_t to, const struct scan_record *r, uint64_t file)
+{
+    if (all->n == all->cap)
+        all->blank = xrealloc(all->blank, (all->cap = all->cap ? 2 * all->cap : 64) * sizeof *all->blank);
+    struct blank *b = &all->blank[all->n++];
+    *b = (struct blank){.from = from, .to = to};
+    if (!r)
+        return;
+    struct record_header h = r->head;
+    char *zeros = xcalloc(1, h.meta_n + (size_t)h.body_n + 1);
+    h.payload_sum = payload_sum(zeros, h.meta_n, zeros + h.meta_n, h.body_n);
+    record_header_write(&h, file, from, b->head);
+    free(zeros);
+}
+
+/* In [offset, end), which are places where records begin: all of it is synced. */
+static int find_blanks(const char *path, uint64_t file, uint64_t offset, uint64_t end, struct blanks *all,
+                       struct err *e)
+{
+    struct scan s;
+    struct scan_record r;
+    enum scan_result rc;
+    if (scan_open(&s, AT_FDCWD, path, file, e) < 0)
+        return -1;
+    s.at = offset > FILE_HEADER ? offset : FILE_HEADER;
+    s.end = end < s.end ? end : s.end;
+    while ((rc = scan_next(&s, &r, e)) == SCAN_RECORD || rc == SCAN_CORRUPT)
+        if (rc == SCAN_CORRUPT)
+            add_blank(all, s.bad_from, s.bad_to, NULL, file);
+        else if (r.head.type == RECORD_UNIQUE)
+            add_blank(all, r.at, r.at + record_size(&r.head), &r, file);
+    scan_close(&s);
+    return rc == SCAN_ERROR ? -1 : 0;
+}
+
+/* `bytes` are those of the file from `offset` on. */
+static void put_blanks(const struct blanks *all, char *bytes, size_t n, uint64_t offset)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        const struct blank *b = &all->blank[i];
+        uint64_t from = b->from > offset ? b->from : offset, to = b->to < offset + n ? b->to : offset + n;
+        for (uint64_t at = from; at < to; at++)
+            bytes[at - offset] = at - b->from < RECORD_HEADER ? b->head[at - b->from] : '\0';
+    }
+}
+
+static int ship_pieces(struct shipper *s, int fd, const struct object *whole, uint64_t end, const struct blanks *blanks,
+                       struct err *e)
+{
+    struct buf name = BUF_INIT(200);
+    char *bytes = xmalloc(PIECE_BYTES);
+    int rc = 0;
+    for (uint64_t offset = whole->offset; rc == 0 && offset < end;) {
+        size_t want = end - offset < PIECE_BYTES ? (size_t)(end - offset) : PIECE_BYTES, got;
+        if (pread_all(fd, bytes, want, offset, &got) < 0)
+            rc = err_sys(e, "read journal file %llu", (unsigned long long)whole->file);
+        if (rc < 0 || got == 0)
+            break;
+        put_blanks(blanks, bytes, got, offset);
+        buf_reset(&name);
+        buf_printf(&name, "journal/%08llu-%012llu.j.zst%c", (unsigned long long)whole->file, (unsigned long long)offset,
+                   '\0');
+        struct object like = *whole;
+        like.name = name.p;
+        like.offset = offset;
+        like.raw = got;
+        rc = ship_new(s, &like, str_n(bytes, got), e);
+        offset += got;
+    }
+    free(bytes);
+    buf_done(&name);
+    return rc;
+}
+
 /* Bytes [offset, end) of one journal file, in pieces; end UINT64_MAX: to the end of the file. */
 static int ship_file(struct shipper *s, uint64_t file, uint64_t offset, uint64_t end, uint64_t last_seq, struct err *e)
 {
-    struct buf path = BUF_INIT(PATH_MAX), name = BUF_INIT(200);
-    char *bytes = xmalloc(PIECE_BYTES);
+    struct buf path = BUF_INIT(PATH_MAX);
+    struct blanks blanks = {0};
+    struct object whole = {
+        .kind = OBJECT_JOURNAL, .first = s->manifest.position + 1, .last = last_seq, .file = file, .offset = offset};
     int rc = 0;
     buf_printf(&path, "%s/journal/%08llu.j%c", s->data, (unsigned long long)file, '\0');
     int fd = open(path.p, O_RDONLY | O_CLOEXEC);
     if (fd < 0 && errno != ENOENT) /* a file may have gone: then all its records are sealed and shipped */
         rc = err_sys(e, "open '%s'", path.p);
-    while (fd >= 0 && rc == 0 && offset < end) {
-        size_t want = end - offset < PIECE_BYTES ? (size_t)(end - offset) : PIECE_BYTES, got;
-        if (pread_all(fd, bytes, want, offset, &got) < 0) {
-            rc = err_sys(e, "read '%s'", path.p);
-            break;
-        }
-        if (got == 0)
-            break;
-        buf_reset(&name);
-        buf_printf(&name, "journal/%08llu-%012llu.j.zst%c", (unsigned long long)file, (unsigned long long)offset, '\0');
-        struct object like = {.name = name.p,
-                              .kind = OBJECT_JOURNAL,
-                              .first = s->manifest.position + 1,
-                              .last = last_seq,
-                              .file = file,
-                              .offset = offset,
-                              .raw = got};
-        rc = ship_new(s, &like, str_n(bytes, got), e);
-        offset += got;
+    if (fd >= 0 && offset < end) {
+        rc = find_blanks(path.p, file, offset, end, &blanks, e);
+        if (rc == 0)
+            rc = ship_pieces(s, fd, &whole, end, &blanks, e);
     }
     if (fd >= 0)
         close(fd);
-    free(bytes);
+    free(blanks.blank);
     buf_done(&path);
-    buf_done(&name);
     return rc;
 }
 

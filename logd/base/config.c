@@ -262,6 +262,12 @@ static int set_count(struct from f, const struct key *k, void *at, const char *w
     return 0;
 }
 
+static int set_flag(struct from f, const struct key *k, void *at, const char *what, struct err *e)
+{
+    (void)k;
+    return yaml_bool(f.y, f.at, what, at, e);
+}
+
 static int set_days(struct from f, const struct key *k, void *at, const char *what, struct err *e)
 {
     double days;
@@ -359,6 +365,9 @@ static const struct key archive_keys[] = {
     {"secret_key", VALUE, AT(archive.secret_key), .set = set_text},
     {"every", VALUE, AT(archive.every), .set = set_duration, .min = USEC_PER_SEC, .max = DAY, .fallback = "60s"},
 };
+static const struct key unique_keys[] = {
+    {"year", VALUE, AT(unique_year), .set = set_flag, .fallback = "false"},
+};
 static const struct key limits_keys[] = {
     {"body", VALUE, AT(limits.body), BYTES(1000, 1u << 30, "a size from 1kB to 1GiB"), .fallback = "32MiB"},
     {"decoded", VALUE, AT(limits.decoded), BYTES(1000, 1u << 30, "a size from 1kB to 1GiB"), .fallback = "64MiB"},
@@ -382,6 +391,7 @@ static const struct key keys[] = {
     {"recipients", RECORDS, AT(recipients), SUB(recipient_keys), .size = sizeof(struct config_recipient)},
     {"retention", SECTION, 0, SUB(retention_keys)},
     {"archive", SECTION, 0, SUB(archive_keys)},
+    {"unique", SECTION, 0, SUB(unique_keys)},
     {"limits", SECTION, 0, SUB(limits_keys)},
     {"query_deadline", VALUE, AT(query_deadline), .set = set_duration, .min = USEC_PER_SEC, .max = 3600 * USEC_PER_SEC,
      .fallback = "30s"},

@@ -74,7 +74,8 @@ uint64_t xxh64(const void *data, size_t n, uint64_t seed)
         v2 += v1, v1 = rotl(v1, 17) ^ v2, v2 = rotl(v2, 32);                                                           \
     } while (0)
 
-uint64_t siphash(const uint8_t key[16], str s)
+/* `fast`: SipHash-1-3, else 2-4; a constant to the compiler. */
+static inline __attribute__((always_inline)) uint64_t sip(const uint8_t key[16], str s, bool fast)
 {
     uint64_t k0 = read64(key), k1 = read64(key + 8);
     uint64_t v0 = k0 ^ 0x736f6d6570736575ull, v1 = k1 ^ 0x646f72616e646f6dull;
@@ -85,6 +86,8 @@ uint64_t siphash(const uint8_t key[16], str s)
         uint64_t m = read64(p);
         v3 ^= m;
         SIPROUND;
+        if (!fast)
+            SIPROUND;
         v0 ^= m;
     }
     uint64_t last = (uint64_t)s.n << 56;
@@ -92,13 +95,17 @@ uint64_t siphash(const uint8_t key[16], str s)
         last |= (uint64_t)p[i] << (8 * i);
     v3 ^= last;
     SIPROUND;
+    if (!fast)
+        SIPROUND;
     v0 ^= last;
     v2 ^= 0xff;
-    SIPROUND;
-    SIPROUND;
-    SIPROUND;
+    for (int i = 0; i < (fast ? 3 : 4); i++)
+        SIPROUND;
     return v0 ^ v1 ^ v2 ^ v3;
 }
+
+uint64_t siphash(const uint8_t key[16], str s) { return sip(key, s, true); }
+uint64_t siphash24(const uint8_t key[16], str s) { return sip(key, s, false); }
 
 static uint8_t process_key[16];
 static void draw_key(void) { random_bytes(process_key, sizeof process_key); }

@@ -16,6 +16,7 @@ enum record_type {
     RECORD_EVENTS = 1, /* body: stored lines, one event each */
     RECORD_STATS = 2,  /* body: one JSON object a line, as stats/check.c writes it */
     RECORD_ACTION = 3, /* body: one JSON object: what a person did to an issue or incident */
+    RECORD_UNIQUE = 4, /* body: places of sketches, see stats/unique.h; recv_us 0: it has no time */
 };
 enum batch_status {
     BATCH_OK,       /* durable */
@@ -43,6 +44,9 @@ struct batch {
     bool idempotent;
     uint8_t idem_key[16];  /* hash of API key and Idempotency-Key */
     uint8_t idem_body[16]; /* hash of the body as posted */
+    usec idem_since;       /* hashes of before cannot be compared, their key is gone: those are repeats */
+    usec repeat_us;        /* BATCH_REPEATED: when the first came */
+    struct batch *with;    /* of the same request, submitted with it, before it: no record of this one without it */
 
     uint32_t accepted, duplicates, rejected; /* the reply's counts; the journal moves accepted to duplicates */
     struct buf errors;                       /* the reply's "errors": objects with commas between, no brackets */

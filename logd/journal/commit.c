@@ -67,6 +67,12 @@ static char *reply_of(const struct batch *b)
 
 static uint64_t key_hash(const struct batch *b) { return hash_str((str){(const char *)b->idem_key, 16}); }
 
+static enum batch_status repeat_of(struct batch *b, const uint8_t body[16], usec at)
+{
+    b->repeat_us = at;
+    return memcmp(body, b->idem_body, 16) == 0 || at < b->idem_since ? BATCH_REPEATED : BATCH_CONFLICT;
+}
+
 /* Sets the status of a batch whose Idempotency-Key is known; false: it is new. */
 static bool is_repeat(struct group *g, struct batch *b)
 {
@@ -74,13 +80,13 @@ static bool is_repeat(struct group *g, struct batch *b)
     uint32_t i;
     const struct seen *s = window_get_key(windows_app(g->j->windows, b->app), b->idem_key, b->recv_us, &reply);
     if (s) {
-        b->status = memcmp(s->body, b->idem_body, 16) == 0 ? BATCH_REPEATED : BATCH_CONFLICT;
+        b->status = repeat_of(b, s->body, s->at_s * USEC_PER_SEC);
         b->repeat = b->status == BATCH_REPEATED ? str_dup(reply) : NULL;
         return true;
     }
     if (!table_get(&g->keys, key_hash(b), &i) || memcmp(g->batch[i]->idem_key, b->idem_key, 16) != 0)
         return false;
-    b->status = memcmp(g->batch[i]->idem_body, b->idem_body, 16) == 0 ? BATCH_REPEATED : BATCH_CONFLICT;
+    b->status = repeat_of(b, g->batch[i]->idem_body, g->batch[i]->recv_us);
     b->repeat = b->status == BATCH_REPEATED ? reply_of(g->batch[i]) : NULL;
     return true;
 }
@@ -168,9 +174,15 @@ static void judge(struct group *g, size_t i)
         b->status = BATCH_FULL;
         return;
     }
+    if (b->with && b->with->status != BATCH_OK) {
+        b->status = b->with->status;
+        return;
+    }
     if (b->idempotent && is_repeat(g, b))
         return;
     drop_duplicates(g, b);
+    if (b->type == RECORD_UNIQUE && g->j->config.sift)
+        g->j->config.sift(b, g->j->config.arg);
     if (b->body.n == 0 && !b->idempotent)
         return; /* nothing to remember: all its lines are there already, or it had none */
     if (b->idempotent)
@@ -380,6 +392,8 @@ void *journal_run(void *journal)
     pthread_setname_np(pthread_self(), "journal");
     while (take(&g)) {
         enum batch_status fate = commit(&g, &e);
+        if (j->config.sifted)
+            j->config.sifted(fate == BATCH_OK, j->config.arg);
         if (fate == BATCH_OK)
             settle(&g);
         pthread_mutex_lock(&j->lock);

@@ -13,7 +13,7 @@ struct totals {
 
 static void print_record(FILE *out, const struct scan_record *r)
 {
-    static const char *const types[] = {"?", "events", "stats", "action"};
+    static const char *const types[] = {"?", "events", "stats", "action", "unique"};
     char when[TIME_TEXT_MAX];
     time_print(r->head.recv_us * NSEC_PER_USEC, 6, when);
     fprintf(out, "%10llu seq %llu %s %s app %u events %u ids %u bytes %u%s\n", (unsigned long long)r->at,

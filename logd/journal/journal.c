@@ -87,17 +87,27 @@ static enum batch_status admit(struct journal *j, const struct batch *b)
     return BATCH_OK;
 }
 
+/* Under the lock. */
+static void enqueue(struct journal *j, struct batch *b)
+{
+    b->next = NULL;
+    *j->last = b;
+    j->last = &b->next;
+    j->queued_batches++;
+    j->queued_bytes += b->body.n;
+}
+
 void journal_submit(struct journal *j, struct batch *b)
 {
     assert(b->done);
     pthread_mutex_lock(&j->lock);
     enum batch_status status = admit(j, b);
+    if (status == BATCH_OK && b->with)
+        status = admit(j, b->with);
     if (status == BATCH_OK) {
-        b->next = NULL;
-        *j->last = b;
-        j->last = &b->next;
-        j->queued_batches++;
-        j->queued_bytes += b->body.n;
+        if (b->with)
+            enqueue(j, b->with);
+        enqueue(j, b);
         pthread_cond_signal(&j->work);
     }
     pthread_mutex_unlock(&j->lock);
@@ -123,12 +133,16 @@ static void wake(struct batch *b, void *waiter)
     pthread_mutex_unlock(&w->lock);
 }
 
+static void ignore(struct batch *b, void *arg) { (void)b, (void)arg; }
+
 enum batch_status journal_commit(struct journal *j, struct batch *b)
 {
     struct waiter w = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     assert(!pthread_equal(pthread_self(), j->thread)); /* it would wait for itself */
     b->done = wake;
     b->arg = &w;
+    if (b->with)
+        b->with->done = ignore;
     journal_submit(j, b);
     pthread_mutex_lock(&w.lock);
     while (!w.done)

@@ -30,6 +30,10 @@ struct journal_config {
     /* Any thread, under the journal's lock: would so many bytes of events more be too many for who takes them? Those that
      * wait already are among them. NULL: never. */
     bool (*crowded)(size_t bytes, void *arg);
+    /* In the journal thread: takes out of the body of a RECORD_UNIQUE what is known already; then whether what was left
+     * of the group's is durable. NULL: all is written. */
+    void (*sift)(struct batch *b, void *arg);
+    void (*sifted)(bool durable, void *arg);
     /* In the journal thread, after the sync and in order, before `done`. May take b->body away. */
     void (*publish)(struct batch *b, void *arg);
     /* In the journal thread: the disk failed, stop the server. */
@@ -54,7 +58,7 @@ int journal_open(const struct journal_config *c, struct journal **ret, struct er
 void journal_close(struct journal *j); /* drains, syncs, joins the thread; close its readers before; NULL is fine */
 /* Gives b to the journal. b->done is called once, maybe before this returns (BATCH_FULL). */
 void journal_submit(struct journal *j, struct batch *b);
-/* Submits and waits. For threads that may block. b stays yours. */
+/* Submits and waits. For threads that may block. b stays yours, and so does b->with, which goes first, in one write. */
 enum batch_status journal_commit(struct journal *j, struct batch *b);
 void journal_stats(struct journal *j, struct journal_stats *ret);
 struct journal_end {           /* what is durable now: bytes [0, offset) of `file` and all files before it */

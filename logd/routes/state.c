@@ -10,6 +10,7 @@
 #include "routes/post.h"
 #include "routes/resources.h"
 #include "statsd.h"
+#include "stats/unique.h"
 #include "store/store.h"
 
 struct state {
@@ -161,6 +162,15 @@ static void http_metrics(struct buf *b, const struct http_stats *h, const struct
     one(b, "logd_http_answer_bytes", "gauge", "Bytes of large answers that are being sent.", (double)h->answer_bytes);
 }
 
+static void unique_metrics(struct buf *b, struct parts *p)
+{
+    one(b, "logd_unique_late_total", "counter", "Ids of uniques that found a period of theirs closed.",
+        (double)unique_late_total());
+    if (p->secrets)
+        one(b, "logd_unique_secrets", "gauge", "Periods of uniques that are open.",
+            (double)secrets_open_periods(p->secrets));
+}
+
 static void storage_metrics(struct buf *b, const struct journal_stats *j, const struct store_stats *s)
 {
     one(b, "logd_journal_batches_total", "counter", "Batches written.", (double)j->batches);
@@ -268,6 +278,7 @@ void get_metrics(struct request *r)
     one(b, "process_resident_memory_bytes", "gauge", "Memory the server holds.", resident_bytes());
     event_metrics(b, p->auth);
     http_metrics(b, &s.http, &s.tail);
+    unique_metrics(b, p);
     storage_metrics(b, &s.journal, &s.store);
     follower_metrics(b, p, &s);
     if (p->statsd)

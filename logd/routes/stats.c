@@ -10,36 +10,101 @@
 #include "routes/http.h"
 #include "routes/post.h"
 #include "routes/resources.h"
+#include "stats/unique.h"
 
 #define APPLY_WAIT (2 * USEC_PER_SEC)
+
+/* A hash of a body with ids in it would be a way to try names: its key is gone with the day. */
+static void hide_ids(struct request *r, struct batch *b)
+{
+    struct secret_key k;
+    uint8_t mac[32];
+    str body = buf_view(&r->body);
+    usec now = clock_now();
+    if (!b->idempotent || !r->parts->secrets || (str_find(body, S("unique")) < 0 && str_chr(body, '\\') < 0))
+        return;
+    if (!secrets_key(r->parts->secrets, 0, S("Idempotency-Key"), 86400, now / USEC_PER_SEC / 86400 * 86400, now, &k))
+        return;
+    hmac_sha256(str_n((char *)k.key, sizeof k.key), body, mac);
+    memcpy(b->idem_body, mac, sizeof b->idem_body);
+    b->idem_since = k.created;
+    explicit_bzero(&k, sizeof k);
+}
+
+static struct unique_batch *ids_new(struct request *r, usec now)
+{
+    const struct config *c = r->parts->config;
+    return r->parts->secrets ? unique_batch_new(r->parts->secrets, r->who.app, c->unique_year, now) : NULL;
+}
+
+/* Numbers and places, in one write; the place of an id that has one already needs none. */
+static enum batch_status commit(struct request *r, struct batch *b, struct batch *places)
+{
+    bool numbers = b->events || b->idempotent;
+    if (!places->body.n)
+        return numbers ? journal_commit(r->parts->journal, b) : BATCH_OK;
+    places->with = numbers ? b : NULL;
+    return journal_commit(r->parts->journal, places);
+}
+
+/* The first time the server may have gone before its answer, and the secret with it: places are made again as of then. */
+static void count_again(struct request *r, usec first)
+{
+    struct err e;
+    struct unique_batch *ids = ids_new(r, first);
+    struct batch *read = batch_new(RECORD_STATS, r->who.app, 0), *places = batch_new(RECORD_UNIQUE, r->who.app, 0);
+    if (ids && stats_read(buf_view(&r->body), first, NULL, ids, read, &e) == 0) {
+        unique_write(ids, places);
+        if (places->body.n)
+            (void)journal_commit(r->parts->journal, places);
+    }
+    unique_batch_free(ids);
+    batch_free(read);
+    batch_free(places);
+}
+
+static void take_stats(struct request *r, struct batch *b, struct batch *places)
+{
+    unsigned retry;
+    if (places->body.full) {
+        reply_error(r, 413, "too many ids of uniques in one body, post fewer at a time");
+    } else if (b->accepted && !auth_take(r->parts->auth, r->who.key, b->accepted, clock_now(), &retry)) {
+        reply_header(r, "Retry-After", "%u", retry);
+        reply_error(r, 429, "over this key's quota, try again in %u s", retry);
+    } else if (b->accepted && (b->status = commit(r, b, places)) != BATCH_OK) {
+        if (b->status == BATCH_REPEATED)
+            count_again(r, b->repeat_us);
+        post_not_taken(r, b);
+    } else { /* a reader that asks next finds the count; a slow fold does not hold the sender up */
+        uint64_t seq = places->seq > b->seq ? places->seq : b->seq;
+        if (seq && r->parts->fold)
+            (void)fold_wait(r->parts->fold, seq, APPLY_WAIT);
+        r->status = b->rejected && !b->accepted ? 400 : 200;
+        batch_reply(b, &r->out);
+    }
+}
 
 void post_stats(struct request *r)
 {
     struct err e;
     usec now = clock_now();
-    unsigned retry;
     struct batch *b = batch_new(RECORD_STATS, r->who.app, batch_stamp(&r->parts->last_stamp, now));
-    if (!post_idempotency(r, b)) {
-        batch_free(b);
-        return;
-    }
-    struct db *known = r->parts->fold ? fold_reader(r->parts->fold, &e) : NULL;
-    if ((r->parts->fold && !known) || stats_read(buf_view(&r->body), now, known, b, &e) < 0) {
-        reply_err(r, &e);
-    } else if (b->events && !auth_take(r->parts->auth, r->who.key, b->events, now, &retry)) {
-        reply_header(r, "Retry-After", "%u", retry);
-        reply_error(r, 429, "over this key's quota, try again in %u s", retry);
-    } else {
-        if (b->events && journal_commit(r->parts->journal, b) != BATCH_OK) {
-            post_not_taken(r, b);
-        } else { /* a reader that asks next finds the count; a slow fold does not hold the sender up */
-            if (b->events && r->parts->fold)
-                (void)fold_wait(r->parts->fold, b->seq, APPLY_WAIT);
-            r->status = b->rejected && !b->accepted ? 400 : 200;
-            batch_reply(b, &r->out);
+    struct batch *places = batch_new(RECORD_UNIQUE, r->who.app, 0);
+    struct unique_batch *ids = ids_new(r, now);
+    if (post_idempotency(r, b)) {
+        hide_ids(r, b);
+        struct db *known = r->parts->fold ? fold_reader(r->parts->fold, &e) : NULL;
+        if ((r->parts->fold && !known) || stats_read(buf_view(&r->body), now, known, ids, b, &e) < 0) {
+            reply_err(r, &e);
+        } else {
+            if (ids)
+                unique_write(ids, places);
+            take_stats(r, b, places);
         }
     }
+    unique_batch_free(ids);
     batch_free(b);
+    batch_free(places);
 }
 
 static struct db *reader(struct request *r)

@@ -30,7 +30,10 @@ int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err 
         buf_lit(out, ",\"labels\":");
         buf_str(out, db_str(st, 2));
         buf_lit(out, ",\"last\":");
-        buf_double(out, sqlite3_column_double(st, 3));
+        if (sqlite3_column_type(st, 3) == SQLITE_NULL)
+            buf_lit(out, "null");
+        else
+            buf_double(out, sqlite3_column_double(st, 3));
         buf_lit(out, ",\"last_time\":");
         put_time(out, sqlite3_column_int64(st, 4) / USEC_PER_SEC);
         if (str_eq(db_str(st, 1), stat_type_names[STAT_COUNT]))
@@ -291,7 +294,10 @@ int stats_json(struct db *read, const struct stats_query *q, struct buf *out, st
 {
     struct answer a = {.db = read, .q = q, .type = STAT_TYPES};
     struct map_slot *slot;
-    int rc = read_by(&a, e) < 0 ? -1 : collect(&a, e);
+    int rc = unique_is(read, q, e);
+    if (rc)
+        return rc < 0 ? -1 : unique_json(read, q, out, e);
+    rc = read_by(&a, e) < 0 ? -1 : collect(&a, e);
     if (rc == 0)
         print(&a, out);
     for (size_t i = 0; (slot = map_next(&a.points, &i));) {

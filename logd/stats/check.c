@@ -1,7 +1,8 @@
 /* stats/check.c - reads what was posted: each object becomes a line of the record, or is refused with one sentence.
  *
  * A line: {"k":type (absent: count),"l":labels,"n":name,"t":µs,"v":value}. The value of a timing may be many, added up:
- * {"n":5,"sum":…,"min":…,"max":…,"last":…,"h":"quantiles_encode in hex"}, written by gather.c. */
+ * {"n":5,"sum":…,"min":…,"max":…,"last":…,"h":"quantiles_encode in hex"}, written by gather.c. A unique makes no
+ * line: its id becomes places of sketches at once (unique.h), and is in no sentence of a refusal. */
 #include "base/map.h"
 #include "base/secret.h"
 #include "event/event.h"
@@ -10,25 +11,29 @@
 #include "event/scrub.h"
 #include "stats/gather.h"
 #include "stats/private.h"
+#include "stats/unique.h"
 
 #include <jansson.h>
 #include <math.h>
 #include <stdarg.h>
 
-enum { LABELS_MAX = 8, DIGITS_MAX = 6 };
+enum { LABELS_MAX = 8, DIGITS_MAX = 6, ID_MAX = 256 };
 #define FUTURE (DAY * USEC_PER_SEC)
 
 struct reading {
     usec now;
     struct batch *b;
     struct db *known;
-    struct map types;  /* name -> an element of stat_type_names: as it is known or came first here */
-    struct map shapes; /* name, type and labels as posted, NULs between -> struct shape of one that was good */
+    struct unique_batch *ids;   /* NULL: uniques are refused */
+    struct unique_series *last; /* that an id was added to */
+    struct map types;           /* name -> an element of stat_type_names: as it is known or came first here */
+    struct map shapes;          /* name, type and labels as posted, NULs between -> struct shape of one that was good */
     struct buf key;
 };
 struct shape {
     enum stat_type type;
-    str head; /* of its line, up to the time; follows the struct */
+    str head;                  /* of its line, up to the time; follows the struct */
+    struct unique_series *ids; /* in its place, of a unique */
 };
 
 static int refuse(struct err *e, const char *pointer, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -198,6 +203,26 @@ static int check_value(json_t *v, enum stat_type type, struct err *e)
                   said(v, got));
 }
 
+/* The id of a unique, as text; `number` is where a whole number is put. */
+static int check_id(json_t *v, char number[40], str *ret, struct err *e)
+{
+    size_t n = json_string_length(v);
+    if (json_is_integer(v)) {
+        n = (size_t)snprintf(number, 40, "%lld", (long long)json_integer_value(v));
+        *ret = str_n(number, n);
+        return 0;
+    }
+    *ret = str_n(json_string_value(v), n);
+    if (n >= 1 && n <= ID_MAX)
+        return 0;
+    if (json_is_string(v))
+        return refuse(e, "/value", "expected an id of 1 to %d bytes, got %zu bytes", ID_MAX, n);
+    return refuse(e, "/value", "expected an id, as text or a whole number, got %s",
+                  !v                ? "nothing"
+                  : json_is_real(v) ? "a broken number"
+                                    : "something else");
+}
+
 static int check_known(json_t *o, struct err *e)
 {
     static const char *const known[] = {"name", "type", "value", "labels", "time"};
@@ -237,11 +262,11 @@ static int check_type(struct reading *r, json_t *o, str name, enum stat_type *re
     str text = str_of(json_string_value(type));
     enum stat_type known;
     *ret = STAT_COUNT;
-    if (str_eq(text, S("unique")))
-        return refuse(e, "/type", "type \"unique\" is not there yet, expected count, max, min, gauge or timing");
     if (type && !stat_type_of(text, ret))
         return refuse(e, "/type", "expected count, max, min, gauge, unique or timing, got \"%.*s\"",
                       STR_ARG(str_head(text, 40)));
+    if (*ret == STAT_UNIQUE && !r->ids)
+        return refuse(e, "/type", "a unique is only counted while the server runs");
     const str *first = map_get(&r->types, name);
     if (!first) {
         if (stat_type_known(r->known, r->b->app, name, &known, e) < 0)
@@ -268,6 +293,26 @@ static int add_line(struct batch *b, json_t *line, struct err *e)
     return text ? 0 : refuse(e, "", "expected UTF-8 text");
 }
 
+static int add_id(struct reading *r, str name, json_t *labels, usec t, json_t *value, struct err *e)
+{
+    struct unique_labels l = {0};
+    const char *key;
+    char number[40];
+    json_t *v;
+    str id;
+    if (check_id(value, number, &id, e) < 0)
+        return -1;
+    json_object_foreach(labels, key, v)
+    {
+        l.name[l.n] = str_of(key);
+        l.value[l.n++] = str_of(json_string_value(v));
+    }
+    r->last = unique_series(r->ids, name, &l);
+    unique_add(r->ids, r->last, t, id);
+    r->b->accepted++;
+    return 0;
+}
+
 static int check_one(struct reading *r, json_t *o, struct err *e)
 {
     const char *name = json_string_value(json_object_get(o, "name"));
@@ -277,8 +322,11 @@ static int check_one(struct reading *r, json_t *o, struct err *e)
     if (!json_is_object(o))
         return refuse(e, "", "expected an object like {\"name\":\"pic.upload\",\"value\":1}");
     if (check_known(o, e) < 0 || check_name(json_object_get(o, "name"), e) < 0 || check_labels(labels, e) < 0 ||
-        check_time(json_object_get(o, "time"), r->now, &t, e) < 0 || check_type(r, o, str_of(name), &type, e) < 0 ||
-        check_value(value, type, e) < 0)
+        check_time(json_object_get(o, "time"), r->now, &t, e) < 0 || check_type(r, o, str_of(name), &type, e) < 0)
+        return -1;
+    if (type == STAT_UNIQUE)
+        return add_id(r, str_of(name), labels, t, value, e);
+    if (check_value(value, type, e) < 0)
         return -1;
     json_t *line = json_pack("{s:s,s:O*,s:I}", "n", name, "l", labels, "t", (json_int_t)t);
     json_object_set_new(line, "v", value ? json_deep_copy(value) : json_integer(1));
@@ -334,6 +382,7 @@ int stat_head(struct db *known, uint32_t app, const struct gather_series *s, str
  * nothing is built of them: a tenth of the time. Whatever is not plain goes the long way, which says what is wrong. */
 struct plain {
     str name, type, labels, value, time;
+    bool text; /* the value is */
 };
 
 /* False: not an object of only these, each once at most. *ret_n: its bytes. */
@@ -346,7 +395,7 @@ static bool read_plain(str text, struct plain *ret, size_t *ret_n)
     } fields[] = {{S("name"), offsetof(struct plain, name), 1u << J_STRING},
                   {S("type"), offsetof(struct plain, type), 1u << J_STRING},
                   {S("labels"), offsetof(struct plain, labels), 1u << J_OBJECT},
-                  {S("value"), offsetof(struct plain, value), 1u << J_NUMBER},
+                  {S("value"), offsetof(struct plain, value), 1u << J_NUMBER | 1u << J_STRING},
                   {S("time"), offsetof(struct plain, time), 1u << J_NUMBER | 1u << J_STRING}};
     struct json j;
     struct json_token t;
@@ -363,6 +412,7 @@ static bool read_plain(str text, struct plain *ret, size_t *ret_n)
         if (!field || field->p || t.flags || !t.raw.n || !(fields[i].kinds & 1u << kind) ||
             (kind == J_OBJECT && json_skip(&j) != J_CLOSE))
             return false;
+        ret->text |= field == &ret->value && kind == J_STRING;
         *field = kind == J_OBJECT ? str_n(t.raw.p, (size_t)(j.p - t.raw.p)) : t.raw;
     }
     *ret_n = (size_t)(j.p - text.p);
@@ -380,18 +430,41 @@ static str shape_key(struct reading *r, const struct plain *p)
     return buf_view(&r->key);
 }
 
+static bool plain_time(const struct reading *r, const struct plain *p, usec *ret)
+{
+    nsec ns;
+    int digits;
+    struct err e;
+    *ret = r->now;
+    return !p->time.p || (time_read(p->time, &ns, &digits, &e) == 0 && (*ret = ns / NSEC_PER_USEC) <= r->now + FUTURE);
+}
+
+static bool add_plain_id(struct reading *r, const struct shape *shape, const struct plain *p)
+{
+    char number[40];
+    int64_t whole;
+    str id = p->value;
+    usec t;
+    if (!id.p || id.n > ID_MAX || !plain_time(r, p, &t) || (!p->text && !str_i64(id, &whole)))
+        return false;
+    if (!p->text)
+        id.n = (size_t)snprintf(number, sizeof number, "%lld", (long long)whole), id.p = number;
+    unique_add(r->ids, shape->ids, t, id);
+    r->b->accepted++;
+    return true;
+}
+
 /* The line of a shape with this number; false: its value or its time is not plain. */
 static bool add_plain(struct reading *r, const struct shape *shape, const struct plain *p)
 {
     struct buf *out = &r->b->body;
     int64_t whole = 1;
     double v = 1;
-    usec t = r->now;
-    nsec ns;
-    int digits;
-    struct err e;
+    usec t;
     bool is_whole = !p->value.p || str_i64(p->value, &whole);
-    if (p->time.p && (time_read(p->time, &ns, &digits, &e) < 0 || (t = ns / NSEC_PER_USEC) > r->now + FUTURE))
+    if (shape->ids)
+        return add_plain_id(r, shape, p);
+    if (p->text || !plain_time(r, p, &t))
         return false;
     if ((p->value.p && !str_double(p->value, &v)) || !value_fits(shape->type, p->value.p != NULL, is_whole, v))
         return false;
@@ -419,8 +492,9 @@ static void learn_shape(struct reading *r, const struct plain *p, size_t from)
     if (p->type.n && !stat_type_of(p->type, &type))
         return;
     struct shape *shape = xmalloc(sizeof *shape + n);
-    memcpy(shape + 1, line.p, n);
-    *shape = (struct shape){type, str_n((char *)(shape + 1), n)};
+    if (n)
+        memcpy(shape + 1, line.p, n);
+    *shape = (struct shape){type, str_n((char *)(shape + 1), n), type == STAT_UNIQUE ? r->last : NULL};
     map_set(&r->shapes, shape_key(r, p), shape);
 }
 
@@ -502,9 +576,9 @@ static void read_objects(struct reading *r, str body)
     }
 }
 
-int stats_read(str body, usec now, struct db *known, struct batch *b, struct err *e)
+int stats_read(str body, usec now, struct db *known, struct unique_batch *ids, struct batch *b, struct err *e)
 {
-    struct reading r = {.now = now, .b = b, .known = known, .key = BUF_INIT(SIZE_MAX / 2)};
+    struct reading r = {.now = now, .b = b, .known = known, .ids = ids, .key = BUF_INIT(SIZE_MAX / 2)};
     struct map_slot *slot;
     int rc = 0;
     r.key.secret = true; /* it holds labels before they were looked at */

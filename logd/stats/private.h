@@ -6,7 +6,7 @@
 #include "base/str.h"
 #include "stats/stats.h"
 
-enum stat_type { STAT_COUNT, STAT_MAX, STAT_MIN, STAT_GAUGE, STAT_TIMING, STAT_TYPES };
+enum stat_type { STAT_COUNT, STAT_MAX, STAT_MIN, STAT_GAUGE, STAT_TIMING, STAT_UNIQUE, STAT_TYPES };
 extern const str stat_type_names[STAT_TYPES];
 bool stat_type_of(str name, enum stat_type *ret); /* count is also flow */
 
@@ -17,7 +17,8 @@ bool stat_type_of(str name, enum stat_type *ret); /* count is also flow */
 
 /* Lengths of periods in seconds; a calendar's stand for its kind. */
 enum { MINUTE = 60, HOUR = 3600, DAY = 86400, WEEK = 7 * DAY, MONTH = 30 * DAY, YEAR = 365 * DAY };
-int64_t stat_period(int64_t s, int step); /* the start of the one that holds second `s`, UTC; weeks are ISO's */
+int64_t stat_period(int64_t s, int step);         /* the start of the one that holds second `s`, UTC; weeks are ISO's */
+int64_t stat_period_end(int64_t start, int step); /* where the next one begins */
 
 /* What a series holds of a period. */
 struct cell {
@@ -39,5 +40,17 @@ int stat_head(struct db *known, uint32_t app, const struct gather_series *s, str
 int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e) MUST_CHECK;
 /* The type that a metric of this app has, STAT_TYPES: it is new. `db` NULL: none is known. */
 int stat_type_known(struct db *db, uint32_t app, str name, enum stat_type *ret, struct err *e) MUST_CHECK;
+
+/* People of parts that may have some in common, because no key joins them: after a loss, or of several months. Of one
+ * part it is that part, else the truth lies between the largest and the sum. */
+struct unique_sum {
+    int64_t parts, max, sum, low, high; /* low of the largest low, high of all highs */
+};
+void unique_sum_add(struct unique_sum *s, int64_t value, int64_t low, int64_t high);
+int64_t unique_sum_value(const struct unique_sum *s);
+struct stats_query;
+int unique_is(struct db *read, const struct stats_query *q, struct err *e) MUST_CHECK; /* 1: the metric is a unique */
+int unique_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
+#define UNIQUE_OTHER "__other__" /* a label's value, of cells too small to be told apart */
 
 #endif

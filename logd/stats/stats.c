@@ -29,7 +29,7 @@ const char stats_schema_types[] =
     " AS month, sum(value) FROM stat_cell WHERE step = 86400 GROUP BY series, month;";
 
 /* ---- types, periods, cells ---- */
-const str stat_type_names[STAT_TYPES] = {S("count"), S("max"), S("min"), S("gauge"), S("timing")};
+const str stat_type_names[STAT_TYPES] = {S("count"), S("max"), S("min"), S("gauge"), S("timing"), S("unique")};
 
 bool stat_type_of(str name, enum stat_type *ret)
 {
@@ -57,6 +57,11 @@ int64_t stat_period(int64_t s, int step)
     gmtime_r(&t, &tm);
     tm = (struct tm){.tm_year = tm.tm_year, .tm_mon = step == YEAR ? 0 : tm.tm_mon, .tm_mday = 1};
     return timegm(&tm);
+}
+
+int64_t stat_period_end(int64_t start, int step)
+{
+    return step == MONTH || step == YEAR ? stat_period(start + step + 2 * DAY, step) : start + step;
 }
 
 void cell_add(struct cell *c, const struct cell *from)

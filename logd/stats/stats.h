@@ -1,4 +1,4 @@
-/* stats/stats.h - numbers over time that keep no person: count (alias flow), max, min, gauge, timing.
+/* stats/stats.h - numbers over time that keep no person: count (alias flow), max, min, gauge, timing, unique.
  *
  * stats_read checks posted objects and makes the record's body; stats_apply folds it into cells of fold.db: minute 48 h,
  * hour 90 d, day 5 y, month and totals for ever. At most 200 label sets a metric and app, then `__other__`. A metric has
@@ -11,10 +11,13 @@
 #include "base/err.h"
 #include "event/batch.h"
 
+struct unique_batch;
+
 extern const char stats_schema[], stats_schema_types[]; /* SQL, in this order */
-/* `body`: one object, an array, or objects one a line. Good ones become lines of b, others batch_reject. `known` has the
- * metrics that are there, NULL: nothing is known of them. */
-int stats_read(str body, usec now, struct db *known, struct batch *b, struct err *e) MUST_CHECK;
+/* `body`: one object, an array, or objects one a line. Good ones become lines of b, ids of uniques go to `ids` (NULL:
+ * they are refused), others batch_reject. `known` has the metrics that are there, NULL: nothing is known of them. */
+int stats_read(str body, usec now, struct db *known, struct unique_batch *ids, struct batch *b,
+               struct err *e) MUST_CHECK;
 int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e) MUST_CHECK;
 int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK; /* drops cells past their keep */
 

@@ -62,7 +62,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct db *db = empty_db();
     struct batch *b = batch_new(RECORD_STATS, 1, now);
     struct err e = {0};
-    if (stats_read(str_n((const char *)data, size), now, db, b, &e) < 0)
+    if (stats_read(str_n((const char *)data, size), now, db, NULL, b, &e) < 0)
         assert(e.kind == ERR_INPUT && e.text[0]);
     else
         assert(b->accepted == b->events && (!b->rejected || b->first_error[0]));
