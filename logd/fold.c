@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "notify/notify.h"
 #include "rules/rules.h"
+#include "stats/sketch.h"
 #include "stats/stats.h"
 #include "stats/unique.h"
 
@@ -54,11 +55,41 @@ struct fold {
     usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
 };
 
+/* ---- users of an issue ---- */
+enum { USERS_P = 12 }; /* 2.5 KB at most, 1 % */
+
+/* A code that cannot be read (fold.db was damaged) counts from nothing again. */
+static bool users_add(str code, const uint64_t *hashes, size_t n, struct buf *out)
+{
+    struct sketch s;
+    struct err ignored;
+    bool more = false;
+    if (!code.n || sketch_decode(code, &s, &ignored) < 0)
+        sketch_init(&s, USERS_P);
+    for (size_t i = 0; i < n; i++)
+        more |= sketch_add(&s, sketch_cell(s.p, hashes[i]));
+    if (more)
+        sketch_encode(&s, out);
+    sketch_done(&s);
+    return more;
+}
+
+static uint64_t users_count(str code)
+{
+    uint32_t counts[SKETCH_LEVELS];
+    struct err ignored;
+    int p;
+    return code.n && sketch_peek(code, &p, counts, &ignored) == 0 ? sketch_number(p, counts).value : 0;
+}
+
+static const struct issues_sketch users_sketch = {users_add, users_count};
+
 /* ---- one event ---- */
 struct firing { /* what a rule needs to know of the event it fires for */
     struct fold *f;
     const struct event *ev;       /* NULL: time alone fired it */
     const struct fingerprint *fp; /* NULL: no issue */
+    bool muted;
     usec now;
 };
 
@@ -121,6 +152,8 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .detail = str_of(s->detail),
                          .title = title,
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
+                         .muted = x->muted &&
+                                  rules_key_field(s->key, S("fingerprint")).n, /* it is the issue that fires */
                          .event = x->ev};
     x->f->stats.signals++;
     note_fired(x->f, s->rule, x->now);
@@ -140,7 +173,7 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
     bool has_issue = fingerprint_of(f->event, &f->arena, &fp);
     if (has_issue && issues_apply(f->issues, f->event, &fp, now, &seen, &f->arena, e) < 0)
         return -1;
-    struct firing x = {f, f->event, has_issue ? &fp : NULL, now};
+    struct firing x = {f, f->event, has_issue ? &fp : NULL, seen.muted, now};
     struct rules_input in = {.event = f->event,
                              .fingerprint = has_issue ? str_of(fp.id) : (str){0},
                              .fresh = seen.fresh,
@@ -237,14 +270,17 @@ static int tick(struct fold *f, usec now, struct err *e)
             return -1;
         f->stats_due = now + STATS_TICK_US;
     }
-    struct firing x = {f, NULL, NULL, now};
+    struct firing x = {.f = f, .now = now};
     arena_reset(&f->arena);
     if (rules_tick(f->rules, f->memory, now, on_signal, &x, &f->arena) < 0) {
         *e = f->error;
         return -1;
     }
-    if (incidents_tick(f->incidents, now, &f->tick_due, e) < 0)
+    usec issues_due;
+    if (issues_tick(f->issues, now, &issues_due, e) < 0 || incidents_tick(f->incidents, now, &f->tick_due, e) < 0)
         return -1;
+    if (issues_due < f->tick_due)
+        f->tick_due = issues_due;
     if (rules_memory_due(f->memory) < f->tick_due)
         f->tick_due = rules_memory_due(f->memory);
     return 0;
@@ -397,7 +433,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_learned,
                                  stats_schema_types,
                                  "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;",
-                                 unique_schema};
+                                 unique_schema,
+                                 issues_schema_life};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -419,7 +456,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     sqlite3_reset(st);
     if (load_memory(f, e) < 0)
         goto fail;
-    f->issues = issues_new(f->db);
+    f->issues = issues_new(f->db, &users_sketch);
     f->incidents = incidents_new(f->db);
     f->uniques = uniques_new(f->db);
     f->scrub = true; /* it may have ended between a seal and this */

@@ -2,19 +2,19 @@
  *
  * fingerprint_of is pure: of a message it gives the id of its shape. issues_apply knows the template that the shape belongs
  * to, by what it has learned (issues/learned.h): templates that turn out to be one make their issues one, under the older
- * id, and the younger id finds it ever after. The rest keeps rows of fold.db; counts of one transaction are gathered in memory and written
- * by issues_flush, so a thousand equal errors cost one UPDATE.
+ * id, and the younger id finds it ever after. The rest keeps rows of fold.db; what one transaction changes is gathered in
+ * memory and written by issues_flush, so a thousand equal errors cost one UPDATE.
  *
- * Life: open -> resolved -> open again with `regressed_at`. Only an event newer than the resolution reopens; late ones
- * are counted and change nothing else.
- * Owner   the rules thread; *_json functions take any thread's read connection. */
+ * Life: see issues/life.h. What people do comes as an action through the journal, so a crash replays it and an archive
+ * restores it, at its place between the events.
+ * Owner   the rules thread; *_json and *_check take any thread's read connection.
+ * Memory  10,000 rows and 16 MiB of their last events; fold.db holds at most 100,000 issues (issues_tick). */
 #ifndef ISSUES_ISSUES_H
 #define ISSUES_ISSUES_H
 
 #include "base/db.h"
 #include "base/err.h"
 #include "event/event.h"
-
 struct fingerprint {
     char id[17];       /* 16 hex digits: app, kind and what is listed in `why` */
     char title[256];   /* "TypeError: x is undefined", the message with its values */
@@ -33,33 +33,58 @@ str fingerprint_pattern(str message, struct arena *a);
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret);
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);
 
-extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[]; /* SQL */
+/* SQL */
+extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[];
+
+/* How many different hashes: told by those who know sketches. A `code` is what `add` wrote; empty: none. */
+struct issues_sketch {
+    bool (*add)(str code, const uint64_t *hashes, size_t n, struct buf *out); /* false: nothing new, nothing written */
+    uint64_t (*count)(str code);
+};
 struct issues;
-struct issues *issues_new(struct db *db);
+struct issues *issues_new(struct db *db, const struct issues_sketch *sketch);
 void issues_free(struct issues *is);
 struct issue_seen {
     bool fresh;     /* the first event of a new issue */
-    bool regressed; /* the event opened a resolved one again */
+    bool regressed; /* the event opened a resolved one again, or ended a mute */
+    bool muted;     /* it is, still */
 };
-/* fp->id becomes the id of its template. */
+/* fp->id becomes the id of its template, and of the issue it was merged into. */
 int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *fp, usec now, struct issue_seen *ret,
                  struct arena *a, struct err *e) MUST_CHECK;
 int issues_flush(struct issues *is, struct err *e) MUST_CHECK; /* in the fold's transaction */
 void issues_forget(struct issues *is);                         /* the transaction was rolled back */
-/* {"issue":"ID","set":{"state":"resolved"},"by":"a@b.c"}; an unknown issue is ignored. */
+/* A line that a *_check below made. What it names and is not there any more is passed over. */
 int issues_action(struct issues *is, str json, usec now, struct err *e) MUST_CHECK;
+/* Ends mutes whose time has come, and lets go of the oldest issues. *ret_next: when to ask again. */
+int issues_tick(struct issues *is, usec now, usec *ret_next, struct err *e) MUST_CHECK;
 
+/* ---- answers ---- */
 struct issues_filter {
     str state;      /* open, resolved, muted, all; absent: open */
-    str app, text;  /* absent: any; text: part of title or culprit, no case */
+    str app, query; /* absent: any; query: a filter over the fields of an issue's JSON, `message` being its title */
     str order;      /* last_seen (default), rank, count */
     uint32_t limit; /* 0: 100 */
 };
 int issues_list_json(struct db *read, const struct issues_filter *f, struct buf *out, struct err *e) MUST_CHECK;
-/* With history per hour (168 h) and `why`; ret_last_event: id of its latest event (16 bytes). ERR_GONE. */
+/* With history per hour (168 h), `why`, notes, samples and what was merged; ret_last_event: id of its latest event (15
+ * bytes), ret_last_line: that event as it was kept. ERR_GONE. */
 int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVENT_ID_LEN + 1],
-               struct err *e) MUST_CHECK;
-/* Checks a PATCH body and makes the action's JSON of it: ERR_INPUT with pointer. */
-int issue_patch_check(str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
+               struct buf *ret_last_line, struct err *e) MUST_CHECK;
+/* What `id` is shown under by now: after the miner's joins and people's merges. */
+int issue_resolve(struct db *db, str id, char ret[17], struct err *e) MUST_CHECK;
+
+/* ---- what people do: a request's body checked against what is there, and the action's line made of it ----
+ * ERR_INPUT with pointer, ERR_GONE. */
+#define ISSUES_AT_ONCE 10000
+int issue_patch_check(struct db *read, str body, str id, str by, usec now, struct buf *action,
+                      struct err *e) MUST_CHECK;
+/* The same for all that match, 10,000 at most; *ret_n: how many. None: no action is made. */
+int issues_patch_check(struct db *read, str body, const struct issues_filter *f, str by, usec now, struct buf *action,
+                       size_t *ret_n, struct err *e) MUST_CHECK;
+int issue_comment_check(struct db *read, str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
+int issues_merge_check(struct db *read, str body, str by, struct buf *action, char ret_into[17],
+                       struct err *e) MUST_CHECK;
+int issue_split_check(struct db *read, str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
 
 #endif

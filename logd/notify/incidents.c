@@ -300,6 +300,8 @@ static int add_up(struct incidents *in, struct err *e)
 
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e)
 {
+    if (s->muted)
+        return count_in(in, "signals", 1, e) < 0 || count_in(in, "suppressed", 1, e) < 0 ? -1 : 0;
     str id, key = live_key(s, a);
     struct live *l = map_get(&in->live, key);
     if (l) {

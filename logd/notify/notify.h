@@ -26,6 +26,7 @@ struct signal {                /* a rule fired for a key */
     usec wait;                 /* before the first mail; 0: at once */
     str app, env, title;       /* title: one line for the subject */
     str issue;                 /* id of the issue, or absent */
+    bool muted;                /* the key is an issue that is muted: counted as suppressed, and that is all */
     const struct event *event; /* NULL: something is absent */
 };
 struct incidents;

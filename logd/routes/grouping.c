@@ -3,7 +3,6 @@
 #include "base/str.h"
 #include "fold.h"
 #include "issues/issues.h"
-#include "issues/learned.h"
 
 /* Without a fold (an offline command), or when it cannot be read, the id stays its own. */
 static str resolve(struct grouping *g, str id)
@@ -14,7 +13,7 @@ static str resolve(struct grouping *g, str id)
     if (known)
         return str_of(known);
     struct db *db = g->parts->fold ? fold_reader(g->parts->fold, &ignored) : NULL;
-    if (!db || alias_resolve(db, id, became, &ignored) < 0)
+    if (!db || issue_resolve(db, id, became, &ignored) < 0)
         snprintf(became, sizeof became, "%.*s", STR_ARG(id));
     str kept = arena_str(&g->a, str_of(became));
     map_set(&g->ids, id, (void *)(uintptr_t)kept.p);

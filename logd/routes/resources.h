@@ -17,10 +17,15 @@ void get_facets(struct request *r);
 void get_fields(struct request *r);
 void get_event(struct request *r);
 void get_event_context(struct request *r);
-/* alerts.c */
+/* issues.c */
 void get_issues(struct request *r);
 void get_issue(struct request *r);
 void patch_issue(struct request *r);
+void patch_issues(struct request *r);
+void post_issue_comment(struct request *r);
+void post_issues_merge(struct request *r);
+void post_issue_split(struct request *r);
+/* alerts.c */
 void get_incidents(struct request *r);
 void get_incident(struct request *r);
 void post_incident(struct request *r);

@@ -176,7 +176,7 @@ def test_resolving_an_issue_and_acknowledging_an_incident_survive_kill9():
         for who, is_who in (("ann@example.com", "ann@example.com"), (None, None)):
             assert logd.request("PATCH", "/v1/issues/" + issue["id"], {"assignee": who}, key="admin").json()["assignee"] == is_who
         for body, pointer in (({"state": "loud"}, "/state"), ({"colour": "red"}, "/colour"), ({"assignee": 7}, "/assignee"),
-                              ({"state": "muted"}, "/state"), ({"state": "resolved", "in_release": "1"}, "/in_release")):
+                              ({"state": "muted", "until": 3}, "/until"), ({"in_release": "1"}, "/in_release")):
             reply = logd.request("PATCH", "/v1/issues/" + issue["id"], body, key="admin")
             assert reply.status == 400 and reply.json()["pointer"] == pointer, reply
         assert logd.request("PATCH", "/v1/issues/0000", {"state": "open"}, key="admin").status == 404

@@ -1,6 +1,8 @@
 #include "unit.h"
 #include "base/file.h"
 #include "issues/issues.h"
+#include "issues/life.h"
+#include "issues/release.h"
 #include "issues/stack.h"
 
 #include <unistd.h>
@@ -224,6 +226,23 @@ TEST(what_is_no_error_makes_no_issue)
     arena_done(&a);
 }
 
+/* Hashes one after the other, as they came. */
+static bool keep_hashes(str code, const uint64_t *hashes, size_t n, struct buf *out)
+{
+    size_t was = code.n;
+    buf_str(out, code);
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+        for (size_t at = 0; at < out->n; at += 8)
+            known |= load8(out->p + at) == hashes[i];
+        if (!known)
+            buf_add(out, &hashes[i], 8);
+    }
+    return out->n > was;
+}
+static uint64_t count_hashes(str code) { return code.n / 8; }
+static const struct issues_sketch counted = {keep_hashes, count_hashes};
+
 static struct issue_seen apply(struct issues *is, const char *line, usec now)
 {
     struct issue_seen seen = {0};
@@ -242,23 +261,24 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned};
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life};
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
-    struct issues *is = issues_new(db);
+    struct issues *is = issues_new(db, &counted);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
     CHECK(!apply(is, LINE("2026-01-01T10:00:01Z", "000000000000002", "\"message\":\"boom 2\""), 2).fresh);
     CHECK(issues_flush(is, &e) == 0);
 
     struct buf out = BUF_INIT(1 << 20), action = BUF_INIT(1 << 16);
+    struct buf line = BUF_INIT(1 << 16);
     char last[EVENT_ID_LEN + 1];
     struct fingerprint fp = print_of(LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""));
-    CHECK(issue_json(db, str_of(fp.id), &out, last, &e) == 0);
+    CHECK(issue_json(db, str_of(fp.id), &out, last, &line, &e) == 0);
     CHECK(str_find(buf_view(&out), S("\"count\":2,")) > 0);
     CHECK_STR(str_of(last), S("000000000000002"));
 
-    CHECK(issue_patch_check(S("{\"state\":\"loud\"}"), str_of(fp.id), S("me"), &action, &e) < 0);
+    CHECK(issue_patch_check(db, S("{\"state\":\"loud\"}"), str_of(fp.id), S("me"), 1, &action, &e) < 0);
     CHECK_STR(str_of(e.pointer), S("/state"));
-    CHECK(issue_patch_check(S("{\"state\":\"resolved\"}"), str_of(fp.id), S("me"), &action, &e) == 0);
+    CHECK(issue_patch_check(db, S("{\"state\":\"resolved\"}"), str_of(fp.id), S("me"), 1, &action, &e) == 0);
     usec resolved = 1767265200000000; /* 2026-01-01T11:00:00Z */
     CHECK(issues_action(is, buf_view(&action), resolved, &e) == 0);
     CHECK(!apply(is, LINE("2026-01-01T10:30:00Z", "000000000000003", "\"message\":\"boom 3\""), resolved + 1)
@@ -266,13 +286,14 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     CHECK(apply(is, LINE("2026-01-01T11:30:00Z", "000000000000004", "\"message\":\"boom 4\""), resolved + 2).regressed);
     CHECK(issues_flush(is, &e) == 0);
     buf_reset(&out);
-    CHECK(issue_json(db, str_of(fp.id), &out, last, &e) == 0);
+    CHECK(issue_json(db, str_of(fp.id), &out, last, &line, &e) == 0);
     CHECK(str_find(buf_view(&out), S("\"count\":4,")) > 0);
     CHECK(str_find(buf_view(&out), S("\"state\":\"open\"")) > 0);
     CHECK(str_find(buf_view(&out), S("\"regressed_at\":\"2026-01-01T11:00:00.000002Z\"")) > 0);
     issues_free(is);
     db_close(db);
     buf_done(&out);
+    buf_done(&line);
     buf_done(&action);
     arena_done(&a);
     (void)!system(arena_printf(&a, "rm -rf %s", dir));
@@ -292,14 +313,14 @@ static uint64_t count_of(struct db *db, const char *sql)
 TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], last[EVENT_ID_LEN + 1];
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned};
-    struct buf out = BUF_INIT(1 << 20);
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life};
+    struct buf out = BUF_INIT(1 << 20), line = BUF_INIT(1 << 16);
     struct db *db;
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
-    struct issues *is = issues_new(db);
+    struct issues *is = issues_new(db, &counted);
     struct fingerprint first = print_of(
         LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"cannot charge the card of anna today\""));
     CHECK(apply(is,
@@ -330,7 +351,7 @@ TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
     CHECK_INT(count_of(db, "SELECT count(*) FROM issue_release"), 2);
 
     issues_free(is);
-    is = issues_new(db);
+    is = issues_new(db, &counted);
     CHECK(
         !apply(is,
                LINE("2026-01-01T11:00:04Z", "000000000000005", "\"message\":\"cannot charge the card of emil today\""),
@@ -349,14 +370,68 @@ TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
     struct fingerprint young = print_of(
         LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"cannot charge the card of carl today\""));
     CHECK(strcmp(young.id, first.id) != 0);
-    CHECK(issue_json(db, str_of(young.id), &out, last, &e) == 0); /* an id that was told is found */
+    CHECK(issue_json(db, str_of(young.id), &out, last, &line, &e) == 0); /* an id that was told is found */
     CHECK(str_find(buf_view(&out), str_of(first.id)) > 0);
     CHECK_STR(str_of(last), S("000000000000005"));
     issues_free(is);
     db_close(db);
     buf_done(&out);
+    buf_done(&line);
     (void)!system(arena_printf(&a, "rm -rf %s", dir));
     arena_done(&a);
+}
+
+TEST(releases_compare_as_versions_or_not_at_all)
+{
+    static const char *const older_first[][2] = {
+        {"1.9", "1.10"},
+        {"1.4-rc1", "1.4"},
+        {"1.4-rc.2", "1.4-rc.10"},
+        {"v1.4", "shop@1.4.1"},
+        {"1.4-alpha", "1.4-rc"},
+        {"1.4-rc", "1.4-rc.1"},
+        {"20261124", "20261125"},
+        {"9", "10"},
+        {"1.4-1", "1.4-a"},
+        {"1.99999999999999999999", "2"},
+        {"1.4.0-rc1+b7", "1.4+b2"},
+    };
+    static const char *const none[][2] = {{"3f2a1c9", "1.4"}, {"main", "1"}, {"1..2", "1"},
+                                          {"", "1"},          {"1.", "1"},   {"v", "1"}};
+    int order;
+    for (size_t i = 0; i < LENGTH(older_first); i++) {
+        str x = str_of(older_first[i][0]), y = str_of(older_first[i][1]);
+        CHECK(release_compare(x, y, &order) && order < 0);
+        CHECK(release_compare(y, x, &order) && order > 0);
+        CHECK(release_compare(x, x, &order) && order == 0);
+    }
+    CHECK(release_compare(S("1.4"), S("1.4.0"), &order) && order == 0);
+    CHECK(release_compare(S("1.4+a"), S("v1.4+b"), &order) && order == 0);
+    for (size_t i = 0; i < LENGTH(none); i++)
+        CHECK(!release_compare(str_of(none[i][0]), str_of(none[i][1]), &order));
+}
+
+TEST(only_what_comes_after_the_change_opens_an_issue_again)
+{
+    struct life l = {.state = LIFE_RESOLVED, .since = 100};
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 100, .now = 200}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200, .older = true}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_REGRESSED);
+    CHECK_INT(l.state, LIFE_OPEN);
+    l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_COUNT, .limit = 2};
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 99, .now = 200}), LIFE_SAME); /* late: does not count */
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_UNMUTED);
+    l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_RATE, .limit = 3, .window = 1000};
+    static const usec times[] = {1000, 1999, 2000, 1999, 2500}; /* two, a new window, a late one, two */
+    for (size_t i = 0; i < LENGTH(times); i++)
+        CHECK_INT(life_event(&l, &(struct life_event){.time = times[i], .now = times[i]}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 2999, .now = 2999}), LIFE_UNMUTED);
+    l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_TIME, .limit = 500};
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 499}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 500}), LIFE_UNMUTED);
+    l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_ANYBODY};
+    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 1 << 30}), LIFE_SAME);
 }
 
 TEST(the_sender_s_own_template_is_the_group)
