@@ -1,7 +1,8 @@
 /* fold.c - see fold.h.
  *
  * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
- * pace. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
+ * pace. One that has many events already waits for more of them for 250 ms: a row that each of them changes is written
+ * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
 #include "fold.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -22,6 +23,8 @@
 
 #define TRANSACTION_RECORDS 4096
 #define TRANSACTION_US 500000
+#define MANY_EVENTS 2000
+#define MANY_US 250000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
 
@@ -350,6 +353,13 @@ static void take_changes(struct fold *f)
     }
 }
 
+/* How long a transaction that began then waits for one more record. */
+static usec linger(const struct fold *f, usec begun, uint64_t events)
+{
+    usec left = begun + MANY_US - clock_mono();
+    return events >= MANY_EVENTS && left > 0 && !f->stopping ? left : 0;
+}
+
 /* Waits for a first record, then takes what is there; 1 something was done, 0 nothing came. */
 static int work(struct fold *f, struct err *e)
 {
@@ -367,7 +377,7 @@ static int work(struct fold *f, struct err *e)
         return 0;
     }
     take_changes(f);
-    uint64_t position = f->position;
+    uint64_t position = f->position, events = f->stats.events;
     usec begun = clock_mono();
     if (db_begin(f->db, e) < 0)
         return -1;
@@ -379,7 +389,7 @@ static int work(struct fold *f, struct err *e)
         position = rec.seq;
         if (++n == TRANSACTION_RECORDS || clock_mono() - begun > TRANSACTION_US)
             break;
-        if ((got = journal_reader_next(f->reader, 0, &rec, e)) < 0)
+        if ((got = journal_reader_next(f->reader, linger(f, begun, f->stats.events - events), &rec, e)) < 0)
             return -1;
     }
     /* While more waits to be read, nobody is silent yet. */
