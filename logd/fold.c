@@ -163,11 +163,23 @@ static int on_signal(const struct rules_signal *s, void *arg)
     return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
 }
 
+/* Most lines tell nothing that anybody here wants to know, and that shows without reading them. */
+static bool concerns_nobody(const struct fold *f, str line)
+{
+    nsec time;
+    int severity;
+    return event_peek(line, &time, &severity) && !fingerprint_possible(line, severity) &&
+           !rules_concern(f->rules, line, severity, time);
+}
+
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
 {
     struct fingerprint fp;
     struct issue_seen seen = {0};
     struct err why;
+    f->stats.events++;
+    if (concerns_nobody(f, line))
+        return 0;
     arena_reset(&f->arena);
     if (event_read(line, f->event, &f->arena, &why) < 0) {
         log_error("rules", "what=\"a damaged line was passed over\" why=\"%s\"", why.text);
@@ -182,7 +194,6 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
                              .fresh = seen.fresh,
                              .regressed = seen.regressed,
                              .now = now};
-    f->stats.events++;
     if (rules_eval(f->rules, f->memory, &in, on_signal, &x, &f->arena) < 0) {
         *e = f->error;
         return -1;
