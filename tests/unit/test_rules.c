@@ -274,6 +274,12 @@ TEST(most_lines_are_of_no_concern_to_the_usual_rules)
     (void)fire(w, "{\"level\":\"info\",\"message\":\"GET / 200\"}");
     CHECK(!w->concern);
     world_free(w);
+    w = world(
+        "rules:\n- {id: a, why: w, when: 'auth.outcome=failure', by: [auth.user],"
+        " sequence: [{auth.outcome: failure, \">=\": 5}, {auth.outcome: success, known_ip: false}], within: 5m}\n");
+    (void)fire(w, "{\"auth\":{\"action\":\"login\",\"outcome\":\"success\",\"user\":\"x\",\"ip\":\"10.0.0.1\"}}");
+    CHECK(w->concern); /* from where is remembered */
+    world_free(w);
 }
 
 TEST(a_key_tells_values_apart_and_a_missing_one_is_empty)
