@@ -1,9 +1,9 @@
 /* fold.c - see fold.h.
  *
  * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
- * pace. One that has many events already waits for more of them for 250 ms: a row that each of them changes is written
- * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
+ * pace. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
 #include "fold.h"
+#include "counted.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -23,8 +23,6 @@
 
 #define TRANSACTION_RECORDS 4096
 #define TRANSACTION_US 500000
-#define MANY_EVENTS 2000
-#define MANY_US 250000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
 
@@ -46,6 +44,8 @@ struct fold {
     struct rules_set *next_rules; /* taken between two records */
     uint64_t position;
     struct fold_stats stats;
+    struct counted *counted;
+    uint32_t app;                                /* of the record */
     char refused[sizeof((struct err *)0)->text]; /* why the last reload was, "" while none is */
     _Atomic bool stopping, tick_now;
     const struct config *config; /* what incidents were configured with */
@@ -163,13 +163,10 @@ static int on_signal(const struct rules_signal *s, void *arg)
     return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
 }
 
-/* Most lines tell nothing that anybody here wants to know, and that shows without reading them. */
-static bool concerns_nobody(const struct fold *f, str line)
+static int on_stat(const struct rules_stat *stat, void *arg)
 {
-    nsec time;
-    int severity;
-    return event_peek(line, &time, &severity) && !fingerprint_possible(line, severity) &&
-           !rules_concern(f->rules, line, severity, time);
+    struct firing *x = arg;
+    return counted_add(x->f->counted, x->f->app, stat, x->now, &x->f->error);
 }
 
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
@@ -177,9 +174,6 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
     struct fingerprint fp;
     struct issue_seen seen = {0};
     struct err why;
-    f->stats.events++;
-    if (concerns_nobody(f, line))
-        return 0;
     arena_reset(&f->arena);
     if (event_read(line, f->event, &f->arena, &why) < 0) {
         log_error("rules", "what=\"a damaged line was passed over\" why=\"%s\"", why.text);
@@ -189,11 +183,13 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
     if (has_issue && issues_apply(f->issues, f->event, &fp, now, &seen, &f->arena, e) < 0)
         return -1;
     struct firing x = {f, f->event, has_issue ? &fp : NULL, seen.muted, now};
-    struct rules_input in = {.event = f->event,
+    struct rules_input in = {.on_stat = on_stat,
+                             .event = f->event,
                              .fingerprint = has_issue ? str_of(fp.id) : (str){0},
                              .fresh = seen.fresh,
                              .regressed = seen.regressed,
                              .now = now};
+    f->stats.events++;
     if (rules_eval(f->rules, f->memory, &in, on_signal, &x, &f->arena) < 0) {
         *e = f->error;
         return -1;
@@ -223,6 +219,7 @@ static int apply_action(struct fold *f, const struct record *rec, usec now, stru
 static int apply(struct fold *f, const struct record *rec, struct err *e)
 {
     usec now = now_of(f, rec);
+    f->app = rec->app;
     switch (rec->type) {
     case RECORD_EVENTS:
         for (str rest = rec->body; rest.n;)
@@ -311,8 +308,8 @@ static int seal(struct fold *f, usec now, struct err *e)
 
 static int commit(struct fold *f, uint64_t position, struct err *e)
 {
-    if (issues_flush(f->issues, e) < 0 || uniques_flush(f->uniques, e) < 0 || save_memory(f, e) < 0 ||
-        write_fired(f, e) < 0)
+    if (counted_flush(f->counted, f->now, e) < 0 || issues_flush(f->issues, e) < 0 ||
+        uniques_flush(f->uniques, e) < 0 || save_memory(f, e) < 0 || write_fired(f, e) < 0)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
@@ -340,6 +337,7 @@ static int start_over(struct fold *f, struct err *e)
     incidents_forget(f->incidents);
     uniques_forget(f->uniques);
     fired_forget(f);
+    counted_forget(f->counted);
     rules_memory_free(f->memory);
     f->memory = rules_memory_new();
     journal_reader_close(f->reader);
@@ -364,13 +362,6 @@ static void take_changes(struct fold *f)
     }
 }
 
-/* How long a transaction that began then waits for one more record. */
-static usec linger(const struct fold *f, usec begun, uint64_t events)
-{
-    usec left = begun + MANY_US - clock_mono();
-    return events >= MANY_EVENTS && left > 0 && !f->stopping ? left : 0;
-}
-
 /* Waits for a first record, then takes what is there; 1 something was done, 0 nothing came. */
 static int work(struct fold *f, struct err *e)
 {
@@ -388,7 +379,7 @@ static int work(struct fold *f, struct err *e)
         return 0;
     }
     take_changes(f);
-    uint64_t position = f->position, events = f->stats.events;
+    uint64_t position = f->position;
     usec begun = clock_mono();
     if (db_begin(f->db, e) < 0)
         return -1;
@@ -400,7 +391,7 @@ static int work(struct fold *f, struct err *e)
         position = rec.seq;
         if (++n == TRANSACTION_RECORDS || clock_mono() - begun > TRANSACTION_US)
             break;
-        if ((got = journal_reader_next(f->reader, linger(f, begun, f->stats.events - events), &rec, e)) < 0)
+        if ((got = journal_reader_next(f->reader, 0, &rec, e)) < 0)
             return -1;
     }
     /* While more waits to be read, nobody is silent yet. */
@@ -477,6 +468,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     sqlite3_reset(st);
     if (load_memory(f, e) < 0)
         goto fail;
+    f->counted = counted_new(f->db);
     f->issues = issues_new(f->db, &users_sketch);
     f->incidents = incidents_new(f->db);
     f->uniques = uniques_new(f->db);
@@ -541,6 +533,7 @@ void fold_close(struct fold *f)
     rules_memory_free(f->memory);
     rules_set_free(f->rules);
     rules_set_free(f->next_rules);
+    counted_free(f->counted);
     db_close(f->db);
     arena_done(&f->arena);
     pthread_cond_destroy(&f->moved);

@@ -198,7 +198,7 @@ static struct gathered *make_series(struct statsd *s, const struct statsd_line *
         names[i] = tag[i].name;
         values[i] = tag[i].value;
     }
-    struct gather_series series = {l->name, types[l->kind], names, values, n, l->time};
+    struct gather_series series = {s->app_id, l->name, types[l->kind], names, values, n, l->time};
     if (!known || gather_make(s->gather, key, &series, known, &made, &e) < 0) {
         refuse(s, known ? reason_of(&e) : STATSD_NOT_TAKEN, 1);
         return NULL;
@@ -383,7 +383,7 @@ int statsd_start(struct parts *p, struct statsd **ret, struct err *e)
     if (find_app(s, c->statsd.app, e) < 0 || (c->statsd.udp && open_udp(s, c->statsd.udp, e) < 0) ||
         (c->statsd.path && open_local(s, c->statsd.path, e) < 0))
         goto fail;
-    s->gather = gather_new(s->app_id);
+    s->gather = gather_new();
     if (pthread_create(&s->thread, NULL, run, s) != 0) {
         err_set(e, ERR_SYS, "statsd: no thread can be started");
         goto fail;

@@ -23,8 +23,8 @@ struct rule_test {
     size_t line, column;
     struct rule_test_send *send;
     size_t send_n;
-    usec until;                   /* time runs on to here; 0: until nothing waits */
-    int64_t mails, digests, rank; /* -1: not asked for; rank of the first mail */
+    usec until;                          /* time runs on to here; 0: until nothing waits */
+    int64_t mails, digests, stats, rank; /* -1: not asked for; rank of the first mail */
 };
 
 enum part_kind {
@@ -84,12 +84,20 @@ struct rule_part { /* one condition; a rule fires when any of its parts does */
     uint32_t tolerate, of_n; /* HEARTBEAT: misses among so many beats that are forgiven */
     uint32_t times;          /* ABSENT: and so many times the longest silence of the key */
 };
+struct rule_stat { /* what each event that `when` matches adds to a stat */
+    const char *name, *type;
+    const char *value;     /* field of the number; NULL: 1 each */
+    struct rule_fields by; /* fields of the labels */
+    const char *label[RULE_FIELDS_MAX];
+    size_t line;
+};
 struct rule_condition {
     const char *when;
+    struct rule_stat *stat; /* NULL: none */
     struct filter *filter;
     struct rule_fields by;
     struct rule_part *parts;
-    size_t n; /* at least 1 */
+    size_t n; /* 0: it only counts, for its stat */
     bool asks_known_ip;
     struct rule_test *tests;
     size_t tests_n;
@@ -183,7 +191,8 @@ str rule_field(const struct rules_input *in, str name, struct arena *a);
 /* "ID\x1fVERSION\x1fapp=shop auth.user=bob" */
 str memory_key(struct buf *b, const struct firing *f, const struct rule_fields *by);
 
-/* ---- parse_part.c ---- */
-struct parser;
+/* ---- stat.c ---- */
+/* Tells on_stat what the event adds to the rule's stat, if anything. */
+int rule_count(const struct rule *r, const struct rules_input *in, void *arg, struct arena *a);
 
 #endif

@@ -152,6 +152,8 @@ int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct r
         const struct rule *r = s->rules[i];
         if (!r->enabled || !filter_match(r->cond->filter, in->event, a))
             continue;
+        if (r->cond->stat && rule_count(r, in, arg, a) < 0)
+            return -1;
         for (size_t k = 0; k < r->cond->n; k++) {
             struct firing f = {
                 .set = s, .rule = r, .part = &r->cond->parts[k], .memory = m, .in = in, .known_ip = known, .arena = a};
@@ -211,19 +213,4 @@ str rules_key_field(str key, str name)
             return value;
     }
     return (str){0};
-}
-
-/* The hint says nothing of a line with \u escapes, which are rare: such a line is read. */
-bool rules_concern(const struct rules_set *s, str line, int severity, nsec time)
-{
-    if (s && s->asks_known_ip && str_find(line, S("\"auth.user\":")) >= 0)
-        return true; /* who logs in from where is remembered whatever the filters say */
-    for (size_t i = 0; s && i < s->n; i++) {
-        const struct filter *f = s->rules[i]->cond->filter;
-        const struct finder *hint = filter_hint(f);
-        if (s->rules[i]->enabled && filter_outlook(f, 1u << severity, time, time) != OUTLOOK_NO &&
-            (!hint || find_nocase(hint, line) >= 0 || str_find(line, S("\\u")) >= 0))
-            return true;
-    }
-    return false;
 }

@@ -8,9 +8,9 @@
 enum { ID_MAX = 64 };
 
 static const char *const none[] = {NULL}, *const file_words[] = {"rules", NULL},
-                         *const rule_words[] = {"id",      "why",    "owner", "when",    "by",           "wait",
-                                                "rank",    "digest", "run",   "enabled", "inhibited_by", "floor",
-                                                "ceiling", "any",    "tests", NULL};
+                         *const rule_words[] = {"id",     "why",  "owner",   "when",         "by",    "wait",    "rank",
+                                                "digest", "run",  "enabled", "inhibited_by", "floor", "ceiling", "any",
+                                                "tests",  "stat", NULL};
 
 /* ---- for all readers ---- */
 
@@ -214,6 +214,8 @@ static int read_texts(struct parser *p, const node *at, struct rule *r)
     if (read_text(p, at, "why", &r->why) < 0 || read_text(p, at, "owner", &r->owner) < 0 ||
         read_text(p, at, "run", &r->run) < 0)
         return -1;
+    if (!r->why && yaml_get(at, "stat"))
+        r->why = "";
     return r->why ? 0 : missing(p, at, r->id, "why");
 }
 
@@ -243,7 +245,7 @@ static int read_rule(struct parser *p, const node *at, struct rule *r)
         read_duration(p, at, "digest", "digest", MINUTE, 7 * DAY, &r->digest) < 0)
         return -1;
     return read_when(p, at, r) < 0 || read_fields(p, at, "by", &r->cond->by) < 0 || read_inhibited(p, at, r) < 0 ||
-                   read_parts(p, at, r) < 0 || read_tests(p, at, r) < 0
+                   read_stat(p, at, r) < 0 || read_parts(p, at, r) < 0 || read_tests(p, at, r) < 0
                ? -1
                : 0;
 }

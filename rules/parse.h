@@ -40,6 +40,8 @@ int read_integer(struct parser *p, const node *map, const char *name, const char
 extern const char *const condition_words[];
 /* The rule's conditions: its own, or each of `any`; without one it fires for each event. */
 int read_parts(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
+/* What it counts, and so whether it needs a condition. */
+int read_stat(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
 int read_tests(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
 
 #endif

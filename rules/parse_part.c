@@ -466,6 +466,12 @@ static int read_item(struct parser *p, const node *at, struct rule *r, struct ru
     return read_fields(p, at, "any.by", &c->by) < 0 ? -1 : read_part(p, at, "any", r, c);
 }
 
+static bool kind_there(struct parser *p, const node *map)
+{
+    const struct kind_of_part *kind = NULL;
+    return find_kind(p, map, "", &kind) < 0 || kind;
+}
+
 int read_parts(struct parser *p, const node *map, struct rule *r)
 {
     const node *any = yaml_get(map, "any");
@@ -477,6 +483,8 @@ int read_parts(struct parser *p, const node *map, struct rule *r)
         return yaml_fail(p->y, any, p->e, "%s: any and %s do not go together", r->id, kind->name);
     if (any && (any->n < 1 || any->n > 16))
         return yaml_fail(p->y, any, p->e, "any: expected 1 to 16 conditions, got %zu", any->n);
+    if (!any && c->stat && !kind_there(p, map))
+        return check_settings(p, map, NULL);
     c->n = any ? any->n : 1;
     c->parts = arena_zero(&p->set->arena, c->n * sizeof *c->parts);
     if (!any)

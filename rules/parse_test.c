@@ -7,7 +7,7 @@
 enum { SEND_MAX = 100000, TEST_JSON_MAX = 1 << 20 };
 
 static const char *const none[] = {NULL}, *const test_words[] = {"send", "expect", "until", NULL},
-                         *const expect_words[] = {"mails", "digests", "rank", "P", NULL};
+                         *const expect_words[] = {"mails", "digests", "stats", "rank", "P", NULL};
 
 static bool is_bare_json(const node *at)
 {
@@ -100,12 +100,12 @@ static int read_expect(struct parser *p, const node *at, struct rule_test *t)
     struct {
         const char *name;
         int64_t *to;
-    } numbers[] = {{"mails", &t->mails}, {"digests", &t->digests}};
-    t->mails = t->digests = t->rank = -1;
+    } numbers[] = {{"mails", &t->mails}, {"digests", &t->digests}, {"stats", &t->stats}};
+    t->mails = t->digests = t->stats = t->rank = -1;
     if (check_words(p, at, "expect", expect_words, none) < 0)
         return -1;
     if (at->n == 0)
-        return yaml_fail(p->y, at, p->e, "expect: expected mails, digests or rank, got nothing");
+        return yaml_fail(p->y, at, p->e, "expect: expected mails, digests, stats or rank, got nothing");
     for (size_t i = 0; i < LENGTH(numbers); i++) {
         const node *value = yaml_get(at, numbers[i].name);
         uint64_t n;

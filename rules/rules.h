@@ -20,6 +20,8 @@
  *          with a fingerprint is new only if its issue is (`fresh`), so a flood of keys cannot make everything new.
  * Changed  a rule whose when, by, count or new is changed starts with an empty memory; another why or rank changes nothing.
  *
+ * Stat     a rule with `stat` adds a number to a stat for each event that its `when` matches, whether it fires or not.
+ *
  * Owner    a rules_set is immutable after parsing and read by any thread. A rules_memory belongs to one thread.
  * Memory   100,000 keys of counts and as many of news; past that the key that was touched longest ago is forgotten.
  *          A key is 60 bytes, its text, and 8 a remembered event. */
@@ -59,7 +61,7 @@ size_t rules_count(const struct rules_set *s);
 const struct rule *rules_at(const struct rules_set *s, size_t i);
 /* How many regular expressions of its `when` were given up at a limit, and so counted as no match. */
 uint64_t rule_gave_up(const struct rule *r);
-/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","wait_s","digest_s","tests"}, …] without
+/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","stat","wait_s","digest_s","tests"}, …] without
  * the last brace. `more` adds members to each rule, each with a comma before it; NULL: none. */
 typedef void rules_more_fn(const struct rule *r, struct buf *out, void *arg);
 void rules_set_json(const struct rules_set *s, rules_more_fn *more, void *arg, struct buf *out);
@@ -77,7 +79,17 @@ bool rules_memory_load(struct rules_memory *m, str key, str blob);
 void rules_memory_set_back(struct rules_memory *m, usec by);
 
 /* ---- running ---- */
+struct rules_stat { /* an event counts; views live in `a` */
+    const struct rule *rule;
+    const char *name, *type; /* count, max, min, gauge or timing */
+    size_t labels;
+    str label_names[8], label_values[8];
+    double value;
+    const struct event *event;
+};
+typedef int rules_stat_fn(const struct rules_stat *stat, void *arg);
 struct rules_input {
+    rules_stat_fn *on_stat; /* gets on_signal's arg; -1 stops. NULL: stats are not wanted */
     const struct event *event;
     str fingerprint; /* of its issue, or absent; rules name it `fingerprint` */
     bool fresh;      /* it is the first event of its issue */
@@ -112,10 +124,6 @@ usec rules_memory_due(const struct rules_memory *m); /* when rules_tick has some
 void rules_memory_slept(struct rules_memory *m, usec by);
 /* "db1" of "app=shop host=db1", quoted as in the key; absent when it has no such field. */
 str rules_key_field(str key, str name);
-
-/* May any rule of the set look at an event with this stored line, severity and time? False is certain, and tells without
- * reading the line: rules_eval would do nothing. */
-bool rules_concern(const struct rules_set *s, str line, int severity, nsec time);
 
 /* ---- trying ---- */
 /* What makes events the same, for whoever has no issues at hand. False: the event makes no issue. */

@@ -64,7 +64,12 @@ static void put_rule(struct buf *out, const struct rule *r)
             buf_byte(out, ',');
         buf_json(out, str_of(by->name[i]));
     }
-    buf_printf(out, "],\"wait_s\":%lld,\"digest_s\":%lld,\"tests\":%zu", (long long)(r->wait / USEC_PER_SEC),
+    buf_lit(out, "],\"stat\":");
+    if (r->cond->stat)
+        buf_json(out, str_of(r->cond->stat->name));
+    else
+        buf_lit(out, "null");
+    buf_printf(out, ",\"wait_s\":%lld,\"digest_s\":%lld,\"tests\":%zu", (long long)(r->wait / USEC_PER_SEC),
                (long long)(r->digest / USEC_PER_SEC), r->cond->tests_n);
 }
 

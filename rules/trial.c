@@ -23,6 +23,7 @@ struct trial {
     rules_fingerprint_fn *fingerprint;
     trial_mail_fn *on_mail;
     void *arg;
+    uint64_t stats;     /* numbers that rules added to theirs */
     struct arena arena; /* one event */
     usec now;
 };
@@ -119,6 +120,14 @@ static int on_signal(const struct rules_signal *s, void *arg)
     return 0;
 }
 
+static int on_stat(const struct rules_stat *s, void *arg)
+{
+    struct trial *t = arg;
+    (void)s;
+    t->stats++;
+    return 0;
+}
+
 /* Whichever falls due first: a silence, or a mail. */
 void trial_until(struct trial *t, usec now)
 {
@@ -146,7 +155,8 @@ void trial_event(struct trial *t, const struct event *ev, usec now)
     trial_until(t, now);
     t->now = now;
     bool issue = t->fingerprint(ev, &t->arena, &fingerprint);
-    struct rules_input in = {.event = ev,
+    struct rules_input in = {.on_stat = on_stat,
+                             .event = ev,
                              .fingerprint = issue ? fingerprint : (str){0},
                              .fresh = issue && !map_get(&t->seen, fingerprint),
                              .now = now};
@@ -163,7 +173,7 @@ void trial_event(struct trial *t, const struct event *ev, usec now)
 /* ---- the tests of rule files ---- */
 
 struct tally {
-    uint64_t mails, digests;
+    uint64_t mails, digests, stats;
     int rank; /* of the first mail; 0: none came */
 };
 
@@ -207,13 +217,17 @@ static void put_expected(struct buf *out, const char *name, int64_t n)
 static void compare(const struct rule_test *test, const struct tally *got, struct buf *out)
 {
     if ((test->mails < 0 || (uint64_t)test->mails == got->mails) &&
-        (test->digests < 0 || (uint64_t)test->digests == got->digests) && (test->rank < 0 || test->rank == got->rank))
+        (test->digests < 0 || (uint64_t)test->digests == got->digests) &&
+        (test->stats < 0 || (uint64_t)test->stats == got->stats) && (test->rank < 0 || test->rank == got->rank))
         return;
     buf_lit(out, "expected");
     put_expected(out, "mails", test->mails);
     put_expected(out, "digests", test->digests);
+    put_expected(out, "stats", test->stats);
     put_expected(out, "P", test->rank);
     buf_printf(out, ", got mails %llu digests %llu", (unsigned long long)got->mails, (unsigned long long)got->digests);
+    if (test->stats >= 0)
+        buf_printf(out, " stats %llu", (unsigned long long)got->stats);
     if (got->rank)
         buf_printf(out, " P%d", got->rank);
 }
@@ -234,6 +248,7 @@ static void run_test(const struct rules_set *s, const struct rule *r, const stru
         if (test->until)
             trial_until(t, TEST_START + test->until);
         trial_until(t, INT64_MAX);
+        got.stats = t->stats;
         compare(test, &got, why);
     }
     trial_free(t);

@@ -347,10 +347,9 @@ static json_t *labels_of(const struct gather_series *s)
     return labels;
 }
 
-int stat_head(struct db *known, uint32_t app, const struct gather_series *s, struct buf *out, double *ret_last,
-              struct err *e)
+int stat_head(struct db *known, const struct gather_series *s, struct buf *out, double *ret_last, struct err *e)
 {
-    struct batch b = {.app = app};
+    struct batch b = {.app = s->app};
     struct reading r = {.b = &b, .known = known};
     json_t *labels = labels_of(s);
     json_t *o = json_pack("{s:o,s:s%,s:O}", "name", json_stringn(s->name.p, s->name.n), "type", s->type.p, s->type.n,
@@ -363,7 +362,7 @@ int stat_head(struct db *known, uint32_t app, const struct gather_series *s, str
     else if (check_name(json_object_get(o, "name"), e) == 0 && check_labels(labels, e) == 0)
         rc = check_type(&r, o, s->name, &type, e);
     if (rc == 0 && type == STAT_GAUGE)
-        rc = stat_last_known(known, app, s->name, str_of(canonical), ret_last, e);
+        rc = stat_last_known(known, s->app, s->name, str_of(canonical), ret_last, e);
     if (rc == 0) {
         buf_printf(out, type == STAT_COUNT ? "{\"l\":" : "{\"k\":\"%.*s\",\"l\":", STR_ARG(s->type));
         buf_str(out, str_of(canonical));

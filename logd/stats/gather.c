@@ -18,7 +18,6 @@ struct gathered {
     usec time, used;    /* of struct gather_series; when a line was written last */
 };
 struct gather {
-    uint32_t app;
     struct map series; /* key -> struct gathered */
     struct gathered **waiting;
     size_t waiting_n, waiting_cap;
@@ -26,10 +25,9 @@ struct gather {
     usec swept;
 };
 
-struct gather *gather_new(uint32_t app)
+struct gather *gather_new(void)
 {
     struct gather *g = xcalloc(1, sizeof *g);
-    g->app = app;
     buf_init(&g->text, LINE_MAX_BYTES);
     return g;
 }
@@ -66,9 +64,9 @@ int gather_make(struct gather *g, str key, const struct gather_series *s, struct
         return err_set(e, ERR_FULL, "more than %d series in %d seconds", GATHER_SERIES,
                        (int)(GATHER_IDLE / USEC_PER_SEC));
     bool there = stat_type_of(s->type, &type);
-    assert(there && (type == STAT_COUNT || type == STAT_GAUGE || type == STAT_TIMING));
+    assert(there);
     buf_reset(&g->text);
-    if (stat_head(known, g->app, s, &g->text, &level, e) < 0)
+    if (stat_head(known, s, &g->text, &level, e) < 0)
         return -1;
     struct gathered *made = xcalloc(1, sizeof *made);
     *made = (struct gathered){
@@ -108,6 +106,7 @@ bool gather_add(struct gather *g, struct gathered *s, double v, double weight, b
             return false;
         s->level = level;
     } else {
+        assert(s->type == STAT_TIMING);
         if (v < 0 || v > STAT_TIMING_MAX)
             return false;
         add_timing(&s->cell, v, (uint64_t)llround(weight));
@@ -117,6 +116,19 @@ bool gather_add(struct gather *g, struct gathered *s, double v, double weight, b
 }
 
 /* ---- written ---- */
+bool gather_line(const struct gathered *s, double v, usec at, struct buf *out)
+{
+    double least = s->type == STAT_COUNT || s->type == STAT_TIMING ? 0 : -STAT_SIZE_MAX;
+    double most = s->type == STAT_COUNT ? STAT_COUNT_MAX : s->type == STAT_TIMING ? STAT_TIMING_MAX : STAT_SIZE_MAX;
+    if (!(v >= least && v <= most) || (s->type == STAT_COUNT && v != nearbyint(v)))
+        return false;
+    buf_str(out, s->head);
+    buf_printf(out, ",\"t\":%lld,\"v\":", (long long)at);
+    buf_double(out, v);
+    buf_lit(out, "}\n");
+    return true;
+}
+
 static void put_timing(struct gather *g, const struct cell *c, struct buf *out)
 {
     const double numbers[] = {c->sum, c->min, c->max, c->last};

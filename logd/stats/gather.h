@@ -16,12 +16,13 @@ enum { GATHER_SERIES = 50000 };
 
 struct gather;
 struct gathered; /* a series; valid until the next gather_flush */
-struct gather *gather_new(uint32_t app);
+struct gather *gather_new(void);
 void gather_free(struct gather *g); /* NULL is fine */
 
 struct gathered *gather_find(struct gather *g, str key); /* NULL: not met before */
 struct gather_series {
-    str name, type; /* type: count, gauge or timing */
+    uint32_t app;
+    str name, type; /* type: of gather_add count, gauge or timing */
     const str *label_names, *label_values;
     size_t labels;
     usec time; /* of its numbers; 0: when they are written */
@@ -31,6 +32,8 @@ int gather_make(struct gather *g, str key, const struct gather_series *s, struct
                 struct err *e) MUST_CHECK;
 /* A number that stands for `weight` of its like. `by`: a gauge moves by it. False: its type has no such number. */
 bool gather_add(struct gather *g, struct gathered *s, double v, double weight, bool by) MUST_CHECK;
+/* One number as a line of its own, at its own time. False: its type has no such number. */
+bool gather_line(const struct gathered *s, double v, usec at, struct buf *out) MUST_CHECK;
 /* Writes what came since the last time as lines of b, as of `now`; false: b has no room, and the rest waits. */
 bool gather_flush(struct gather *g, usec now, struct batch *b) MUST_CHECK;
 bool gather_waits(const struct gather *g); /* something is to be written */

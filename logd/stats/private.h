@@ -34,7 +34,7 @@ void cell_add(struct cell *c, const struct cell *from);
 struct gather_series;
 /* What names the lines of a series, up to their time: {"k":…,"l":…,"n":…. Checked as a posted object is. *ret_last: of a
  * gauge that is known, its newest value; else untouched. */
-int stat_head(struct db *known, uint32_t app, const struct gather_series *s, struct buf *out, double *ret_last,
+int stat_head(struct db *known, const struct gather_series *s, struct buf *out, double *ret_last,
               struct err *e) MUST_CHECK;
 /* The newest value of a series; untouched when it is not known. */
 int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e) MUST_CHECK;

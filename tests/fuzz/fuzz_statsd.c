@@ -33,7 +33,7 @@ static struct gathered *series_of(struct gather *g, const struct statsd_line *l,
         return ret;
     for (size_t i = 0; i < n; i++)
         names[i] = tag[i].name, values[i] = tag[i].value;
-    struct gather_series s = {l->name, types[l->kind], names, values, n, l->time};
+    struct gather_series s = {1, l->name, types[l->kind], names, values, n, l->time};
     if (gather_make(g, l->series, &s, db, &ret, &e) < 0)
         assert(e.kind == ERR_INPUT && e.text[0] && e.pointer[0]);
     return ret;
@@ -70,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct db *db = empty_db();
-    struct gather *g = gather_new(1);
+    struct gather *g = gather_new();
     struct batch *b = batch_new(RECORD_STATS, 1, now);
     struct err e;
     for (str rest = str_n((const char *)data, size); rest.n;)

@@ -136,7 +136,7 @@ TEST(wrong_words_and_values_are_told_at_their_place)
                  "29: repeat: expected a number from 1 to 100000, got \"0\"");
     line_refused("tests: [{send: [], expect: {mail: 1}}]",
                  "32: unknown key \"mail\" in expect, did you mean \"mails\"?");
-    line_refused("tests: [{send: [], expect: {}}]", "31: expect: expected mails, digests or rank, got nothing");
+    line_refused("tests: [{send: [], expect: {}}]", "31: expect: expected mails, digests, stats or rank, got nothing");
 }
 
 TEST(an_error_in_a_filter_has_its_own_column)
@@ -153,6 +153,7 @@ TEST(an_error_in_a_filter_has_its_own_column)
 /* ---- running ---- */
 
 struct world {
+    rules_stat_fn *on_stat;
     struct rules_set *set;
     struct rules_memory *memory;
     struct event_writer *writer;
@@ -163,7 +164,6 @@ struct world {
     str fingerprint;
     char fired[400]; /* "P3 a app=x; P2 b" */
     size_t signals;
-    bool concern; /* what rules_concern said of the event before */
 };
 
 static int on_signal(const struct rules_signal *s, void *arg)
@@ -213,12 +213,58 @@ static str fire(struct world *w, const char *json)
               0);
     body = buf_view(&b->body);
     CHECK_INT(event_read(str_cut(&body, '\n'), w->event, &w->arena, &e), 0);
-    struct rules_input in = {w->event, w->fingerprint, w->fresh, w->regressed, w->now};
+    struct rules_input in = {w->on_stat, w->event, w->fingerprint, w->fresh, w->regressed, w->now};
     CHECK_INT(rules_eval(w->set, w->memory, &in, on_signal, w, &w->arena), 0);
-    w->concern = rules_concern(w->set, w->event->line, w->event->severity, w->event->time);
-    CHECK(w->concern || !w->fired[0]);
     batch_free(b);
     return str_of(w->fired);
+}
+
+static char counted[400];
+
+static int on_stat(const struct rules_stat *s, void *arg)
+{
+    (void)arg;
+    size_t n = strlen(counted);
+    n += (size_t)snprintf(counted + n, sizeof counted - n, "%s%s %s %g", n ? "; " : "", s->name, s->type, s->value);
+    for (size_t i = 0; i < s->labels; i++)
+        n += (size_t)snprintf(counted + n, sizeof counted - n, " %.*s=%.*s", STR_ARG(s->label_names[i]),
+                              STR_ARG(s->label_values[i]));
+    return 0;
+}
+
+TEST(a_rule_with_a_stat_counts_what_matches_whether_it_fires_or_not)
+{
+    struct world *w = world("rules:\n"
+                            "- {id: a, when: 'auth.action=login', stat: {name: logins, by: [outcome, app]}}\n"
+                            "- {id: b, why: w, when: 'http.duration_ms:*', stat: {name: put, type: timing, value: "
+                            "http.duration_ms, by: {path: http.path}}, count: {window: 5m, '>=': 2}}\n"
+                            "- {id: c, why: w, when: '*', stat: {name: never}, enabled: false}\n");
+    w->on_stat = on_stat;
+    counted[0] = '\0';
+    CHECK_STR(fire(w, "{\"auth\":{\"action\":\"login\",\"outcome\":\"failure\"}}"), S(""));
+    CHECK_STR(str_of(counted), S("logins count 1 outcome=failure app=shop"));
+    counted[0] = '\0';
+    CHECK_STR(fire(w, "{\"http\":{\"duration_ms\":12.5}}"), S(""));
+    CHECK_STR(fire(w, "{\"http\":{\"duration_ms\":\"slow\"}}"), S("P5 b"));
+    CHECK_STR(fire(w, "{\"message\":\"x\"}"), S(""));
+    CHECK_STR(str_of(counted), S("put timing 12.5"));
+    world_free(w);
+}
+
+TEST(a_wrong_stat_is_told_at_its_place)
+{
+    line_refused("stat: x", "10: stat: expected a map, got \"x\"");
+    line_refused("stat: {by: [a]}", "10: stat: name is missing");
+    line_refused("stat: {name: a b}",
+                 "17: stat.name: expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"a b\"");
+    line_refused("stat: {name: a, type: unique}",
+                 "26: stat.type: expected count, max, min, gauge or timing, got \"unique\"");
+    line_refused("stat: {name: a, type: max}", "10: stat: value is missing");
+    line_refused("stat: {name: a, of: x}", "20: unknown key \"of\" in stat");
+    line_refused("stat: {name: a, by: x}", "24: stat.by: expected a list, got \"x\"");
+    line_refused("stat: {name: a, by: ['a b']}", "25: stat.by: expected the name of a field, got \"a b\"");
+    line_refused("stat: {name: a, by: [a, a]}", "28: stat.by: \"a\" is there twice");
+    line_refused("stat: {name: a}, window: 5m", "21: \"window\" belongs to a condition, and there is none");
 }
 
 TEST(a_plain_rule_fires_for_each_event_with_the_rank_of_its_level)
@@ -232,53 +278,6 @@ TEST(a_plain_rule_fires_for_each_event_with_the_rank_of_its_level)
     CHECK_STR(fire(w, "{\"level\":\"critical\"}"), S("P3 a; P1 b"));
     CHECK_STR(fire(w, "{\"level\":\"fatal\"}"), S("P2 a; P1 b"));
     CHECK_STR(fire(w, "{\"level\":\"debug\"}"), S(""));
-    world_free(w);
-}
-
-TEST(a_line_that_is_of_no_concern_makes_no_rule_fire)
-{
-    static const char *const whens[] = {"level>=error",
-                                        "auth.action = login and auth.outcome = failure",
-                                        "timeout",
-                                        "message:\"Käse\"",
-                                        "not level>=info",
-                                        "latency_ms > 100",
-                                        "service:* and time<2020-01-01",
-                                        "not service:api",
-                                        "a=1 or level:fatal",
-                                        "message ~ \"tim[e]out\""};
-    static const char *const lines[] = {"{\"level\":\"info\",\"message\":\"hello\",\"service\":\"api\"}",
-                                        "{\"level\":\"error\",\"message\":\"TimeOut\"}",
-                                        "{\"level\":\"fatal\",\"latency_ms\":1e3,\"a\":1}",
-                                        "{\"level\":\"debug\",\"auth\":{\"action\":\"login\",\"outcome\":\"failure\"}}",
-                                        "{\"level\":\"warn\",\"message\":\"K\\u00e4se \\u0074imeout\",\"host\":\"x\"}",
-                                        "{\"time\":\"2019-01-01T00:00:00Z\",\"host\":\"x\",\"service\":\"api\"}"};
-    char text[200];
-    for (size_t i = 0; i < LENGTH(whens); i++) {
-        snprintf(text, sizeof text, "rules:\n- {id: a, why: w, when: '%s'}\n", whens[i]);
-        struct world *w = world(text);
-        size_t fired = 0;
-        for (size_t k = 0; k < LENGTH(lines); k++)
-            fired += fire(w, lines[k]).n > 0; /* which checks it */
-        CHECK(fired > 0 && fired < LENGTH(lines));
-        world_free(w);
-    }
-}
-
-TEST(most_lines_are_of_no_concern_to_the_usual_rules)
-{
-    struct world *w = world(
-        "rules:\n- {id: a, why: w, when: 'level>=error'}\n- {id: b, why: w, when: 'auth.action=login"
-        " and auth.outcome=failure and auth.user:*', by: [auth.user]}\n"
-        "- {id: c, why: w, when: 'level>=info', enabled: false}\n");
-    (void)fire(w, "{\"level\":\"info\",\"message\":\"GET / 200\"}");
-    CHECK(!w->concern);
-    world_free(w);
-    w = world(
-        "rules:\n- {id: a, why: w, when: 'auth.outcome=failure', by: [auth.user],"
-        " sequence: [{auth.outcome: failure, \">=\": 5}, {auth.outcome: success, known_ip: false}], within: 5m}\n");
-    (void)fire(w, "{\"auth\":{\"action\":\"login\",\"outcome\":\"success\",\"user\":\"x\",\"ip\":\"10.0.0.1\"}}");
-    CHECK(w->concern); /* from where is remembered */
     world_free(w);
 }
 
@@ -695,6 +694,22 @@ TEST(tests_in_rule_files_run_through_the_same_code_and_say_what_came)
     rules_set_free(s);
 }
 
+TEST(a_test_in_a_rule_file_may_ask_how_often_it_counted)
+{
+    struct rules_set *s = parse("rules:\n- id: a\n  when: type=x\n  stat: {name: x}\n  tests:\n"
+                                "  - {send: [{type: x, repeat: 3}, {type: y}], expect: {stats: 3, mails: 0}}\n"
+                                "  - {send: [{type: x}], expect: {stats: 2}}\n");
+    struct buf out = BUF_INIT(4096);
+    size_t n;
+    CHECK(s);
+    CHECK_INT(rules_selftest(s, NULL, &out, &n), 1);
+    CHECK_STR(buf_view(&out),
+              S("ok r.yaml:6:5: a: test 1\nFAIL r.yaml:7:5: a: test 2: expected stats 2, got mails 0 digests 0 "
+                "stats 1\n"));
+    buf_done(&out);
+    rules_set_free(s);
+}
+
 TEST(the_set_describes_itself_as_json)
 {
     struct rules_set *s = parse("rules:\n- {id: a, why: 'a \"b\"', when: 'level>=error', by: [app], rank: P2}\n");
@@ -703,7 +718,7 @@ TEST(the_set_describes_itself_as_json)
     CHECK_STR(
         buf_view(&out),
         S("{\"rules\":[{\"id\":\"a\",\"why\":\"a \\\"b\\\"\",\"owner\":null,\"run\":null,\"file\":\"r.yaml\",\"line\":2,\"enabled\":true,"
-          "\"rank\":\"P2\",\"when\":\"level>=error\",\"by\":[\"app\"],\"wait_s\":0,\"digest_s\":3600,\"tests\":0}]"));
+          "\"rank\":\"P2\",\"when\":\"level>=error\",\"by\":[\"app\"],\"stat\":null,\"wait_s\":0,\"digest_s\":3600,\"tests\":0}]"));
     buf_done(&out);
     rules_set_free(s);
 }

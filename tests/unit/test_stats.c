@@ -458,7 +458,7 @@ TEST(an_array_is_taken_value_by_value_and_refused_when_it_is_no_json)
 /* ---- added up before they are written ---- */
 static struct gathered *series(struct gather *g, const char *name, const char *type)
 {
-    struct gather_series s = {.name = str_of(name), .type = str_of(type)};
+    struct gather_series s = {.app = APP, .name = str_of(name), .type = str_of(type)};
     struct gathered *ret = gather_find(g, s.name);
     struct err e;
     if (!ret && gather_make(g, s.name, &s, db, &ret, &e) < 0)
@@ -478,7 +478,7 @@ static void flush_into_db(struct gather *g, usec at)
 TEST(parts_of_a_whole_are_not_lost_between_seconds)
 {
     open_db();
-    struct gather *g = gather_new(APP);
+    struct gather *g = gather_new();
     for (int i = 0; i < 30; i++) {
         CHECK(gather_add(g, series(g, "sampled", "count"), 1, 1 / 0.3, false));
         flush_into_db(g, now - DAY * USEC_PER_SEC + i * USEC_PER_SEC);
@@ -491,7 +491,7 @@ TEST(parts_of_a_whole_are_not_lost_between_seconds)
 TEST(timings_added_up_give_the_same_as_one_by_one)
 {
     open_db();
-    struct gather *g = gather_new(APP);
+    struct gather *g = gather_new();
     char body[200];
     uint64_t x = 88172645463325252u;
     for (int i = 0; i < 2000; i++) {
@@ -538,7 +538,7 @@ TEST(a_damaged_sum_is_passed_over)
 TEST(a_silent_series_is_forgotten_and_its_gauge_goes_on)
 {
     open_db();
-    struct gather *g = gather_new(APP);
+    struct gather *g = gather_new();
     CHECK(gather_add(g, series(g, "level", "gauge"), 10, 1, false));
     flush_into_db(g, now);
     CHECK(gather_add(g, series(g, "other", "count"), 1, 1, false));
@@ -559,7 +559,7 @@ TEST(a_silent_series_is_forgotten_and_its_gauge_goes_on)
 TEST(numbers_that_a_type_cannot_have_are_refused)
 {
     open_db();
-    struct gather *g = gather_new(APP);
+    struct gather *g = gather_new();
     CHECK(!gather_add(g, series(g, "t", "timing"), -1, 1, false));
     CHECK(!gather_add(g, series(g, "t", "timing"), 1e13, 1, false));
     CHECK(!gather_add(g, series(g, "c", "count"), 1e13, 1, false));
