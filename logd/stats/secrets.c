@@ -169,6 +169,8 @@ static void read_folder(struct secrets *s, const char *folder, usec now)
         else if (x && read_file(path, x)) {
             x->step = step;
             x->start = start;
+        } else if (x) {
+            remove_file(path); /* overwritten, and then the program was killed */
         }
     }
     dir_list_free(names, n);

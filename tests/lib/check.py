@@ -6,6 +6,7 @@ usage: check.py                 all of it
        check.py fuzz [SECONDS]  of each fuzz target (20)
        check.py asan | tsan     that part
        check.py agree           random filters over lines, columns and in SQL
+       check.py attack          keys of sealed unique counts, and their sealing killed at every step
        check.py torture         the release figures of the crash proofs"""
 import glob, os, sys
 from run import HERE, TOP, crash_proofs, name_of, stories, units
@@ -14,9 +15,9 @@ from tally import CORES, Tally
 os.chdir(TOP)
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1", "TSAN_OPTIONS": "halt_on_error=0:second_deadlock_stack=1",
              "LSAN_OPTIONS": "suppressions=" + os.path.join(HERE, "lsan.supp"), "LOGD_SLOW": "6", "PYTHONPATH": HERE, "PYTHONDONTWRITEBYTECODE": "1"}
-CHOSEN = ("00_", "10_", "12_", "15_guard_raw", "20_", "21_", "23_", "24_", "30_", "40_", "50_")  # stories under ASan; others measure time, or drive a browser
+CHOSEN = ("00_", "10_", "12_", "15_guard_raw", "20_", "21_", "23_", "24_", "30_", "40_", "45_", "50_")  # stories under ASan; others measure time, or drive a browser
 THREADS = ("base", "journal", "store", "query", "auth", "http_client")
-RACES = ("00_", "10_ingest_events", "23_", "24_", "30_", "50_")  # stories in which every thread works
+RACES = ("00_", "10_ingest_events", "23_", "24_", "30_", "45_", "50_")  # stories in which every thread works
 
 
 def make(tally, *args, timeout=1200):
@@ -59,6 +60,13 @@ def crash(tally, scale):
     tally.run(crash_proofs(scale, 20 * 3600 if scale == "torture" else 900), CORES)
 
 
+def attack(tally):
+    """Unique counts: keys at every offset, kill -9 at every step of sealing."""
+    make(tally, "all", "crash-build")
+    story = [s for s in stories() if "46_unique" in s][0]
+    tally.run([("attack " + name_of(story), [sys.executable, story], 900, {"LOGD_ATTACK": "all", "PYTHONPATH": HERE})], 1)
+
+
 def agree(tally):
     """Random filters, ten times as many as in `make test`; and of ClickHouse."""
     make(tally, "DEV=1", "build/gcc-release/unit/test_columns", "build/gcc-release/unit/test_sql")
@@ -76,6 +84,7 @@ def everything(tally):
     tsan(tally)
     fuzz(tally, 20)
     crash(tally, "check")
+    attack(tally)
 
 
 def main():
@@ -86,7 +95,7 @@ def main():
     elif what == "torture":
         crash(tally, "torture")
     else:
-        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree}[what](tally)
+        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack}[what](tally)
     return tally.end()
 
 
