@@ -10,6 +10,8 @@ const struct route routes[] = {
     {HTTP_GET, "/issues/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/incidents", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/incidents/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/stats", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/stats/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/app/{}", RIGHT_NONE, ROUTE_PUBLIC, get_file},
     {HTTP_GET, "/b.js", RIGHT_NONE, ROUTE_PUBLIC, get_reporter},
 

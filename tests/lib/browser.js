@@ -1,6 +1,7 @@
 // A real Chromium for the stories. usage: node browser.js STEPS.json
 // STEPS: [{"do":"open","url":…}, {"do":"fill","at":"input[name=email]","text":…}, {"do":"click","at":…}, {"do":"wait","at":…},
-//         {"do":"text","at":…}, {"do":"eval","code":…}, {"do":"shot","file":…,"width":…,"dark":…}, {"do":"axe"}, {"do":"close-page"}]
+//         {"do":"text","at":…}, {"do":"eval","code":…}, {"do":"shot","file":…,"width":…,"dark":…}, {"do":"axe"}, {"do":"close-page"},
+//         {"do":"drag","at":…,"from":0.2,"to":0.5} (parts of its width), {"do":"download","at":…} (clicks; [name, text])]
 // Prints one JSON object: {"texts":[…], "console":[…], "dialogs":n, "axe":[…]}.
 const {chromium} = require('playwright-core')
 const fs = require('fs')
@@ -27,7 +28,16 @@ const fs = require('fs')
     else if (s.do === 'text') said.texts.push(await page.textContent(s.at))
     else if (s.do === 'count') said.texts.push(await page.locator(s.at).count())
     else if (s.do === 'eval') said.texts.push(await page.evaluate(s.code).catch(e => 'threw ' + e.message))
-    else if (s.do === 'cookies') said.texts.push(await context.cookies())
+    else if (s.do === 'download') {
+      const [file] = await Promise.all([page.waitForEvent('download'), page.click(s.at)])
+      said.texts.push([file.suggestedFilename(), fs.readFileSync(await file.path(), 'utf8')])
+    } else if (s.do === 'drag') {
+      const box = await page.locator(s.at).first().boundingBox(), y = box.y + box.height / 2
+      await page.mouse.move(box.x + box.width * s.from, y)
+      await page.mouse.down()
+      await page.mouse.move(box.x + box.width * s.to, y, {steps: 4})
+      await page.mouse.up()
+    } else if (s.do === 'cookies') said.texts.push(await context.cookies())
     else if (s.do === 'shot') {
       await page.setViewportSize({width: s.width || 1280, height: s.height || 900})
       await page.emulateMedia({colorScheme: s.dark ? 'dark' : 'light'})

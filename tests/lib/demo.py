@@ -2,7 +2,7 @@
 """A demo logd: starts it in an empty folder, posts half an hour of sample events of three apps, then goes on posting live.
 
 usage: demo.py [--port 5080] [--once]     --once: post the half hour, say where everything is, stop"""
-import argparse, json, os, random, re, shutil, signal, subprocess, sys, time, urllib.error, urllib.request
+import argparse, demo_stats, json, os, random, re, shutil, signal, subprocess, sys, time, urllib.error, urllib.request
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 DEMO = os.environ.get("LOGD_DEMO") or os.path.join(TOP, "build/demo")
@@ -91,7 +91,10 @@ def history(url, keys):
                         "message": "login of admin failed"}) for i in range(25)]
     events.sort(key=lambda e: e[1]["time"])
     post_all(url, keys, events)
-    post(url, keys["shop"], "/v1/stats", [{"name": "pic.upload", "type": "count", "value": random.randint(1, 9), "labels": {"kind": random.choice(["jpg", "png"])}, "time": now - 1800 + i * 60} for i in range(30)])
+    stats = list(demo_stats.history(now))
+    for i in range(0, len(stats), 5000):
+        post(url, keys["shop"], "/v1/stats", stats[i:i + 5000])
+    post(url, keys["shop"], "/v1/stats", demo_stats.visitors(1500))
     return len(events)
 
 
@@ -139,10 +142,15 @@ def main():
 
 {n} events of the last half hour are in; more arrive every second. Ctrl-C stops it; the folder stays until the next `make run`.
 """, flush=True)
+        minute = time.time() // 60
         while not a.once and logd.poll() is None:
             time.sleep(1)
             try:
                 post_all(url, keys, [event(time.time()) for _ in range(2)])
+                post(url, keys["shop"], "/v1/stats", demo_stats.visitors(1))
+                if time.time() // 60 > minute:
+                    minute = time.time() // 60
+                    post(url, keys["shop"], "/v1/stats", list(demo_stats.moment(minute * 60, 1)))
             except (urllib.error.URLError, OSError) as e:
                 if logd.poll() is None:
                     print("post:", e, flush=True)

@@ -1,14 +1,10 @@
 // Issues and incidents: lists, one of each, and what people do with them.
 import {get, patch, post, session} from './api.js'
-import {ago, clock, h, many, number, s, say} from './dom.js'
+import {ago, choice, clock, h, many, number, s, say} from './dom.js'
 import {details} from './search.js'
 import {go, link} from './app.js'
 
 const mayEdit = () => session.rights?.includes('edit')
-
-function choice(name, values, now, pick) {
-  return h('select', {'aria-label': name, onchange: e => pick(e.target.value)}, values.map(v => h('option', {value: v, selected: v === now}, v.replace('_', ' '))))
-}
 
 const head = t => h('th', {scope: 'col', class: /^(Events|Signals|Mails)$/.test(t) && 'right'}, t)
 

@@ -2,6 +2,7 @@
 import {first, session, signIn, signOut, who} from './api.js'
 import {h, say} from './dom.js'
 import {searchPage} from './search.js'
+import {metricPage, statsPage} from './stats.js'
 import {incidentPage, incidentsPage, issuePage, issuesPage} from './alerts.js'
 
 const PAGES = [
@@ -10,6 +11,8 @@ const PAGES = [
   [/^\/issues\/([^/]+)$/, 'Issues', m => issuePage(decodeURIComponent(m[1]))],
   [/^\/incidents$/, 'Incidents', (m, params) => incidentsPage(params)],
   [/^\/incidents\/([^/]+)$/, 'Incidents', m => incidentPage(decodeURIComponent(m[1]))],
+  [/^\/stats$/, 'Stats', (m, params) => statsPage(params)],
+  [/^\/stats\/([^/]+)$/, 'Stats', (m, params) => metricPage(decodeURIComponent(m[1]), params)],
 ]
 
 /** Shows another page; the URL says all there is to say. */
@@ -28,7 +31,7 @@ export function link(path, text) {
 }
 
 function header(current) {
-  const nav = h('nav', {'aria-label': 'Pages'}, [['/', 'Search'], ['/issues', 'Issues'], ['/incidents', 'Incidents']].map(([path, name]) => {
+  const nav = h('nav', {'aria-label': 'Pages'}, [['/', 'Search'], ['/issues', 'Issues'], ['/incidents', 'Incidents'], ['/stats', 'Stats']].map(([path, name]) => {
     const a = link(path, name)
     if (name === current) a.setAttribute('aria-current', 'page')
     return a

@@ -46,3 +46,9 @@ export const clock = time => h('time', {datetime: time, title: time}, time.repla
 export function severity(n) {
   return n >= 21 ? 'fatal' : n >= 17 ? 'error' : n >= 13 ? 'warn' : n >= 9 ? 'info' : 'debug'
 }
+
+/** A select; values: [word, …] or {value: text}. */
+export function choice(name, values, now, pick) {
+  const all = Array.isArray(values) ? values.map(v => [v, v.replaceAll('_', ' ')]) : Object.entries(values)
+  return h('select', {'aria-label': name, onchange: e => pick(e.target.value)}, all.map(([v, text]) => h('option', {value: v, selected: v === now}, text)))
+}
