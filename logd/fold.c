@@ -1,7 +1,8 @@
 /* fold.c - see fold.h.
  *
  * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
- * pace. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
+ * pace. One that has many events already waits for more of them for 250 ms: a row that each of them changes is written
+ * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
 #include "fold.h"
 #include "counted.h"
 #include "base/clock.h"
@@ -23,6 +24,8 @@
 
 #define TRANSACTION_RECORDS 4096
 #define TRANSACTION_US 500000
+#define MANY_EVENTS 2000
+#define MANY_US 250000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
 
@@ -169,11 +172,23 @@ static int on_stat(const struct rules_stat *stat, void *arg)
     return counted_add(x->f->counted, x->f->app, stat, x->now, &x->f->error);
 }
 
+/* Most lines tell nothing that anybody here wants to know, and that shows without reading them. */
+static bool concerns_nobody(const struct fold *f, str line)
+{
+    nsec time;
+    int severity;
+    return event_peek(line, &time, &severity) && !fingerprint_possible(line, severity) &&
+           !rules_concern(f->rules, line, severity, time);
+}
+
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
 {
     struct fingerprint fp;
     struct issue_seen seen = {0};
     struct err why;
+    f->stats.events++;
+    if (concerns_nobody(f, line))
+        return 0;
     arena_reset(&f->arena);
     if (event_read(line, f->event, &f->arena, &why) < 0) {
         log_error("rules", "what=\"a damaged line was passed over\" why=\"%s\"", why.text);
@@ -189,7 +204,6 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
                              .fresh = seen.fresh,
                              .regressed = seen.regressed,
                              .now = now};
-    f->stats.events++;
     if (rules_eval(f->rules, f->memory, &in, on_signal, &x, &f->arena) < 0) {
         *e = f->error;
         return -1;
@@ -362,6 +376,13 @@ static void take_changes(struct fold *f)
     }
 }
 
+/* How long a transaction that began then waits for one more record. */
+static usec linger(const struct fold *f, usec begun, uint64_t events)
+{
+    usec left = begun + MANY_US - clock_mono();
+    return events >= MANY_EVENTS && left > 0 && !f->stopping ? left : 0;
+}
+
 /* Waits for a first record, then takes what is there; 1 something was done, 0 nothing came. */
 static int work(struct fold *f, struct err *e)
 {
@@ -379,7 +400,7 @@ static int work(struct fold *f, struct err *e)
         return 0;
     }
     take_changes(f);
-    uint64_t position = f->position;
+    uint64_t position = f->position, events = f->stats.events;
     usec begun = clock_mono();
     if (db_begin(f->db, e) < 0)
         return -1;
@@ -391,7 +412,7 @@ static int work(struct fold *f, struct err *e)
         position = rec.seq;
         if (++n == TRANSACTION_RECORDS || clock_mono() - begun > TRANSACTION_US)
             break;
-        if ((got = journal_reader_next(f->reader, 0, &rec, e)) < 0)
+        if ((got = journal_reader_next(f->reader, linger(f, begun, f->stats.events - events), &rec, e)) < 0)
             return -1;
     }
     /* While more waits to be read, nobody is silent yet. */

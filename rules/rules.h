@@ -125,6 +125,10 @@ void rules_memory_slept(struct rules_memory *m, usec by);
 /* "db1" of "app=shop host=db1", quoted as in the key; absent when it has no such field. */
 str rules_key_field(str key, str name);
 
+/* May any rule of the set look at an event with this stored line, severity and time? False is certain, and tells without
+ * reading the line: rules_eval would do nothing. */
+bool rules_concern(const struct rules_set *s, str line, int severity, nsec time);
+
 /* ---- trying ---- */
 /* What makes events the same, for whoever has no issues at hand. False: the event makes no issue. */
 typedef bool rules_fingerprint_fn(const struct event *ev, struct arena *a, str *ret);

@@ -39,7 +39,8 @@ static inline bool str_eq(str a, str b)
 }
 static inline bool str_starts(str s, str prefix)
 {
-    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+    return s.n >= prefix.n &&
+           (prefix.n > 64 ? memcmp(s.p, prefix.p, prefix.n) == 0 : same_bytes(s.p, prefix.p, prefix.n));
 }
 static inline bool str_ends(str s, str suffix)
 {

@@ -10,7 +10,7 @@
 #include "issues/stack.h"
 #include "issues/templates.h"
 
-enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2 };
+enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2, ISSUE_FROM = 17 /* severity: error */ };
 
 /* ---- messages ---- */
 static void message_template(str s, struct buf *out)
@@ -276,12 +276,17 @@ static void stack_in_message(str message, struct stack *s)
         *s = (struct stack){0};
 }
 
+bool fingerprint_possible(str line, int severity)
+{
+    return severity >= ISSUE_FROM || str_find(line, S("\"error.")) >= 0;
+}
+
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret)
 {
     str type = event_text(ev, S("error.type"), a), message = event_text(ev, S("error.message"), a);
     str text = event_text(ev, S("error.stack"), a), own = event_text(ev, S("fingerprint"), a);
     const struct field *frames = event_field(ev, S("error.frames"));
-    if (ev->severity < 17 && !type.p && !text.p && !frames)
+    if (ev->severity < ISSUE_FROM && !type.p && !text.p && !frames)
         return false;
     if (!message.p)
         message = event_text(ev, S("message"), a);

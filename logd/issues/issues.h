@@ -27,6 +27,8 @@ struct fingerprint {
 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret);
+/* May fingerprint_of make one of the event with this stored line? False is certain. */
+bool fingerprint_possible(str line, int severity);
 /* The message with <*> for its values; in `a`. Pure. */
 str fingerprint_pattern(str message, struct arena *a);
 /* The id and reasons for text without an event around it; `logd debug group`. */

@@ -4,32 +4,41 @@
 #include <jansson.h>
 
 /* ---- in-app ---- */
-/* Does any of the n words (at most 64) stand in s? Looks at each place once, not once for each word. */
-static bool holds_any(str s, const str *words, size_t n)
+static const str foreign_files[] = {
+    S("node:"), S("internal/"), S("/node_modules/"), S("node_modules/"), S("site-packages/"), S("dist-packages/"),
+    S("/usr/lib/"), S("/usr/local/lib/"), S("/usr/local/go/"), S("/go/pkg/mod/"), S("pkg/mod/"), S("/vendor/"),
+    S("/gems/"), S("<frozen "), S("<__array_function__"), S("native code"), S("[native"), S("webpack/runtime"),
+    S("webpack/bootstrap"), S("/rustc/"), S("/.cargo/registry/"), S("chrome-extension:"), S("moz-extension:"),
+    S("(unknown source)"), S("<internal:"), S("/library/std/"), S("/library/core/"), S("/sysdeps/"), S("../csu/"),
+    S("/csu/libc-start"), S("libc.so"), S("libc-2."), S("libstdc++"), S("libpthread"), S("libgcc_s"), S("ld-linux"),
+    S("libasan"), S("compiler-rt/"),
+    /* the standard libraries elsewhere: .../lib/python3.11/x.py */
+    S("/lib/python"), S("/lib/ruby/")};
+_Static_assert(LENGTH(foreign_files) <= 64, "one bit for each");
+
+static uint64_t
+    files_by_start[256]; /* by their first two letters; bit i: foreign_files[i]. Written once, before main */
+
+static size_t start_of(const char *p) { return ((unsigned char)p[0] ^ (unsigned)(unsigned char)p[1] << 3) & 255; }
+
+__attribute__((constructor)) static void init(void)
 {
-    uint64_t starts[128] = {0}; /* bit i: word i begins with that letter */
-    for (size_t i = 0; i < n; i++)
-        starts[words[i].p[0] & 127] |= 1ull << i;
-    for (size_t at = 0; at < s.n; at++)
-        for (uint64_t left = starts[s.p[at] & 127]; left; left &= left - 1)
-            if (str_starts(str_skip(s, at), words[__builtin_ctzll(left)]))
+    for (size_t i = 0; i < LENGTH(foreign_files); i++)
+        files_by_start[start_of(foreign_files[i].p)] |= 1ull << i;
+}
+
+/* Looks at each place once, not once for each of the many. */
+static bool is_foreign_file(str s)
+{
+    for (size_t at = 0; at + 1 < s.n; at++)
+        for (uint64_t left = files_by_start[start_of(s.p + at)]; left; left &= left - 1)
+            if (str_starts(str_skip(s, at), foreign_files[__builtin_ctzll(left)]))
                 return true;
     return false;
 }
 
 bool frame_in_app(const struct frame *f)
 {
-    static const str foreign_files[] = {
-        S("node:"), S("internal/"), S("/node_modules/"), S("node_modules/"), S("site-packages/"), S("dist-packages/"),
-        S("/usr/lib/"), S("/usr/local/lib/"), S("/usr/local/go/"), S("/go/pkg/mod/"), S("pkg/mod/"), S("/vendor/"),
-        S("/gems/"), S("<frozen "), S("<__array_function__"), S("native code"), S("[native"), S("webpack/runtime"),
-        S("webpack/bootstrap"), S("/rustc/"), S("/.cargo/registry/"), S("chrome-extension:"), S("moz-extension:"),
-        S("(unknown source)"), S("<internal:"), S("/library/std/"), S("/library/core/"), S("/sysdeps/"), S("../csu/"),
-        S("/csu/libc-start"), S("libc.so"), S("libc-2."), S("libstdc++"), S("libpthread"), S("libgcc_s"), S("ld-linux"),
-        S("libasan"), S("compiler-rt/"),
-        /* the standard libraries elsewhere: .../lib/python3.11/x.py */
-        S("/lib/python"), S("/lib/ruby/")};
-    _Static_assert(LENGTH(foreign_files) <= 64, "see holds_any");
     static const str foreign_functions[] = {
         S("java."),       S("javax."),        S("jdk."),      S("sun."),           S("com.sun."),
         S("kotlin."),     S("kotlinx."),      S("scala."),    S("groovy."),        S("org.springframework."),
@@ -42,7 +51,7 @@ bool frame_in_app(const struct frame *f)
         S("__asan"),      S("__interceptor"), S("__pthread"), S("pthread_kill"),   S("operator new")};
     static const str whole[] = {S("raise"),         S("abort"), S("gsignal"),
                                 S("__assert_fail"), S("clone"), S("start_thread")};
-    if (holds_any(f->file, foreign_files, LENGTH(foreign_files)))
+    if (is_foreign_file(f->file))
         return false;
     for (size_t i = 0; i < LENGTH(foreign_functions) && f->function.n; i++)
         if (f->function.p[0] == foreign_functions[i].p[0] && str_starts(f->function, foreign_functions[i]))

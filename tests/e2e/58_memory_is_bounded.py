@@ -9,7 +9,7 @@ def test_a_small_budget_takes_all_events_in_time():
     with Logd("memory: 64MiB\n") as logd:
         key = logd.key("ingest")
         memory = logd.status()["memory"]
-        assert memory["budget"] == 64 << 20 and memory["head_limit"] == 24 << 20 and memory["resident"] > 0, memory
+        assert memory["budget"] == 64 << 20 and memory["head_limit"] == 16 << 20 and memory["resident"] > 0, memory
         body = "".join('{"message":"%s","n":%d}\n' % (os.urandom(250).hex(), i) for i in range(4000))
         refused, most, over = [0], [0], threading.Event()
 
@@ -33,7 +33,7 @@ def test_a_small_budget_takes_all_events_in_time():
             t.join()
         over.set()
         watcher.join()
-        assert 0 < most[0] <= 24 << 20, most
+        assert 0 < most[0] <= 16 << 20, most
         assert logd.count() == 4 * 8 * 4000, (logd.count(), refused)
         assert logd.status()["segments"] >= 5, logd.status()  # 70 MB in files of about 8
         print("  refused %d times, held at most %.1f MiB" % (refused[0], most[0] / 2**20))

@@ -49,6 +49,29 @@ TEST(messages_that_differ_in_values_are_one_issue)
     arena_done(&a);
 }
 
+TEST(a_line_that_cannot_be_an_issue_makes_no_fingerprint)
+{
+    static const char *const rest[] = {
+        "\"message\":\"m\"", "\"error.type\":\"T\"", "\"error.stack\":\"at x\"",     "\"error.frames\":[]",
+        "\"errors\":1",      "\"m\":\"\\\"error.\"", "\"a\":\"1\",\"error.type\":0", "\"xerror.type\":\"\""};
+    unsigned possible = 0, made = 0;
+    for (size_t i = 0; i < LENGTH(rest); i++)
+        for (int severity = 9; severity <= 17; severity += 8) {
+            struct fingerprint fp;
+            char line[300];
+            snprintf(line, sizeof line,
+                     "{\"id\":\"000000000000000\",\"time\":\"2026-11-25T09:35:21Z\",\"app\":\"a\",\"level\":\"%s\","
+                     "\"severity_number\":%d,%s}",
+                     severity < 17 ? "info" : "error", severity, rest[i]);
+            bool may = fingerprint_possible(str_of(line), severity), is = fingerprint_of(event(line), &a, &fp);
+            CHECK(may || !is);
+            possible += may;
+            made += is;
+        }
+    CHECK(made == 8 + 4 && possible <= 8 + 5); /* of the eight that are no errors */
+    arena_done(&a);
+}
+
 struct expected {
     const char *text, *type, *function, *file;
     unsigned line;

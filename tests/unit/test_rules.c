@@ -164,6 +164,7 @@ struct world {
     str fingerprint;
     char fired[400]; /* "P3 a app=x; P2 b" */
     size_t signals;
+    bool concern; /* what rules_concern said of the event before */
 };
 
 static int on_signal(const struct rules_signal *s, void *arg)
@@ -215,6 +216,8 @@ static str fire(struct world *w, const char *json)
     CHECK_INT(event_read(str_cut(&body, '\n'), w->event, &w->arena, &e), 0);
     struct rules_input in = {w->on_stat, w->event, w->fingerprint, w->fresh, w->regressed, w->now};
     CHECK_INT(rules_eval(w->set, w->memory, &in, on_signal, w, &w->arena), 0);
+    w->concern = rules_concern(w->set, w->event->line, w->event->severity, w->event->time);
+    CHECK(w->concern || !w->fired[0]);
     batch_free(b);
     return str_of(w->fired);
 }
@@ -278,6 +281,53 @@ TEST(a_plain_rule_fires_for_each_event_with_the_rank_of_its_level)
     CHECK_STR(fire(w, "{\"level\":\"critical\"}"), S("P3 a; P1 b"));
     CHECK_STR(fire(w, "{\"level\":\"fatal\"}"), S("P2 a; P1 b"));
     CHECK_STR(fire(w, "{\"level\":\"debug\"}"), S(""));
+    world_free(w);
+}
+
+TEST(a_line_that_is_of_no_concern_makes_no_rule_fire)
+{
+    static const char *const whens[] = {"level>=error",
+                                        "auth.action = login and auth.outcome = failure",
+                                        "timeout",
+                                        "message:\"Käse\"",
+                                        "not level>=info",
+                                        "latency_ms > 100",
+                                        "service:* and time<2020-01-01",
+                                        "not service:api",
+                                        "a=1 or level:fatal",
+                                        "message ~ \"tim[e]out\""};
+    static const char *const lines[] = {"{\"level\":\"info\",\"message\":\"hello\",\"service\":\"api\"}",
+                                        "{\"level\":\"error\",\"message\":\"TimeOut\"}",
+                                        "{\"level\":\"fatal\",\"latency_ms\":1e3,\"a\":1}",
+                                        "{\"level\":\"debug\",\"auth\":{\"action\":\"login\",\"outcome\":\"failure\"}}",
+                                        "{\"level\":\"warn\",\"message\":\"K\\u00e4se \\u0074imeout\",\"host\":\"x\"}",
+                                        "{\"time\":\"2019-01-01T00:00:00Z\",\"host\":\"x\",\"service\":\"api\"}"};
+    char text[200];
+    for (size_t i = 0; i < LENGTH(whens); i++) {
+        snprintf(text, sizeof text, "rules:\n- {id: a, why: w, when: '%s'}\n", whens[i]);
+        struct world *w = world(text);
+        size_t fired = 0;
+        for (size_t k = 0; k < LENGTH(lines); k++)
+            fired += fire(w, lines[k]).n > 0; /* which checks it */
+        CHECK(fired > 0 && fired < LENGTH(lines));
+        world_free(w);
+    }
+}
+
+TEST(most_lines_are_of_no_concern_to_the_usual_rules)
+{
+    struct world *w = world(
+        "rules:\n- {id: a, why: w, when: 'level>=error'}\n- {id: b, why: w, when: 'auth.action=login"
+        " and auth.outcome=failure and auth.user:*', by: [auth.user]}\n"
+        "- {id: c, why: w, when: 'level>=info', enabled: false}\n");
+    (void)fire(w, "{\"level\":\"info\",\"message\":\"GET / 200\"}");
+    CHECK(!w->concern);
+    world_free(w);
+    w = world(
+        "rules:\n- {id: a, why: w, when: 'auth.outcome=failure', by: [auth.user],"
+        " sequence: [{auth.outcome: failure, \">=\": 5}, {auth.outcome: success, known_ip: false}], within: 5m}\n");
+    (void)fire(w, "{\"auth\":{\"action\":\"login\",\"outcome\":\"success\",\"user\":\"x\",\"ip\":\"10.0.0.1\"}}");
+    CHECK(w->concern); /* from where is remembered */
     world_free(w);
 }
 
