@@ -1,8 +1,9 @@
 /* fold.c - see fold.h.
  *
  * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
- * pace. One that has many events already waits for more of them for 250 ms: a row that each of them changes is written
- * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never stops the rest. */
+ * pace. One that has many events already waits for more of them until then: a row that each of them changes is written
+ * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
+ * stops the rest. */
 #include "fold.h"
 #include "counted.h"
 #include "base/clock.h"
@@ -25,7 +26,6 @@
 #define TRANSACTION_RECORDS 4096
 #define TRANSACTION_US 500000
 #define MANY_EVENTS 2000
-#define MANY_US 250000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
 
@@ -379,7 +379,7 @@ static void take_changes(struct fold *f)
 /* How long a transaction that began then waits for one more record. */
 static usec linger(const struct fold *f, usec begun, uint64_t events)
 {
-    usec left = begun + MANY_US - clock_mono();
+    usec left = begun + TRANSACTION_US - clock_mono();
     return events >= MANY_EVENTS && left > 0 && !f->stopping ? left : 0;
 }
 

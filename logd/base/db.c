@@ -59,7 +59,7 @@ int db_open(const char *path, enum db_sync sync, const char *const *steps, size_
     if (db_exec(db, "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF", e) < 0 ||
         db_exec(db,
                 sync == DB_FULL ? "PRAGMA synchronous=FULL"
-                                : "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000",
+                                : "PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=8000; PRAGMA cache_size=-8000",
                 e) < 0)
         goto out;
     if (steps && migrate(db, steps, nsteps, e) < 0)

@@ -118,9 +118,8 @@ static const char *const move_rows[] = {
 
 static int join(struct issues *is, const struct id_pair *p, struct err *e)
 {
-    if (issues_flush(is, e) < 0)
+    if (rows_let_go(is, p, e) < 0)
         return -1;
-    rows_drop(is);
     for (size_t i = 0; i < LENGTH(move_rows); i++) {
         sqlite3_stmt *st = db_stmt(is->db, move_rows[i]);
         db_bind_str(st, 1, str_of(p->from));

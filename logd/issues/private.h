@@ -8,10 +8,11 @@
 
 #include "base/map.h"
 #include "issues/issues.h"
+#include "issues/learned.h"
 #include "issues/life.h"
 
 enum {
-    HOURS_CACHED = 4,
+    HOURS_CACHED = 12,
     NAMES_CACHED = 8,
     RELEASES_MAX = 100,      /* of an issue, the first ones */
     ENVS_MAX = 50,           /* alike */
@@ -37,6 +38,7 @@ struct users; /* users.c */
 struct row {
     char id[17], into[17];                          /* into "": not merged */
     bool fresh, dirty;                              /* INSERT, not UPDATE; to be written */
+    bool idle;                                      /* nothing came in the transaction before */
     char *app, *env, *type, *title, *culprit, *why; /* all but app: of a fresh one */
     char *in_release;                               /* NULL: none */
     char *first_release, *last_release;             /* NULL: none */
@@ -67,6 +69,8 @@ struct issues {
 int row_load(struct issues *is, str id, struct row **ret, struct err *e) MUST_CHECK; /* *ret NULL: no such issue */
 struct row *row_make(struct issues *is, const struct event *ev, const struct fingerprint *fp, struct arena *a);
 void rows_drop(struct issues *is); /* without writing */
+/* Those of the pair, and of what was merged into one of them, are written and no longer kept. */
+int rows_let_go(struct issues *is, const struct id_pair *p, struct err *e) MUST_CHECK;
 int row_count_hour(struct issues *is, struct row *r, usec t, struct err *e) MUST_CHECK;
 int row_note_release(struct issues *is, struct row *r, str release, usec t, struct err *e) MUST_CHECK;
 int row_note_env(struct issues *is, struct row *r, str env, usec t, struct err *e) MUST_CHECK;

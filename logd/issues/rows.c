@@ -25,6 +25,32 @@ static void row_free(struct row *r)
     free(r);
 }
 
+/* The row is one of the pair's, or of what was merged into one of them. */
+static bool is_of_pair(const struct row *r, const struct id_pair *p)
+{
+    return strcmp(r->id, p->from) == 0 || strcmp(r->id, p->into) == 0 || strcmp(r->into, p->from) == 0 ||
+           strcmp(r->into, p->into) == 0;
+}
+
+static int write_row(struct issues *is, struct row *r, struct err *e);
+
+int rows_let_go(struct issues *is, const struct id_pair *p, struct err *e)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&is->cache, &i));) {
+        struct row *r = slot->value;
+        if (!is_of_pair(r, p))
+            continue;
+        is->lines_bytes -= r->last_line.n;
+        if (write_row(is, r, e) < 0)
+            return -1;
+        (void)map_del(&is->cache, str_of(r->id));
+        row_free(r);
+        i--; /* another one may have moved into its place */
+    }
+    return 0;
+}
+
 void rows_drop(struct issues *is)
 {
     struct map_slot *slot;
@@ -153,11 +179,14 @@ int row_count_hour(struct issues *is, struct row *r, usec t, struct err *e)
 static bool noted(struct name_seen *cache, str name, usec t)
 {
     uint64_t hash = hash_str(name) | 1;
-    struct name_seen *slot = &cache[hash >> 8 & (NAMES_CACHED - 1)];
-    if (slot->hash == hash && slot->first <= t)
+    size_t i = 0;
+    while (i < NAMES_CACHED && cache[i].hash != hash)
+        i++;
+    if (i < NAMES_CACHED && cache[i].first <= t)
         return true;
-    slot->hash = hash;
-    slot->first = t;
+    if (i == NAMES_CACHED)
+        memmove(cache + 1, cache, --i * sizeof *cache), i = 0;
+    cache[i] = (struct name_seen){hash, t};
     return false;
 }
 
@@ -270,13 +299,34 @@ static int write_row(struct issues *is, struct row *r, struct err *e)
     return update_row(is, r, e) < 0 || add_hours(is, r, e) < 0 || write_last(is, r, e) < 0 ? -1 : 0;
 }
 
+/* Keeps the rows of the transaction that ends. */
+static void forget_idle(struct issues *is)
+{
+    struct map kept = {0};
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&is->cache, &i));) {
+        struct row *r = slot->value;
+        if (r->idle)
+            row_free(r);
+        else
+            map_set(&kept, str_of(r->id), r);
+    }
+    map_done(&is->cache);
+    is->cache = kept;
+}
+
 int issues_flush(struct issues *is, struct err *e)
 {
     struct map_slot *slot;
-    for (size_t i = 0; (slot = map_next(&is->cache, &i));)
-        if (write_row(is, slot->value, e) < 0)
+    for (size_t i = 0; (slot = map_next(&is->cache, &i));) {
+        struct row *r = slot->value;
+        r->idle = !r->dirty;
+        if (write_row(is, r, e) < 0)
             return -1;
+    }
     is->lines_bytes = 0;
+    if (is->cache.n > ROWS_CACHED)
+        forget_idle(is);
     if (is->cache.n > ROWS_CACHED)
         rows_drop(is);
     return 0;
