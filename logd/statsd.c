@@ -7,6 +7,7 @@
 #include "routes/auth.h"
 #include "routes/post.h"
 #include "stats/gather.h"
+#include "stats/unique.h"
 
 #include <linux/sock_diag.h>
 #include <netdb.h>
@@ -39,9 +40,10 @@ struct statsd {
     /* the thread's own */
     struct gather *gather;
     struct event_writer *writer;
-    struct batch *events; /* NULL: none in this second */
-    struct buf key, json;
-    int64_t second; /* that numbers are added up for */
+    struct batch *events;      /* NULL: none in this second */
+    struct unique_batch *ids;  /* of sets, in this second; NULL: none */
+    struct buf key, json, set; /* set: an id, wiped */
+    int64_t second;            /* that numbers are added up for */
     usec warned[STATSD_REASONS];
     char (*packet)[STATSD_PACKET];
 
@@ -126,6 +128,20 @@ static void offer_again(struct statsd *s)
     }
 }
 
+static void flush_ids(struct statsd *s)
+{
+    if (!s->ids)
+        return;
+    struct batch *b = batch_new(RECORD_UNIQUE, s->app_id, 0); /* it has no time */
+    unique_write(s->ids, b);
+    unique_batch_free(s->ids);
+    s->ids = NULL;
+    if (b->body.n)
+        submit(s, b);
+    else
+        batch_free(b);
+}
+
 /* What came in a second gets that second's time. */
 static void flush(struct statsd *s, int64_t second)
 {
@@ -142,6 +158,7 @@ static void flush(struct statsd *s, int64_t second)
     if (s->events)
         submit(s, s->events);
     s->events = NULL;
+    flush_ids(s);
     s->second = second;
 }
 
@@ -226,6 +243,52 @@ static void take_numbers(struct statsd *s, const struct statsd_line *l)
             add(&s->numbers, 1);
 }
 
+static void put_member(struct buf *out, const char *name, str value)
+{
+    buf_printf(out, ",\"%s\":", name);
+    buf_json(out, value);
+}
+
+/* A set's value is the id of a unique: as if it had been posted, and forgotten at once. */
+static void take_id(struct statsd *s, const struct statsd_line *l)
+{
+    struct statsd_tag tag[STATSD_TAGS];
+    struct err e = {0};
+    size_t n;
+    usec now = clock_now();
+    struct db *known = fold_reader(s->parts->fold, &e);
+    if (statsd_tags(l->tags, tag, &n) < 0) {
+        refuse(s, STATSD_BAD_TAGS, 1);
+        return;
+    }
+    buf_reset(&s->set);
+    buf_lit(&s->set, "{\"type\":\"unique\"");
+    put_member(&s->set, "name", l->name);
+    put_member(&s->set, "value", l->values);
+    buf_lit(&s->set, ",\"labels\":{");
+    for (size_t i = 0; i < n; i++) {
+        buf_str(&s->set, i ? S(",") : S(""));
+        buf_json(&s->set, tag[i].name);
+        buf_byte(&s->set, ':');
+        buf_json(&s->set, tag[i].value);
+    }
+    buf_lit(&s->set, "}}");
+    if (!s->ids)
+        s->ids = unique_batch_new(s->parts->secrets, s->app_id, s->parts->config->unique_year, now);
+    struct batch *b = batch_new(RECORD_STATS, s->app_id, 0);
+    if (!known || stats_read(buf_view(&s->set), now, known, s->ids, b, &e) < 0) {
+        refuse(s, STATSD_NOT_TAKEN, 1);
+    } else if (b->rejected) {
+        snprintf(e.pointer, sizeof e.pointer, "%s", b->first_pointer);
+        e.kind = ERR_INPUT;
+        refuse(s, str_eq(str_of(e.pointer), S("/value")) ? STATSD_BAD_VALUE : reason_of(&e), 1);
+    } else {
+        add(&s->numbers, 1);
+    }
+    batch_free(b);
+    buf_reset(&s->set);
+}
+
 static void take_line(struct statsd *s, str line)
 {
     struct statsd_line l;
@@ -234,7 +297,7 @@ static void take_line(struct statsd *s, str line)
     if (statsd_read(line, &l, &why) < 0)
         refuse(s, why, 1);
     else if (l.kind == STATSD_SET)
-        refuse(s, STATSD_NO_SETS, 1);
+        take_id(s, &l);
     else if (l.kind == STATSD_EVENT || l.kind == STATSD_CHECK)
         take_event(s, &l);
     else
@@ -270,6 +333,8 @@ static bool receive(struct statsd *s, int fd)
     int n = fd < 0 ? 0 : recvmmsg(fd, m, PACKETS, MSG_DONTWAIT, NULL);
     for (int i = 0; i < n; i++)
         take_packet(s, str_n(s->packet[i], m[i].msg_len), m[i].msg_hdr.msg_flags & MSG_TRUNC);
+    for (int i = 0; s->ids && i < n; i++) /* they may hold ids */
+        explicit_bzero(s->packet[i], m[i].msg_len);
     return n == PACKETS;
 }
 
@@ -374,6 +439,8 @@ int statsd_start(struct parts *p, struct statsd **ret, struct err *e)
     pthread_mutex_init(&s->lock, NULL);
     buf_init(&s->key, 2 * STATSD_PACKET);
     buf_init(&s->json, 16 * STATSD_PACKET);
+    buf_init(&s->set, 16 * STATSD_PACKET);
+    s->set.secret = true;
     s->packet = xcalloc(PACKETS, sizeof *s->packet);
     s->writer = event_writer_new();
     if ((s->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0) {
@@ -428,6 +495,8 @@ void statsd_free(struct statsd *s)
     pthread_mutex_destroy(&s->lock);
     buf_done(&s->key);
     buf_done(&s->json);
+    buf_done(&s->set);
+    unique_batch_free(s->ids);
     free(s->packet);
     free(s->path);
     free(s);

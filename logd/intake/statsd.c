@@ -21,7 +21,6 @@ const struct statsd_reason_text statsd_reasons[STATSD_REASONS] = {
     [STATSD_BAD_LABEL] = {"label",
                           "expected at most 8 tags of 1 to 64 bytes whose values name no person and hold no secret"},
     [STATSD_OTHER_TYPE] = {"other_type", "the metric is there already and has another type"},
-    [STATSD_NO_SETS] = {"set", "sets are not taken"},
     [STATSD_TOO_LONG] = {"too_long", "expected packets of at most 8192 bytes"},
     [STATSD_TOO_MANY] = {"too_many", "more series or events in a short time than are held"},
     [STATSD_NOT_TAKEN] = {"not_taken", "the journal did not take them: the queue or the disk is full"},

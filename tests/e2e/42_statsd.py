@@ -72,7 +72,7 @@ def test_the_unix_socket_takes_the_same_and_survives_kill_9():
 def test_bad_lines_are_counted_by_reason_and_the_good_ones_of_their_packet_count():
     bad = {"line": ["x", "x:|c", b"\xff\xfe:1|c"], "type": ["x:1|y"], "value": ["x:one|c", "y.ms:-1|ms", "x:1e99|c"], "rate": ["x:1|c|@7"], "tags": ["x:1|c|#:v"],
            "name": ["a b:1|c", "n" * 65 + ":1|c"], "label": ["x:1|c|#who:ann@example.com", "x:1|c|#ip:10.0.0.1"], "event": ["_e{5,5}:x|y", "_sc|a|9"],
-           "other_type": ["good:1|g"], "set": ["users:ann|s"], "too_long": ["x:1|c\n" * 2000]}
+           "other_type": ["good:1|g", "good:x|s"], "too_long": ["x:1|c\n" * 2000]}
     with Logd(config=CONFIG) as logd:
         send(logd, "good:1|c")
         eventually(lambda: answer(logd, "good")["total"] == 1, "it is known")
@@ -100,6 +100,20 @@ def test_events_and_checks_are_found_by_a_query():
         assert logd.status()["accepted"] == 2
 
 
+def test_sets_count_different_ids_and_keep_none():
+    with Logd(config=CONFIG) as logd:
+        ids = ["person-%d-canary" % i for i in range(40)]
+        for _ in range(2):
+            send(logd, *["visitors:%s|s|#page:home" % i for i in ids])
+        eventually(lambda: (answer(logd, "visitors")["points"] or [{}])[0].get("value") == 40, "each counts once")
+        assert answer(logd, "visitors", "&label.page=home")["points"][0]["value"] == 40
+        assert metric(logd, "numbers_total") == 80
+        logd.stop()
+        for folder, _, files in os.walk(logd.folder):
+            for f in files:
+                assert b"canary" not in open(os.path.join(folder, f), "rb").read(), f
+
+
 def test_stock_hot_shots_delivers():
     deps = os.path.join(TREE, "build/deps")
     if not os.path.exists(os.path.join(deps, "node/node_modules/hot-shots")):
@@ -112,7 +126,8 @@ def test_stock_hot_shots_delivers():
         t = answer(logd, "shop.put")["total"]
         assert [t[k] for k in ("n", "sum", "min", "max")] == [500, 125250, 1, 500] and abs(t["p99"] - 495) < 4, t
         assert answer(logd, "shop.size")["total"]["n"] == 500
-        assert refused(logd, "set") == 1
+        u = logd.get("/v1/stats/shop.users?by=day&app=web", key="read").json()
+        assert u["type"] == "unique" and u["points"][0]["below"] == 5, u
         eventually(lambda: logd.count("app=web") == 2, "event and check are there")
         assert logd.query('type="statsd.check"')[0]["level"] == "critical" and logd.query('type="statsd.event"')[0]["level"] == "warn"
 
