@@ -206,8 +206,8 @@ static bool gecko(str line, struct stack *s)
     f.function = at ? str_head(line, at - 1) : (str){0};
     if (!f.line && !native)
         return false;
-    if (at == 0 && !native && (!f.column || str_find(f.file, S("://")) < 0 || str_chr(f.file, ' ') >= 0))
-        return false; /* Safari's frame without a function is a URL with both numbers */
+    if (at == 0 && !native && (!f.column || (str_find(f.file, S("://")) < 0 && !s->n) || str_chr(f.file, ' ') >= 0))
+        return false; /* Safari's frame without a function is a URL with both numbers, among others a file too */
     ptrdiff_t open = str_chr(f.function, '(');
     if (open >= 0) /* old ones print arguments, and (null) */
         f.function = str_head(f.function, (size_t)open);
@@ -508,6 +508,48 @@ static void turn(struct stack *s)
     }
 }
 
+/* Opera up to 9: "Line 18 of linked script http://x/a.js: In function f"; up to 12: "called from line 27, column 8 in
+ * <anonymous function: run>(ex) in http://x/a.js:", the first one being "Error thrown at line ...". */
+static bool opera(str line, struct stack *s)
+{
+    struct frame f = {0};
+    line = without(line, S("...  "));
+    ptrdiff_t script = str_starts(line, S("Line ")) ? str_find(line, S(" script ")) : -1,
+              at = str_find(line, S(" at line ")),
+              from = str_starts(line, S("called from line "))  ? 16
+                     : at > 0 && str_starts(line, S("Error ")) ? at + 9
+                                                               : -1;
+    if (script < 0 && from < 0)
+        return false;
+    ptrdiff_t in = find_last(line, S(" in "));
+    str number = str_trim(str_skip(line, script > 0 ? 5 : (size_t)from));
+    uint64_t n, column = 0;
+    if (!str_u64(str_head(number, digits_of(number)), &n))
+        return false;
+    if (script > 0) {
+        ptrdiff_t named = str_find(line, S(": In function "));
+        f.file = without(str_skip(line, (size_t)script + 8), S("in "));
+        f.function = named > 0 ? str_skip(line, (size_t)named + 14) : (str){0};
+        f.file = named > 0 ? str_head(f.file, f.file.n - f.function.n - 14) : f.file;
+    } else {
+        ptrdiff_t first = str_find(line, S(" in ")), after = str_find(line, S(", column "));
+        if (after < 0 || in < 0 || line.p[line.n - 1] != ':')
+            return false;
+        number = str_skip(line, (size_t)after + 9);
+        (void)!str_u64(str_head(number, digits_of(number)), &column);
+        f.file = str_head(str_skip(line, (size_t)in + 4), line.n - (size_t)in - 5);
+        f.function = first < in ? str_head(str_skip(line, (size_t)first + 4), (size_t)(in - first - 4)) : (str){0};
+        ptrdiff_t open = str_chr(f.function, '(');
+        f.function = without(str_head(f.function, open > 0 ? (size_t)open : f.function.n), S("<anonymous function: "));
+        if (f.function.n && f.function.p[f.function.n - 1] == '>' && f.function.p[0] != '<')
+            f.function = str_head(f.function, f.function.n - 1);
+    }
+    f.line = (uint32_t)n;
+    f.column = (uint32_t)column;
+    add(s, f);
+    return true;
+}
+
 /* What follows is not of the outermost exception: causes and other goroutines come after the one that matters. */
 static bool ends(str line)
 {
@@ -541,7 +583,7 @@ static bool read_line(str line, str next, struct reading *r, struct stack *ret)
     } else if (str_eq_nocase(line, S("stack backtrace:"))) {
         r->rust = true;
     } else if (v8_or_java(line, ret) || gecko(line, ret) || ruby_or_php(line, ret) || debugger(line, ret) ||
-               glibc(line, ret)) {
+               glibc(line, ret) || opera(line, ret)) {
         return false;
     } else if (go_or_rust(line, next, ret)) {
         return true;

@@ -5,6 +5,7 @@
 #include "issues/release.h"
 #include "issues/stack.h"
 
+#include <jansson.h>
 #include <unistd.h>
 
 static struct arena a;
@@ -432,6 +433,82 @@ TEST(releases_compare_as_versions_or_not_at_all)
     CHECK(release_compare(S("1.4+a"), S("v1.4+b"), &order) && order == 0);
     for (size_t i = 0; i < LENGTH(none); i++)
         CHECK(!release_compare(str_of(none[i][0]), str_of(none[i][1]), &order));
+}
+
+/* "url: 'http://x/a.js'," of an expected frame; null is nothing, '?' an unknown function. */
+static str expected_value(const char *frame, const char *name)
+{
+    const char *at = strstr(frame, name), *end;
+    if (!at)
+        return (str){0};
+    at += strlen(name);
+    if (*at != '\'') {
+        end = strpbrk(at, ",}");
+        str v = str_trim(str_n(at, end ? (size_t)(end - at) : 0));
+        return str_eq(v, S("null")) || str_eq(v, S("0")) ? S("") : v;
+    }
+    end = strstr(++at, "',");
+    str v = str_n(at, end ? (size_t)(end - at) : 0);
+    return str_eq(v, S("?")) ? S("") : v;
+}
+
+static bool as_expected(const struct frame *f, const char *frame)
+{
+    str want_line = expected_value(frame, " line: "), want_column = expected_value(frame, " column: ");
+    char line[12] = "", column[12] = "";
+    if (f->line)
+        snprintf(line, sizeof line, "%u", f->line);
+    if (f->column)
+        snprintf(column, sizeof column, "%u", f->column);
+    bool same = str_eq(f->file, expected_value(frame, "{ url: ")) &&
+                str_eq(f->function, expected_value(frame, " func: ")) && str_eq(str_of(line), want_line) &&
+                str_eq(str_of(column), want_column);
+    if (!same)
+        printf("    got %.*s | %.*s | %s:%s, expected %s\n", STR_ARG(f->function), STR_ARG(f->file), line, column,
+               frame);
+    return same;
+}
+
+static bool frames_as_expected(const json_t *captured, const json_t *frames)
+{
+    static const char *const places[] = {"stacktrace", "stack", "message"};
+    static struct stack s;
+    s.n = 0;
+    for (size_t i = 0; i < LENGTH(places) && !s.n; i++)
+        stack_read(str_of(json_string_value(json_object_get(captured, places[i]))), &s);
+    bool same = s.n > 0;
+    const char *number; /* not all of them are told */
+    json_t *frame;
+    json_object_foreach((json_t *)(uintptr_t)frames, number, frame)
+    {
+        size_t i = strtoul(number, NULL, 10);
+        same &= i < s.n && as_expected(&s.frames[i], json_string_value(frame));
+    }
+    return same;
+}
+
+TEST(stacks_captured_from_browsers_have_the_frames_expected)
+{
+    const char *shared = getenv("LOGD_SHARED"), *key;
+    struct arena paths = {0};
+    char *dir = arena_printf(&paths, "%s/data/jsstacks", shared ? shared : "../shared");
+    json_t *all = json_load_file(arena_printf(&paths, "%s/TraceKit.json", dir), 0, NULL), *frames,
+           *expected = json_load_file(arena_printf(&paths, "%s/TraceKit.expected_frames.json", dir), 0, NULL);
+    size_t right = 0, n = json_object_size(expected);
+    if (!expected)
+        printf("skip: no %s (set LOGD_SHARED)\n", dir);
+    json_object_foreach(expected, key, frames)
+    {
+        bool same = frames_as_expected(json_object_get(all, key), frames);
+        right += same;
+        if (!same)
+            printf("  %s\n", key);
+    }
+    CHECK(right + 1 >= n); /* of one the first frame expected is not in what was captured */
+    printf("    %zu of %zu captured stacks\n", right, n);
+    json_decref(all);
+    json_decref(expected);
+    arena_done(&paths);
 }
 
 TEST(only_what_comes_after_the_change_opens_an_issue_again)
