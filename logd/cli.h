@@ -109,6 +109,9 @@ int cli_user_list(struct cli *c);
 int cli_user_remove(struct cli *c);
 int cli_query(struct cli *c); /* cli_query.c */
 int cli_tail(struct cli *c);
+int cli_maps_put(struct cli *c); /* cli_maps.c */
+int cli_maps_list(struct cli *c);
+int cli_maps_remove(struct cli *c);
 int cli_mail_test(struct cli *c); /* cli_operate.c */
 int cli_archive_list(struct cli *c);
 int cli_archive_verify(struct cli *c);

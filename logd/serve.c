@@ -12,6 +12,7 @@
 #include "base/yaml.h"
 #include "fold.h"
 #include "journal/journal.h"
+#include "maps/maps.h"
 #include "notify/notify.h"
 #include "routes/http.h"
 #include "rules/rules.h"
@@ -187,7 +188,8 @@ static int open_storage(struct server *s, bool offline, struct err *e)
 {
     uint8_t key[32];
     const struct config *c = s->parts.config;
-    char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments");
+    char *db = join(s->data, "logd.db"), *journal = join(s->data, "journal"), *segments = join(s->data, "segments"),
+         *maps = join(s->data, "maps");
     struct journal_config jc = {
         .dir = journal, .disk = s->data, .publish = on_publish, .crowded = crowded, .on_fatal = on_fatal, .arg = s};
     if (!offline) {
@@ -208,6 +210,8 @@ static int open_storage(struct server *s, bool offline, struct err *e)
     s->parts.tail = tail_new();
     int rc = auth_open(db, &s->parts.auth, e);
     if (rc == 0)
+        rc = maps_open(maps, &s->parts.maps, e);
+    if (rc == 0)
         rc = journal_open(&jc, &s->parts.journal, e);
     if (rc == 0)
         rc = store_open(&sc, &s->parts.store, e);
@@ -219,6 +223,7 @@ static int open_storage(struct server *s, bool offline, struct err *e)
     free(db);
     free(journal);
     free(segments);
+    free(maps);
     return rc;
 }
 
@@ -301,6 +306,7 @@ static void close_all(struct server *s)
         fold_close(p->fold);
     unique_live_free(s->live);
     secrets_close(p->secrets);
+    maps_close(p->maps);
     if (p->auth)
         auth_close(p->auth);
     if (s->lock >= 0)

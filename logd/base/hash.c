@@ -117,6 +117,7 @@ uint64_t hash_str(str s)
     return siphash(process_key, s);
 }
 
+void sha1(str s, uint8_t ret[20]) { SHA1((const unsigned char *)(s.p ? s.p : ""), s.n, ret); }
 void sha256(str s, uint8_t ret[32]) { SHA256((const unsigned char *)(s.p ? s.p : ""), s.n, ret); }
 
 void hmac_sha256(str key, str s, uint8_t ret[32])

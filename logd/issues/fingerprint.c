@@ -295,8 +295,14 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
     s->type = s->message = (str){0};
     if (frames && frames->kind == VALUE_JSON)
         stack_read_json(frames->raw, a, s);
-    if (!s->n && text.n)
-        stack_read(text, s);
+    if (text.n && (!s->n || !type.n)) { /* frames tell where, their text also what */
+        struct stack *said = arena_alloc(a, sizeof *said);
+        stack_read(text, said);
+        if (!s->n)
+            *s = *said;
+        s->type = said->type;
+        s->message = said->message;
+    }
     if (!s->n && !text.n && !frames && str_chr(message, '\n') > 0)
         stack_in_message(message, s);
     if (!type.n)

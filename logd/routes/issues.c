@@ -8,6 +8,7 @@
 #include "parts.h"
 #include "query/query.h"
 #include "routes/alerts.h"
+#include "routes/resolve.h"
 #include "routes/resources.h"
 #include "store/store.h"
 
@@ -51,6 +52,7 @@ static void put_latest(struct request *r, str id, const struct buf *kept)
         r->out.n = at;
         buf_str(&r->out, kept->n ? buf_view(kept) : S("null"));
     }
+    resolve_answer(r, at);
     while (r->out.p[r->out.n - 1] == '\n')
         r->out.n--;
     buf_byte(&r->out, '}');

@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "journal/journal.h"
 #include "parts.h"
+#include "routes/resolve.h"
 
 #include <pthread.h>
 
@@ -176,6 +177,7 @@ void post_commit(struct request *r, struct batch *b, void (*reply)(struct reques
         reply_error(r, 429, "this key has used up its quota: nothing was taken, try again in %u s", retry_s);
         return;
     }
+    resolve_batch(r, b);
     if (r->body.cap > 1u << 20)
         buf_done(&r->body); /* read; the batch waits for the disk without it */
     struct waiting *w = arena_alloc(&r->arena, sizeof *w);

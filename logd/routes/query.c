@@ -7,6 +7,7 @@
 #include "parts.h"
 #include "routes/grouping.h"
 #include "routes/http.h"
+#include "routes/resolve.h"
 #include "routes/resources.h"
 #include "routes/stream.h"
 
@@ -301,6 +302,8 @@ void get_event(struct request *r)
     struct store_view *v = store_view_open(r->parts->store);
     if (query_event(v, r->arg[0], &r->out, &e) < 0)
         reply_err(r, &e);
+    else
+        resolve_answer(r, 0);
     store_view_close(v);
 }
 

@@ -42,6 +42,15 @@ void post_mail_test(struct request *r);
 void post_debug_seal(struct request *r);
 void post_debug_clock(struct request *r);
 
+/* maps.c */
+void post_maps(struct request *r);
+void get_maps(struct request *r);
+void delete_maps(struct request *r);
+/* sentry-maps.c */
+void get_chunk_upload(struct request *r);
+void post_chunk_upload(struct request *r);
+void post_assemble(struct request *r);
+
 /* static.c */
 void get_page(struct request *r);
 void get_file(struct request *r);

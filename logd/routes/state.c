@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "fold.h"
 #include "journal/journal.h"
+#include "maps/maps.h"
 #include "notify/notify.h"
 #include "parts.h"
 #include "query/tail.h"
@@ -254,6 +255,20 @@ static void statsd_metrics(struct buf *b, struct statsd *from)
                    (unsigned long long)s.refused[i]);
 }
 
+static void maps_metrics(struct buf *b, struct maps *m)
+{
+    struct maps_stats s;
+    maps_get_stats(m, &s);
+    one(b, "logd_maps_files", "gauge", "Source maps.", (double)s.files);
+    one(b, "logd_maps_bytes", "gauge", "Bytes of source maps on disk.", (double)s.bytes);
+    one(b, "logd_maps_uploads_total", "counter", "Source maps that were taken.", (double)s.uploads);
+    one(b, "logd_maps_refused_total", "counter", "Source maps that were refused.", (double)s.refused);
+    family(b, "logd_maps_frames_total", "counter", "Stack frames of scripts, by what became of them.");
+    for (size_t i = 0; i < MAP_NOT_OURS; i++)
+        buf_printf(b, "logd_maps_frames_total{outcome=\"%s\"} %llu\n", map_cause_names[i],
+                   (unsigned long long)s.frames[i]);
+}
+
 static double resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -283,6 +298,7 @@ void get_metrics(struct request *r)
     follower_metrics(b, p, &s);
     if (p->statsd)
         statsd_metrics(b, p->statsd);
+    maps_metrics(b, p->maps);
     r->type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
