@@ -99,7 +99,10 @@ static inline __attribute__((always_inline)) uint64_t sip(const uint8_t key[16],
         SIPROUND;
     v0 ^= last;
     v2 ^= 0xff;
-    for (int i = 0; i < (fast ? 3 : 4); i++)
+    SIPROUND;
+    SIPROUND;
+    SIPROUND;
+    if (!fast)
         SIPROUND;
     return v0 ^ v1 ^ v2 ^ v3;
 }

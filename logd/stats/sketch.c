@@ -57,7 +57,8 @@ bool sketch_has(const struct sketch *s, uint32_t cell)
 {
     uint32_t row = cell >> 6, k = cell & 63;
     assert(row < rows(s->p) && k < SKETCH_LEVELS);
-    return is_full(s, (int)k) || (s->planes[k] && s->planes[k][row >> 6] >> (row & 63) & 1);
+    const uint64_t *bits = s->planes[k];
+    return bits ? bits[row >> 6] >> (row & 63) & 1 : is_full(s, (int)k);
 }
 
 static uint64_t *plane(struct sketch *s, int k)
@@ -81,7 +82,7 @@ bool sketch_add(struct sketch *s, uint32_t cell)
 {
     uint32_t row = cell >> 6;
     int k = (int)(cell & 63);
-    if (sketch_has(s, cell))
+    if (LIKELY(sketch_has(s, cell)))
         return false;
     plane(s, k)[row >> 6] |= UINT64_C(1) << (row & 63);
     set_count(s, k, s->counts[k] + 1);

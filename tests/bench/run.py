@@ -3,7 +3,7 @@
 
 usage: run.py [LEG...] [--events N] [--rounds N] [--rivals NAME,...|none] [--reuse]
 legs: intake (open-loop load), store (a corpus over HTTP, sealed), query (questions about it), cold (some of them, nothing cached),
-merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets);
+merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people);
 none named: all.
 --rivals: of duck, clickhouse, grep, ripgrep, zstdgrep, memmem. --reuse: query what an earlier run has loaded.
 Results: a table, and build/bench/LEG.json. Exit 1: an answer of logd was wrong."""
@@ -11,10 +11,10 @@ import argparse, json, os, signal, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-import corpus, intake, stats, store
+import corpus, intake, stats, store, unique
 from logd import Skip
 
-LEGS = ("intake", "stats", "store", "query", "cold", "merge", "busy")
+LEGS = ("intake", "stats", "unique", "store", "query", "cold", "merge", "busy")
 RIVALS = "duck,clickhouse,grep,ripgrep,zstdgrep,memmem"
 
 
@@ -64,7 +64,9 @@ def main():
         keep("intake", intake.run(a.rounds))
     if "stats" in legs:
         keep("stats", stats.run())
-    if set(legs) <= {"intake", "stats"}:
+    if "unique" in legs:
+        keep("unique", unique.run())
+    if set(legs) <= {"intake", "stats", "unique"}:
         return 0
     try:
         c = corpus.Corpus(a.events)

@@ -5,7 +5,7 @@
 # test:  and tools; servers for tests are only unpacked, into build/deps/root, and run as ordinary programs without rights;
 #        npm packages at the versions of tests/lib/node/package-lock.json; a recent Node where the system's is older than 20.
 # check: and the second compiler, the fuzzer and the formatter; ClickHouse, unpacked into build/deps/rivals, which answers filters in SQL.
-# bench: as test, and rivals: those servers, DuckDB at the version of tests/bench/node/package-lock.json.
+# bench: as test, and rivals: those servers, Redis, DuckDB at the version of tests/bench/node/package-lock.json.
 #        A rival that cannot be had is said to be missing; the rest is measured.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -100,6 +100,7 @@ rivals() {
   local lock=tests/bench/node/package-lock.json stamp
   stamp=build/deps/duckdb.$(sha256sum <$lock | cut -c1-12)
   unpack_rivals
+  unpack redis redis redis-server || say "MISSING: Redis cannot be had here, unique counts are measured without it" >&2
   [ ! -e "$stamp" ] || return 0
   say "npm ci of tests/bench/node, into build/deps/duckdb"
   rm -rf build/deps/duckdb build/deps/duckdb.* && mkdir -p build/deps/duckdb

@@ -205,7 +205,10 @@ TEST(a_sealed_cell_is_its_number_and_its_sketch_is_gone)
     CHECK(near(open, 1000));
     CHECK(seal(now + (2 * 3600 + 5) * USEC_PER_SEC) && !seal(now + (2 * 3600 + 5) * USEC_PER_SEC));
     CHECK_INT(value_of("hour", "", ""), open);
-    CHECK(strstr(ask("day", ""), "\"open\":true") && !strstr(ask("hour", ""), "\"open\":true"));
+    char *day = ask("day", ""), *hour = ask("hour", "");
+    CHECK(strstr(day, "\"open\":true") && !strstr(hour, "\"open\":true"));
+    free(day);
+    free(hour);
     sqlite3_stmt *st = db_stmt(db, "SELECT count(*) FROM unique_open WHERE step = 3600");
     struct err e;
     CHECK(db_step(db, st, &e) > 0 && sqlite3_column_int(st, 0) == 0);
