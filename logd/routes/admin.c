@@ -6,7 +6,7 @@
 
 /* ---- apps ---- */
 
-static char *url_of(struct request *r)
+char *url_of(struct request *r)
 {
     const struct config *c = atomic_load(&r->parts->config);
     if (c && c->url)

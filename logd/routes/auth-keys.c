@@ -5,7 +5,7 @@
 
 #include <openssl/crypto.h>
 
-#define KEY_RANDOM 24 /* characters after lk_: 142 bits */
+#define KEY_RANDOM 24 /* characters after the prefix: 142 bits */
 #define ORIGIN_MAX 300u
 #define ORIGINS_MAX 50u
 #define OWED_MAX (3600 * NSEC_PER_SEC)
@@ -239,11 +239,11 @@ static int check_new_key(const struct auth_key_new *k, struct err *e)
 }
 
 /* Letters and digits by rejection, so each is equally likely. */
-static void make_key(char out[64])
+void auth_random_text(const char *prefix, char out[64])
 {
     static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     size_t n = 0;
-    memcpy(out, "lk_", 3);
+    memcpy(out, prefix, 3);
     while (n < KEY_RANDOM) {
         uint8_t byte;
         random_bytes(&byte, 1);
@@ -288,7 +288,7 @@ int auth_key_add(struct auth *a, const struct auth_key_new *k, char ret_key[64],
     int rc = check_new_key(k, e);
     for (size_t i = 0; i < k->origins_n && rc == 0; i++)
         rc = add_origin(&origins, k->origins[i], e);
-    make_key(key);
+    auth_random_text("lk_", key);
     if (rc == 0)
         rc = auth_begin(a, e);
     if (rc == 0)

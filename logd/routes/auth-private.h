@@ -84,6 +84,7 @@ struct live_session *live_session(const struct live *l, const uint8_t hash[32]);
 bool session_alive(const struct live_session *s, usec now);
 /* Inside a change: a new session of the user whose stored password still is `password`. */
 int session_start(struct auth *a, str email, str password, usec now, char cookie_out[65], struct err *e) MUST_CHECK;
-void json_time(struct buf *json, usec t); /* "2026-…Z", or null for 0 */
+void auth_random_text(const char *prefix, char out[64]); /* prefix, and 142 bits as letters and digits */
+void json_time(struct buf *json, usec t);                /* "2026-…Z", or null for 0 */
 
 #endif

@@ -40,6 +40,8 @@ static const char *const schema[] = {
     "  created INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX sessions_user ON sessions(user);"
     "CREATE TABLE first_token (hash BLOB NOT NULL, expires INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE shares (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"
+    "  app INTEGER NOT NULL, stats TEXT NOT NULL, created INTEGER NOT NULL) STRICT;",
 };
 
 bool role_may(enum role role, enum right r)

@@ -11,6 +11,7 @@
 #ifndef ROUTES_AUTH_H
 #define ROUTES_AUTH_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/limits.h"
@@ -97,6 +98,30 @@ int auth_key_add(struct auth *a, const struct auth_key_new *k, char ret_key[64],
 int auth_key_revoke(struct auth *a, int64_t id, struct err *e) MUST_CHECK;
 /* [{"id","name","app","role","hint","origins":[…],"per_minute","created","last_used"}] */
 void auth_key_list(struct auth *a, struct buf *json);
+
+/* ---- links that show chosen stats to whoever has them (auth-shares.c); these ask SQLite ---- */
+struct auth_share_new {
+    str name;         /* a title */
+    uint32_t app;     /* 0: all */
+    const str *stats; /* each NAME, or NAME by LABEL */
+    size_t stats_n;
+};
+struct auth_share { /* in the arena it was asked with */
+    str name;
+    uint32_t app;
+    str stats; /* one a line, each ended by \n */
+};
+/* ret_token is the only time it can be seen. */
+int auth_share_add(struct auth *a, const struct auth_share_new *s, char ret_token[64], int64_t *ret_id,
+                   struct err *e) MUST_CHECK;
+int auth_share_revoke(struct auth *a, int64_t id, struct err *e) MUST_CHECK;
+int auth_share_list(struct auth *a, struct buf *json,
+                    struct err *e) MUST_CHECK; /* [{"id","name","app","stats","created"}] */
+int auth_share_find(struct auth *a, str token, struct arena *arena, struct auth_share *ret,
+                    struct err *e) MUST_CHECK;            /* ERR_GONE */
+bool share_item(str line, str *ret_name, str *ret_group); /* of one line; group absent: all together */
+void share_stats_json(str stats, struct buf *json);       /* [{"name","group"}] */
+
 int auth_user_add(struct auth *a, str email, enum role role, str password, struct err *e) MUST_CHECK;
 int auth_user_passwd(struct auth *a, str email, str password, struct err *e) MUST_CHECK; /* ends all sessions */
 int auth_user_remove(struct auth *a, str email, struct err *e) MUST_CHECK;

@@ -34,6 +34,15 @@ void get_rules(struct request *r);
 void post_stats(struct request *r);
 void get_stats_names(struct request *r);
 void get_stats(struct request *r);
+struct stats_query;
+void stats_answer(struct request *r, struct stats_query *q); /* by, from and to are the request's */
+/* shares.c */
+void post_share(struct request *r);
+void get_shares(struct request *r);
+void delete_share(struct request *r);
+void get_shared(struct request *r);
+void get_shared_stat(struct request *r);
+char *url_of(struct request *r); /* admin.c: as people reach us */
 /* ops.c */
 void get_archive(struct request *r);
 void post_archive_ship(struct request *r);

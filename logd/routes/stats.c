@@ -126,28 +126,31 @@ void get_stats_names(struct request *r)
         reply_err(r, &e);
 }
 
-void get_stats(struct request *r)
+void stats_answer(struct request *r, struct stats_query *q)
 {
     struct db *db = reader(r);
     struct err e;
-    str by = http_param(r, "by"), from = http_param(r, "from"), to = http_param(r, "to"), label;
-    struct stats_query q = {.name = r->arg[0], .by = by.n ? by : S("hour"), .group = http_param(r, "group")};
+    str by = http_param(r, "by"), from = http_param(r, "from"), to = http_param(r, "to");
     usec now = clock_now();
-    str app = http_param(r, "app");
     if (!db)
         return;
+    q->by = by.n ? by : S("hour");
+    if ((query_time(from.n ? from : S("-1d"), now, &q->from, &e) < 0 && err_wrap(&e, "from")) ||
+        (query_time(to.n ? to : S("now"), now, &q->to, &e) < 0 && err_wrap(&e, "to")) ||
+        stats_json(db, q, &r->out, &e) < 0)
+        reply_err(r, &e);
+}
+
+void get_stats(struct request *r)
+{
+    struct stats_query q = {.name = r->arg[0], .group = http_param(r, "group")};
+    str app = http_param(r, "app"), label;
     if (app.n && !auth_app_find(r->parts->auth, app, &q.app)) {
         reply_error(r, 400, "app: expected the name of an app, got \"%.*s\"", STR_ARG(str_head(app, LIMIT_APP)));
-        return;
-    }
-    if ((query_time(from.n ? from : S("-1d"), now, &q.from, &e) < 0 && err_wrap(&e, "from")) ||
-        (query_time(to.n ? to : S("now"), now, &q.to, &e) < 0 && err_wrap(&e, "to"))) {
-        reply_err(r, &e);
         return;
     }
     for (size_t i = 0;
          q.labels_n < LENGTH(q.label_name) && http_param_prefix(r, "label.", i, &q.label_name[q.labels_n], &label); i++)
         q.label_value[q.labels_n++] = label;
-    if (stats_json(db, &q, &r->out, &e) < 0)
-        reply_err(r, &e);
+    stats_answer(r, &q);
 }

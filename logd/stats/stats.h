@@ -29,7 +29,8 @@ struct stats_query {
     nsec from, to;
     str label_name[8], label_value[8];
     size_t labels_n;
-    str group; /* absent: none */
+    str group;   /* absent: none */
+    bool closed; /* of uniques only periods that are over */
 };
 int stats_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
 

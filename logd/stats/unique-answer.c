@@ -99,10 +99,11 @@ static int read_cells(struct answer *a, int step, bool open, struct err *e)
 
 static int collect(struct answer *a, struct err *e)
 {
-    if (read_cells(a, a->step, true, e) < 0 || read_cells(a, a->step, false, e) < 0)
+    bool open = !a->q->closed;
+    if ((open && read_cells(a, a->step, true, e) < 0) || read_cells(a, a->step, false, e) < 0)
         return -1;
     if (a->step == YEAR && a->points.n == 0) /* years are not counted: what their months say */
-        return read_cells(a, MONTH, true, e) < 0 ? -1 : read_cells(a, MONTH, false, e);
+        return open && read_cells(a, MONTH, true, e) < 0 ? -1 : read_cells(a, MONTH, false, e);
     return 0;
 }
 

@@ -28,6 +28,7 @@ async function call(method, path, body, signal) {
 const parse = r => r.text ? JSON.parse(r.text) : null
 export const get = async (path, signal) => parse(await call('GET', path, undefined, signal))
 export const post = async (path, body) => parse(await call('POST', path, body))
+export const drop = async path => parse(await call('DELETE', path))
 export const patch = async (path, body) => parse(await call('PATCH', path, body))
 
 /** Rows of a query with the cursor of the next page. */

@@ -2,6 +2,7 @@
 import {first, session, signIn, signOut, who} from './api.js'
 import {h, say} from './dom.js'
 import {searchPage} from './search.js'
+import {sharedPage, sharesPage} from './shared.js'
 import {metricPage, statsPage} from './stats.js'
 import {incidentPage, incidentsPage, issuePage, issuesPage} from './alerts.js'
 
@@ -13,6 +14,7 @@ const PAGES = [
   [/^\/incidents\/([^/]+)$/, 'Incidents', m => incidentPage(decodeURIComponent(m[1]))],
   [/^\/stats$/, 'Stats', (m, params) => statsPage(params)],
   [/^\/stats\/([^/]+)$/, 'Stats', (m, params) => metricPage(decodeURIComponent(m[1]), params)],
+  [/^\/shares$/, 'Stats', () => sharesPage()],
 ]
 
 /** Shows another page; the URL says all there is to say. */
@@ -69,6 +71,8 @@ function firstPage() {
 
 async function page() {
   if (location.pathname === '/first') return ['', firstPage()]
+  const shared = /^\/shared\/([^/]+)$/.exec(location.pathname)
+  if (shared) return ['', await sharedPage(decodeURIComponent(shared[1]), new URLSearchParams(location.search))]
   if (!session.user) return ['', signInPage()]
   if (location.pathname === '/login') history.replaceState(null, '', '/') // signed in already
   for (const [pattern, name, make] of PAGES) {
@@ -90,7 +94,7 @@ async function show() {
   }
   if (mine !== shown) return // a newer page was asked for meanwhile
   header(name)
-  document.title = (name ? name + ' · ' : '') + 'logd'
+  document.title = content.dataset.title ?? (name ? name + ' · ' : '') + 'logd'
   main.replaceChildren(content)
   main.querySelector('[autofocus]')?.focus()
 }

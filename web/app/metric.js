@@ -10,7 +10,7 @@ export const STATE = ['app', 'from', 'to', 'by', 'group', 'compare', 'shape', 'z
 /** What a URL says, completed. `by` is the period asked for, `period` the one that is shown. */
 export function stateOf(params, type) {
   const state = Object.fromEntries([...params].filter(([k]) => STATE.includes(k) || k.startsWith('label.')))
-  const from = timeOf(state.from ?? '-1d'), to = timeOf(state.to ?? 'now'), auto = periodFor(from, to)
+  const from = timeOf(state.from ?? (type === 'unique' ? '-30d' : '-1d')), to = timeOf(state.to ?? 'now'), auto = periodFor(from, to)
   return {...state, period: state.by ?? (type === 'unique' && auto === 'minute' ? 'hour' : auto), begin: from, end: to, local: state.zone === 'local'}
 }
 
@@ -19,9 +19,9 @@ const asked = state => Object.fromEntries(Object.entries(state).filter(([k]) => 
 /** Time range, period, comparison: change(next state) when one is picked. */
 export function timeChoices(state, type, change) {
   const now = asked(state), set = (k, v) => change({...now, [k]: v})
-  const custom = state.to !== undefined || !((state.from ?? '-1d') in RANGES)
+  const from = state.from ?? (type === 'unique' ? '-30d' : '-1d'), custom = state.to !== undefined || !(from in RANGES)
   const ranges = custom ? {'': `${nameOf(state.begin, 'minute', state.local)} to ${nameOf(state.end, 'minute', state.local)}`, ...RANGES} : RANGES
-  return [choice('Time range', ranges, custom ? '' : state.from ?? '-1d', v => change({...now, from: v, to: '', by: ''})),
+  return [choice('Time range', ranges, custom ? '' : from, v => change({...now, from: v, to: '', by: ''})),
     choice('Period', {'': `By ${state.period}`, ...Object.fromEntries(PERIODS.filter(p => type !== 'unique' || p !== 'minute').map(p => [p, 'By ' + p]))}, state.by ?? '', v => set('by', v)),
     choice('Compare', {'': 'Compare with nothing', previous: 'With the time before', weekday: 'With the same weekday'}, state.compare ?? '', v => set('compare', v))]
 }

@@ -1,5 +1,5 @@
 // The stats pages: which metrics there are, and one of them.
-import {get} from './api.js'
+import {get, session} from './api.js'
 import {ago, choice, h, many, say} from './dom.js'
 import {exact, spark} from './chart.js'
 import {charts, csv, query, save, stateOf, timeChoices} from './metric.js'
@@ -15,7 +15,7 @@ function empty() {
 }
 
 /** Series of all labels joined to metrics by name: [{name, type, last, last_time, series}]. */
-function metricsOf(series) {
+export function metricsOf(series) {
   const all = new Map()
   for (const one of series) {
     const m = all.get(one.name) ?? {name: one.name, type: one.type, last_time: '', series: []}
@@ -29,12 +29,12 @@ function metricsOf(series) {
 const DAY = 86400e3
 /** The last 24 hours of a metric: its line and a number for them. */
 async function lastDay(m, row) {
-  const state = {period: 'hour', begin: Date.now() - DAY, end: Date.now()}, key = m.type === 'timing' ? 'p90' : 'value'
-  const answer = await get(`${path(m.name)}?${query(state)}`), times = starts(state.begin, state.end, 'hour')
+  const days = m.type === 'unique', state = {period: days ? 'day' : 'hour', begin: Date.now() - (days ? 30 : 1) * DAY, end: Date.now()}, key = m.type === 'timing' ? 'p90' : 'value'
+  const answer = await get(`${path(m.name)}?${query(state)}`), times = starts(state.begin, state.end, state.period)
   const at = new Map(answer.points.map(p => [Date.parse(p.time), p[key]])), values = times.map(t => at.get(t) ?? (m.type === 'count' ? 0 : null))
   const t = answer.total, total = m.type === 'timing' ? t.p90 === null ? '–' : `${exact(t.p90)} ms` : m.type === 'unique' ? answer.points.length ? unique(answer.points.at(-1)) : '–' : exact(t)
   row.querySelector('.day').replaceChildren(total)
-  row.querySelector('.line').replaceChildren(spark(values, `${m.name} per hour, last 24 hours: ${total}`))
+  row.querySelector('.line').replaceChildren(spark(values, `${m.name} ${days ? 'a day, last 30 days' : 'per hour, last 24 hours'}: ${total}`))
 }
 
 const unique = p => p.below ? `below ${p.below}` : exact(p.value)
@@ -48,7 +48,7 @@ const sight = new IntersectionObserver(seen => {
   }
 })
 
-const DAY_SAYS = {count: 'in all', max: 'highest', min: 'lowest', gauge: 'last', timing: '90 %', unique: 'an hour'}
+const DAY_SAYS = {count: 'in all', max: 'highest', min: 'lowest', gauge: 'last', timing: '90 %', unique: 'today'}
 
 export async function statsPage(params) {
   const find = params.get('q') ?? '', all = metricsOf((await get('/v1/stats')).stats)
@@ -57,20 +57,20 @@ export async function statsPage(params) {
   const input = h('input', {name: 'q', value: find, 'aria-label': 'Part of a name', placeholder: 'part of a name', autocomplete: 'off'})
   const rows = found.map(m => {
     const row = h('tr', null, h('td', null, link('/stats/' + encodeURIComponent(m.name), m.name), h('div', {class: 'soft'}, m.series.length > 1 && many(m.series.length, 'label set'))), h('td', null, m.type),
-      h('td', {class: 'right'}, exact(m.last), h('div', {class: 'soft'}, ago(m.last_time))), h('td', {class: 'right'}, h('span', {class: 'day'}, '…'), h('div', {class: 'soft'}, DAY_SAYS[m.type])), h('td', {class: 'line'}))
+      h('td', {class: 'right'}, exact(m.last), m.type === 'timing' && ' ms', h('div', {class: 'soft'}, ago(m.last_time))), h('td', {class: 'right'}, h('span', {class: 'day'}, '…'), h('div', {class: 'soft'}, DAY_SAYS[m.type])), h('td', {class: 'line'}))
     row.metric = m
     sight.observe(row)
     return row
   })
   return h('div', null, h('h1', null, 'Stats'),
     h('form', {class: 'search', onsubmit: e => { e.preventDefault(); go('/stats', {q: input.value}) }}, input, h('button', null, 'Find')),
-    h('p', {class: 'soft'}, `${many(found.length, 'metric')}${find ? ` of ${all.length}` : ''}`),
-    found.length ? h('table', {class: 'list stats'}, h('thead', null, h('tr', null, ['Metric', 'Type', 'Last', '24 hours', 'By the hour'].map((t, i) => h('th', {scope: 'col', class: (i === 2 || i === 3) && 'right'}, t)))), h('tbody', null, rows))
+    h('p', {class: 'soft'}, `${many(found.length, 'metric')}${find ? ` of ${all.length}` : ''}`, session.rights?.includes('admin') && [' · ', link('/shares', 'Shared pages')]),
+    found.length ? h('table', {class: 'list stats'}, h('thead', null, h('tr', null, ['Metric', 'Type', 'Last', '24 hours', 'Over time'].map((t, i) => h('th', {scope: 'col', class: (i === 2 || i === 3) && 'right'}, t)))), h('tbody', null, rows))
       : h('p', {class: 'empty'}, 'No metric has this in its name.'))
 }
 
 /** Which labels the metric has: {name: [value, …]}. */
-function labelsOf(series) {
+export function labelsOf(series) {
   const all = {}
   for (const labels of series) for (const [k, v] of Object.entries(labels)) (all[k] ??= new Set()).add(v)
   return Object.fromEntries(Object.entries(all).sort().map(([k, v]) => [k, [...v].sort()]))
