@@ -78,7 +78,15 @@ const struct field *event_field(const struct event *ev, str name);
 str field_text(const struct field *f, struct arena *a);
 /* field_text of the named field, or absent. */
 str event_text(const struct event *ev, str name, struct arena *a);
-/* Time and severity without reading the rest; for pruning. False when it is not a stored line. */
+/* What stands first in a stored line, texts as they are between their quotes; the rest is not looked at. */
+struct event_head {
+    str id, event_id, time_text, app, level; /* event_id: absent if the sender gave none */
+    nsec time;
+    int severity;
+    size_t n; /* bytes of the line up to there */
+};
+bool event_read_head(str line, struct event_head *ret) MUST_CHECK; /* false: it is not a stored line */
+/* Time and severity of it, for pruning. */
 bool event_peek(str line, nsec *ret_time, int *ret_severity);
 
 #endif

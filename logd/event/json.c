@@ -14,7 +14,12 @@ static inline const char *end_of(str s) { return s.n ? s.p + s.n : s.p; }
 void json_init(struct json *j, str text, uint32_t max_depth)
 {
     assert(max_depth <= JSON_DEPTH_MAX);
-    *j = (struct json){.start = text.p, .p = text.p, .end = end_of(text), .max_depth = max_depth};
+    j->start = j->p = text.p;
+    j->end = end_of(text);
+    j->depth = 0;
+    j->max_depth = max_depth;
+    j->nan = j->after = false;
+    j->expected = NULL; /* bits of `arrays` are set when something opens */
 }
 
 static inline const char *blanks(const char *p, const char *end)
@@ -345,6 +350,27 @@ enum json_kind json_next(struct json *j, struct json_token *t)
             return J_ERROR;
     }
     return value(j, t, p);
+}
+
+bool json_next_named(struct json *j, struct json_token *t, str name, enum json_kind *ret)
+{
+    const char *p = j->p + j->after;
+    if (j->depth == 0 || in_array(j) || j->end - p < (ptrdiff_t)name.n + 4 || (j->after && *j->p != ',') ||
+        p[0] != '"' || p[name.n + 1] != '"' || p[name.n + 2] != ':' || !same_bytes(p + 1, name.p, name.n))
+        return false;
+    t->name = (str){p + 1, name.n};
+    t->name_flags = 0;
+    *ret = value(j, t, blanks(p + name.n + 3, j->end));
+    return true;
+}
+
+void json_init_behind(struct json *j, str text, size_t at)
+{
+    json_init(j, text, JSON_DEPTH_MAX);
+    j->p += at;
+    j->depth = 1;
+    j->arrays[0] = 0;
+    j->after = true;
 }
 
 enum json_kind json_skip(struct json *j)

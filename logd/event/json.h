@@ -45,6 +45,11 @@ struct json_token {
 
 void json_init(struct json *j, str text, uint32_t max_depth);
 enum json_kind json_next(struct json *j, struct json_token *t) MUST_CHECK;
+/* The same, cheaper, if the next thing is a member with just this name and no blank before it; false: it is something else,
+ * and still the next thing. */
+bool json_next_named(struct json *j, struct json_token *t, str name, enum json_kind *ret) MUST_CHECK;
+/* As after a json_next that gave the member of the outermost object which ends at text[at]. */
+void json_init_behind(struct json *j, str text, size_t at);
 /* Reads to the close of the innermost open object or array. J_CLOSE, or J_ERROR. */
 enum json_kind json_skip(struct json *j) MUST_CHECK;
 /* "expected ',' or '}', got 'x' at byte 17"; ERR_INPUT, and the pointer of the place. Returns -1. */

@@ -46,10 +46,12 @@ bool event_id_parse(str id, usec *ret_recv_us, uint32_t *ret_row)
 
 static bool read_severity(str raw, int *ret)
 {
-    int64_t v;
-    if (!str_i64(raw, &v) || v < 1 || v > 24)
+    int v = 0;
+    for (size_t i = 0; i < raw.n && v <= 24; i++)
+        v = raw.p[i] >= '0' && raw.p[i] <= '9' ? 10 * v + raw.p[i] - '0' : 25;
+    if (raw.n == 0 || raw.n > 2 || v < 1 || v > 24)
         return false;
-    *ret = (int)v;
+    *ret = v;
     return true;
 }
 
@@ -170,25 +172,33 @@ static bool take_string(str *s, str *ret)
 
 /* The fields of read_head stand in a fixed order without blanks, so this needs no scanner: it runs over every line of a
  * search. */
-bool event_peek(str line, nsec *ret_time, int *ret_severity)
+bool event_read_head(str line, struct event_head *ret)
 {
     struct err e;
-    nsec time;
     int digits;
     size_t n = 0;
-    str s = line, text, ignored;
-    if (!take(&s, S("{\"id\":\"")) || !take_string(&s, &ignored))
+    str s = line;
+    ret->event_id = (str){NULL, 0};
+    if (!take(&s, S("{\"id\":\"")) || !take_string(&s, &ret->id))
         return false;
-    if (take(&s, S(",\"event_id\":\"")) && !take_string(&s, &ignored))
+    if (take(&s, S(",\"event_id\":\"")) && !take_string(&s, &ret->event_id))
         return false;
-    if (!take(&s, S(",\"time\":\"")) || !take_string(&s, &text) || !take(&s, S(",\"app\":\"")) ||
-        !take_string(&s, &ignored) || !take(&s, S(",\"level\":\"")) || !take_string(&s, &ignored) ||
+    if (!take(&s, S(",\"time\":\"")) || !take_string(&s, &ret->time_text) || !take(&s, S(",\"app\":\"")) ||
+        !take_string(&s, &ret->app) || !take(&s, S(",\"level\":\"")) || !take_string(&s, &ret->level) ||
         !take(&s, S(",\"severity_number\":")))
         return false;
     while (n < s.n && s.p[n] >= '0' && s.p[n] <= '9')
         n++;
-    if (time_read(text, &time, &digits, &e) < 0 || !read_severity(str_head(s, n), ret_severity))
+    ret->n = line.n - s.n + n;
+    return read_severity(str_head(s, n), &ret->severity) && time_read(ret->time_text, &ret->time, &digits, &e) == 0;
+}
+
+bool event_peek(str line, nsec *ret_time, int *ret_severity)
+{
+    struct event_head h;
+    if (!event_read_head(line, &h))
         return false;
-    *ret_time = time;
+    *ret_time = h.time;
+    *ret_severity = h.severity;
     return true;
 }

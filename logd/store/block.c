@@ -5,7 +5,8 @@
 #include "base/str.h"
 #include "event/json.h"
 
-enum { FEW_COLUMNS = 256, RARE = 64 };
+enum { FEW_COLUMNS = 256, RARE = 64, HEAD_FIELDS = 6 };
+#define NONE UINT32_MAX
 
 /* ---- names of a segment ---- */
 
@@ -45,6 +46,8 @@ struct maker_column {
     uint64_t hash;
     enum column_kind kind;
     bool escapes;
+    bool plain;     /* the name stands between quotes as it is */
+    uint32_t next;  /* the column of the field that followed this one last, or NONE */
     uint32_t count; /* values */
     uint32_t place; /* in the block; of its first value among the sorted ones, while they are sorted */
     uint32_t last;  /* event + 1 of its latest value */
@@ -53,15 +56,14 @@ struct block_maker {
     struct packer *packer;
     struct signature_maker *signature;
     struct arena a; /* decoded strings, values of REST */
-    struct event ev;
     struct cell *cells;
     size_t cells_n, cells_cap;
     struct maker_column *columns;
     size_t columns_n, columns_cap;
     uint32_t *slots; /* of columns: index + 1 */
     size_t slots_n;
-    uint32_t before[LIMIT_FIELDS_STORED]; /* the columns of the event before: most have the same */
-    uint32_t *starts;                     /* first cell of each event, and one more */
+    uint32_t first;   /* the column of the first field of the event before, or NONE */
+    uint32_t *starts; /* first cell of each event, and one more */
     int64_t *numbers[SYSTEM_COLUMNS];
     uint32_t events, cap;
     str *apps;   /* of each event; all the same unless an app was renamed */
@@ -137,7 +139,7 @@ static uint32_t find_column(struct block_maker *m, str name, enum column_kind ki
     if (m->columns_n == m->columns_cap)
         m->columns = xrealloc(m->columns,
                               (m->columns_cap = m->columns_cap ? 2 * m->columns_cap : 64) * sizeof *m->columns);
-    m->columns[m->columns_n] = (struct maker_column){.name = name, .hash = hash, .kind = kind};
+    m->columns[m->columns_n] = (struct maker_column){.name = name, .hash = hash, .kind = kind, .next = NONE};
     m->slots[at] = (uint32_t)++m->columns_n;
     if (m->columns_n * 2 > m->slots_n)
         slots_grow(m);
@@ -157,62 +159,117 @@ static enum column_kind decode(struct block_maker *m, str *text)
     return KIND_STRING;
 }
 
-static int add_cell(struct block_maker *m, const struct field *f, size_t place, struct err *e)
+/* A field's value. `i` is the column that it probably belongs to, or NONE. Returns its column, NONE on failure. */
+static uint32_t add_cell(struct block_maker *m, const struct json_token *t, enum column_kind kind, uint32_t i,
+                         struct err *e)
 {
-    str text = f->raw;
-    enum column_kind kind = f->escaped ? decode(m, &text) : (enum column_kind)f->kind;
-    uint32_t i = m->before[place];
-    if (i >= m->columns_n || !is_column(&m->columns[i], f->name, kind))
-        i = m->before[place] = find_column(m, f->name, kind);
+    str text = t->raw;
+    bool escaped = kind == KIND_STRING && (t->flags & J_ESCAPED);
+    if (escaped)
+        kind = decode(m, &text);
+    if (i == NONE || m->columns[i].kind != kind)
+        i = find_column(m, t->name, kind);
     struct maker_column *c = &m->columns[i];
-    c->escapes |= f->escaped;
+    c->escapes |= escaped;
+    c->plain = !t->name_flags;
     c->count++;
-    if (c->last == m->events + 1)
-        return err_set(e, ERR_CORRUPT, "not a stored event: it has '%.*s' twice", STR_ARG(str_head(f->name, 100)));
+    if (c->last == m->events + 1) {
+        (void)err_set(e, ERR_CORRUPT, "not a stored event: it has '%.*s' twice", STR_ARG(str_head(t->name, 100)));
+        return NONE;
+    }
     c->last = m->events + 1;
     if (m->cells_n == m->cells_cap)
         m->cells = xrealloc(m->cells, (m->cells_cap = m->cells_cap ? 2 * m->cells_cap : 1 << 16) * sizeof *m->cells);
     m->cells[m->cells_n++] = (struct cell){i, text};
-    return 0;
+    return i;
 }
 
 /* Would the head of the line come back as it is? */
-static int add_head(struct block_maker *m, const struct event *ev, size_t at, struct err *e)
+static int add_head(struct block_maker *m, const struct event_head *h, struct err *e)
 {
     usec recv;
     uint32_t row;
-    str time = ev->f[at].raw;
-    size_t digits = time.n == 20 ? 0 : time.n - 21;
-    if (!event_id_parse(ev->id, &recv, &row))
-        return err_set(e, ERR_CORRUPT, "not a stored event: its id is '%.*s'", STR_ARG(str_head(ev->id, 40)));
+    str time = h->time_text;
+    if (!event_id_parse(h->id, &recv, &row))
+        return err_set(e, ERR_CORRUPT, "not a stored event: its id is '%.*s'", STR_ARG(str_head(h->id, 40)));
     if (time.n < 20 || time.n > 30 || time.n == 21 || time.p[10] != 'T' || time.p[time.n - 1] != 'Z' ||
-        !str_eq(ev->f[at + 2].raw, level_name(ev->severity)))
+        !str_eq(h->level, level_name(h->severity)))
         return err_set(e, ERR_CORRUPT, "not a stored event: its time or level is not as logd writes it");
-    m->apps[m->events] = ev->app;
+    m->apps[m->events] = h->app;
     m->numbers[SYSTEM_RECV][m->events] = recv;
     m->numbers[SYSTEM_ROW][m->events] = row;
-    m->numbers[SYSTEM_TIME][m->events] = ev->time;
-    m->numbers[SYSTEM_DIGITS][m->events] = (int64_t)digits;
-    m->numbers[SYSTEM_SEVERITY][m->events] = ev->severity;
+    m->numbers[SYSTEM_TIME][m->events] = h->time;
+    m->numbers[SYSTEM_DIGITS][m->events] = time.n == 20 ? 0 : (int64_t)time.n - 21;
+    m->numbers[SYSTEM_SEVERITY][m->events] = h->severity;
+    return 0;
+}
+
+/* One value that was begun, to its end. */
+static enum column_kind whole_value(struct json *j, struct json_token *t, enum json_kind *kind)
+{
+    static const uint8_t kinds[] = {
+        [J_NULL] = KIND_NULL,     [J_FALSE] = KIND_BOOL, [J_TRUE] = KIND_BOOL,  [J_NUMBER] = KIND_NUMBER,
+        [J_STRING] = KIND_STRING, [J_ARRAY] = KIND_JSON, [J_OBJECT] = KIND_JSON};
+    enum column_kind is = kinds[*kind];
+    if (is == KIND_JSON) {
+        *kind = json_skip(j);
+        t->raw.n = (size_t)(j->p - t->raw.p);
+    }
+    return is;
+}
+
+/* The fields behind the head. Most have the name of the one that followed the same field in the event before: then it is
+ * neither searched for its end nor looked up. */
+static int add_fields(struct block_maker *m, str line, size_t at, struct err *e)
+{
+    struct json j;
+    struct json_token t;
+    enum json_kind kind;
+    uint32_t before = NONE;
+    json_init_behind(&j, line, at);
+    for (size_t n = 0; n < LIMIT_FIELDS_STORED - HEAD_FIELDS; n++) {
+        uint32_t i = before == NONE ? m->first : m->columns[before].next;
+        if (i == NONE || !m->columns[i].plain || !json_next_named(&j, &t, m->columns[i].name, &kind)) {
+            i = NONE;
+            kind = json_next(&j, &t);
+        }
+        if (kind <= J_CLOSE)
+            break;
+        enum column_kind is = whole_value(&j, &t, &kind);
+        if (kind == J_ERROR)
+            break;
+        if (t.name_flags & J_ESCAPED) {
+            char *name = arena_alloc(&m->a, t.name.n);
+            t.name = (str){name, json_decode(t.name, name)};
+        }
+        if ((i = add_cell(m, &t, is, i, e)) == NONE)
+            return -1;
+        *(before == NONE ? &m->first : &m->columns[before].next) = i;
+        before = i;
+    }
+    if (kind != J_CLOSE || j.depth)
+        return err_set(e, ERR_CORRUPT, "not a stored event: cut, damaged or too long at byte %zu",
+                       (size_t)(j.p - line.p) + 1);
     return 0;
 }
 
 static int add_line(struct block_maker *m, str line, struct err *e)
 {
-    struct event *ev = &m->ev;
+    struct event_head h;
     if (m->events == COLUMN_VALUES_MAX)
         return err_set(e, ERR_FULL, "a block holds at most %d events", COLUMN_VALUES_MAX);
-    if (event_read(line, ev, &m->a, e) < 0)
-        return -1;
-    size_t at = str_eq(ev->f[1].name, S("event_id")) ? 2 : 1;
-    if (add_head(m, ev, at, e) < 0)
+    if (!event_read_head(line, &h))
+        return err_set(e, ERR_CORRUPT, "not a stored event: it does not begin like one");
+    if (add_head(m, &h, e) < 0)
         return -1;
     m->starts[m->events] = (uint32_t)m->cells_n;
-    if (at == 2 && add_cell(m, &ev->f[1], 0, e) < 0)
-        return -1;
-    for (size_t i = at + 4; i < ev->n; i++)
-        if (add_cell(m, &ev->f[i], i, e) < 0)
+    if (h.event_id.p) {
+        struct json_token t = {S("event_id"), h.event_id, 0, str_chr(h.event_id, '\\') >= 0 ? J_ESCAPED : 0};
+        if (add_cell(m, &t, KIND_STRING, NONE, e) == NONE)
             return -1;
+    }
+    if (add_fields(m, line, h.n, e) < 0)
+        return -1;
     m->starts[++m->events] = (uint32_t)m->cells_n;
     return 0;
 }
@@ -419,6 +476,7 @@ static void maker_reset(struct block_maker *m)
 {
     memset(m->slots, 0, m->slots_n * sizeof *m->slots);
     m->cells_n = m->columns_n = 0;
+    m->first = NONE;
     m->events = 0;
     arena_reset(&m->a);
     signature_reset(m->signature);
