@@ -291,9 +291,10 @@ static int save_memory(struct fold *f, struct err *e)
 static int tick(struct fold *f, usec now, struct err *e)
 {
     if (now >= f->stats_due) {
-        if (stats_tick(f->db, now, e) < 0)
+        int more = stats_tick(f->db, now, e);
+        if (more < 0)
             return -1;
-        f->stats_due = now + STATS_TICK_US;
+        f->stats_due = more ? now : now + STATS_TICK_US;
     }
     struct firing x = {.f = f, .now = now};
     arena_reset(&f->arena);
@@ -467,7 +468,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  stats_schema_types,
                                  "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;",
                                  unique_schema,
-                                 issues_schema_life};
+                                 issues_schema_life,
+                                 stats_schema_packed};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

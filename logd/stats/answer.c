@@ -103,46 +103,28 @@ static struct point *find_point(struct answer *a, int64_t start, str group)
     return p;
 }
 
-/* The cell of a row of add_series. */
-static int read_cell(sqlite3_stmt *st, struct cell *ret, struct err *e)
+struct adding {
+    struct answer *a;
+    str group;
+};
+
+static int add_cell(int64_t start, const struct cell *c, void *arg, struct err *e)
 {
-    *ret = (struct cell){.count = sqlite3_column_int64(st, 1), .n = (uint64_t)sqlite3_column_int64(st, 2)};
-    ret->sum = sqlite3_column_double(st, 3);
-    ret->min = sqlite3_column_double(st, 4);
-    ret->max = sqlite3_column_double(st, 5);
-    ret->last = sqlite3_column_double(st, 6);
-    ret->last_time = sqlite3_column_int64(st, 7);
-    str code = str_n(sqlite3_column_blob(st, 8), (size_t)sqlite3_column_bytes(st, 8));
-    return quantiles_decode(code, &ret->quantiles, e);
+    struct adding *x = arg;
+    struct answer *a = x->a;
+    cell_add(&find_point(a, stat_period(start, a->step), x->group)->cell, c);
+    cell_add(&a->total, c);
+    return a->points.n > POINTS_MAX
+               ? err_set(e, ERR_INPUT, "by: more than %d points, expected a longer period or a shorter range",
+                         POINTS_MAX)
+               : 0;
 }
 
 static int add_series(struct answer *a, int64_t series, str group, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(
-        a->db, a->type == STAT_COUNT
-                   ? "SELECT start, value, 0 FROM stat_cell WHERE series = ? AND step = ? AND start >= ? AND start < ?"
-                   : "SELECT start, 0, n, sum, min, max, last, last_time, histogram FROM stat_sample"
-                     " WHERE series = ? AND step = ? AND start >= ? AND start < ?");
-    int rc;
-    sqlite3_bind_int64(st, 1, series);
-    sqlite3_bind_int(st, 2, a->cells);
-    sqlite3_bind_int64(st, 3, stat_period(a->q->from / NSEC_PER_SEC, a->step));
-    sqlite3_bind_int64(st, 4, a->q->to / NSEC_PER_SEC + (a->q->to % NSEC_PER_SEC > 0));
-    while ((rc = db_step(a->db, st, e)) > 0) {
-        struct cell c;
-        rc = read_cell(st, &c, e);
-        cell_add(&find_point(a, stat_period(sqlite3_column_int64(st, 0), a->step), group)->cell, &c);
-        cell_add(&a->total, &c);
-        quantiles_done(&c.quantiles);
-        if (rc == 0 && a->points.n > POINTS_MAX)
-            rc = err_set(e, ERR_INPUT, "by: more than %d points, expected a longer period or a shorter range",
-                         POINTS_MAX);
-        if (rc < 0) {
-            sqlite3_reset(st);
-            return -1;
-        }
-    }
-    return rc;
+    int64_t to = a->q->to / NSEC_PER_SEC + (a->q->to % NSEC_PER_SEC > 0);
+    return stat_cells(a->db, series, (enum stat_type)a->type, a->cells, stat_period(a->q->from / NSEC_PER_SEC, a->step),
+                      to, add_cell, &(struct adding){a, group}, e);
 }
 
 /* What a series is: its type, and whether it is asked for. */

@@ -38,6 +38,10 @@ int stat_head(struct db *known, const struct gather_series *s, struct buf *out, 
               struct err *e) MUST_CHECK;
 /* The newest value of a series; untouched when it is not known. */
 int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e) MUST_CHECK;
+/* Calls fn for what a series has of each period in [from, to), in parts and in any order. */
+typedef int stat_cell_fn(int64_t start, const struct cell *c, void *arg, struct err *e);
+int stat_cells(struct db *db, int64_t series, enum stat_type type, int step, int64_t from, int64_t to, stat_cell_fn *fn,
+               void *arg, struct err *e) MUST_CHECK;
 /* The type that a metric of this app has, STAT_TYPES: it is new. `db` NULL: none is known. */
 int stat_type_known(struct db *db, uint32_t app, str name, enum stat_type *ret, struct err *e) MUST_CHECK;
 

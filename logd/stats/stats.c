@@ -1,7 +1,8 @@
 /* stats/stats.c - folds posted numbers into cells of fold.db.
  *
  * A series is (app, name, labels as canonical JSON). A cell is (series, step, period start): a count's is one number, that
- * of another type has count, sum, least, greatest and newest of its numbers, and a timing's a histogram. The four steps
+ * of another type has count, sum, least, greatest and newest of its numbers, and a timing's a histogram; past ones are
+ * packed (pack.c). The four steps
  * are written together, so a read never adds up what it does not have. Cells of one record are added up in memory first:
  * a thousand numbers of one minute are one write a step. */
 #include "base/clock.h"
@@ -438,21 +439,4 @@ int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e)
             rc = flush(&f, rc, e);
     }
     return flush(&f, rc, e);
-}
-
-int stats_tick(struct db *db, usec now, struct err *e)
-{
-    static const struct {
-        int step;
-        int64_t keep;
-    } keeps[] = {{MINUTE, 2 * DAY}, {HOUR, 90 * DAY}, {DAY, 5ll * 366 * DAY}};
-    for (size_t i = 0; i < 2 * LENGTH(keeps); i++) {
-        sqlite3_stmt *st = db_stmt(db, i % 2 ? "DELETE FROM stat_cell WHERE step = ? AND start < ?"
-                                             : "DELETE FROM stat_sample WHERE step = ? AND start < ?");
-        sqlite3_bind_int(st, 1, keeps[i / 2].step);
-        sqlite3_bind_int64(st, 2, now / USEC_PER_SEC - keeps[i / 2].keep);
-        if (db_run(db, st, e) < 0)
-            return -1;
-    }
-    return 0;
 }

@@ -13,13 +13,14 @@
 
 struct unique_batch;
 
-extern const char stats_schema[], stats_schema_types[]; /* SQL, in this order */
+extern const char stats_schema[], stats_schema_types[], stats_schema_packed[]; /* SQL, in this order */
 /* `body`: one object, an array, or objects one a line. Good ones become lines of b, ids of uniques go to `ids` (NULL:
  * they are refused), others batch_reject. `known` has the metrics that are there, NULL: nothing is known of them. */
 int stats_read(str body, usec now, struct db *known, struct unique_batch *ids, struct batch *b,
                struct err *e) MUST_CHECK;
 int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e) MUST_CHECK;
-int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK; /* drops cells past their keep */
+/* Packs cells whose stretch is over, drops those past their keep; 1: there is more to do, call again. */
+int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK;
 
 /* Names, types, labels, last value; app 0: all. */
 int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e) MUST_CHECK;

@@ -53,10 +53,29 @@ def packets(rate, seconds, local=False):
         return {"offered_a_second": sent / took, "sent": sent, "lost": sent - got, "cpu_a_packet_us": cpu / got * 1e6}
 
 
+def dashboard():
+    """Medians in ms of a month of 20 cells, by day and by hour: an answer over HTTP on a connection that stays."""
+    now = int(time.time()) // 3600 * 3600
+    with Logd() as logd:
+        for cell in range(20):
+            logd.post("/v1/stats", "\n".join(json.dumps({"name": "orders", "value": 1 + h % 50, "time": now - h * 3600, "labels": {"shop": "s%d" % cell}}) for h in range(720)))
+        key, c, took = logd.key("read"), logd.connect(), {}
+        for by in ("day", "hour"):
+            times = []
+            for _ in range(9):
+                began = time.monotonic()
+                points = logd.request("GET", "/v1/stats/orders?by=%s&from=-30d&group=shop" % by, key=key, connection=c).json()["points"]
+                times.append((time.monotonic() - began) * 1000)
+            took[by], took[by + "_points"] = sorted(times)[4], len(points)
+        return took
+
+
 def run():
+    d = dashboard()
+    print("30 days of 20 cells: by day %.1f ms (%d points), by hour %.1f ms (%d points), reading the JSON included" % (d["day"], d["day_points"], d["hour"], d["hour_points"]))
     i, rival = increments(), sqlite()
     print("increments a CPU second  %10.0f   SQLite upserts %10.0f   ratio %.1f" % (i["a_cpu_second"], rival, i["a_cpu_second"] / rival))
     udp, local = packets(250000, 5), packets(250000, 5, True)
     for name, r in (("UDP", udp), ("Unix socket", local)):
         print("StatsD, %-12s %9.0f packets/s offered, %d of %d lost, %.2f us of CPU each" % (name, r["offered_a_second"], r["lost"], r["sent"], r["cpu_a_packet_us"]))
-    return {"increments": i, "sqlite_a_cpu_second": rival, "udp": udp, "unix": local}
+    return {"dashboard_ms": d, "increments": i, "sqlite_a_cpu_second": rival, "udp": udp, "unix": local}

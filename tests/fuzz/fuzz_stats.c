@@ -10,7 +10,7 @@ static const usec now = 1767225600 * USEC_PER_SEC;
 static struct db *empty_db(void)
 {
     static struct db *db;
-    const char *const steps[] = {stats_schema, stats_schema_types};
+    const char *const steps[] = {stats_schema, stats_schema_types, stats_schema_packed};
     struct err e;
     if (!db && db_open(":memory:", DB_NORMAL, steps, LENGTH(steps), &db, &e) < 0)
         abort();

@@ -16,7 +16,7 @@ static struct db *db;
 
 static void open_db(void)
 {
-    const char *steps[] = {stats_schema, stats_schema_types};
+    const char *steps[] = {stats_schema, stats_schema_types, stats_schema_packed};
     struct err e;
     memcpy(path, "/tmp/logd-stats-XXXXXX", sizeof path);
     int fd = mkstemp(path);
@@ -312,11 +312,14 @@ TEST(old_periods_go_and_months_stay)
 
 TEST(counts_of_before_months_were_kept_get_their_months)
 {
-    const char *steps[] = {stats_schema, stats_schema_types};
+    const char *steps[] = {stats_schema, stats_schema_types, stats_schema_packed};
     struct err e;
     open_db();
-    CHECK(db_exec(db, "DROP TABLE stat_cell; DROP TABLE stat_series; DROP TABLE stat_sample; PRAGMA user_version = 0",
-                  &e) == 0);
+    CHECK(
+        db_exec(
+            db,
+            "DROP TABLE stat_cell; DROP TABLE stat_series; DROP TABLE stat_sample; DROP TABLE stat_packed; PRAGMA user_version = 0",
+            &e) == 0);
     db_close(db);
     CHECK(db_open(path, DB_NORMAL, steps, 1, &db, &e) == 0);
     CHECK(
@@ -327,7 +330,7 @@ TEST(counts_of_before_months_were_kept_get_their_months)
             " (1, 3600, 1764633600, 4)",
             &e) == 0);
     db_close(db);
-    CHECK(db_open(path, DB_NORMAL, steps, 2, &db, &e) == 0);
+    CHECK(db_open(path, DB_NORMAL, steps, 3, &db, &e) == 0);
     check(
         "c", "month",
         "{\"points\":[{\"time\":\"2025-11-01T00:00:00Z\",\"value\":2},{\"time\":\"2025-12-01T00:00:00Z\",\"value\":7}],\"total\":9}");
@@ -453,6 +456,150 @@ TEST(an_array_is_taken_value_by_value_and_refused_when_it_is_no_json)
         CHECK(b->accepted == 0);
         batch_free(b);
     }
+}
+
+/* ---- packed ---- */
+static uint64_t toss(uint64_t *x) { return *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17; }
+
+static void tick_all(usec at)
+{
+    struct err e;
+    int rc;
+    while ((rc = stats_tick(db, at, &e)) > 0)
+        ;
+    CHECK_INT(rc, 0);
+}
+
+static int64_t rows(const char *sql)
+{
+    struct err e;
+    sqlite3_stmt *st = db_stmt(db, sql);
+    CHECK(db_step(db, st, &e) > 0);
+    int64_t n = sqlite3_column_int64(st, 0);
+    sqlite3_reset(st);
+    return n;
+}
+
+/* Of the last three days, a number now and then, of each type. */
+static void post_some(uint64_t *x, int n, int64_t back_s)
+{
+    static const char *const types[] = {"count", "max", "min", "gauge", "timing"};
+    for (int i = 0; i < n; i++) {
+        char body[200];
+        const char *type = types[toss(x) % 5];
+        double v = (double)(int64_t)(toss(x) % 2000000) / 64 - (strcmp(type, "timing") == 0 ? 0 : 1000);
+        snprintf(body, sizeof body, "{\"name\":\"%s\",\"type\":\"%s\",\"value\":%.17g,\"time\":%lld}", type, type,
+                 strcmp(type, "count") == 0 ? (double)(toss(x) % 1000) : v,
+                 (long long)(now / USEC_PER_SEC - (int64_t)(toss(x) % (uint64_t)back_s)));
+        CHECK_STR(post(APP, body), S(""));
+    }
+}
+
+static char *answers(void)
+{
+    static const char *const names[] = {"count", "max", "min", "gauge", "timing"}, *const bys[] = {"minute", "hour",
+                                                                                                   "day", "week",
+                                                                                                   "month"};
+    struct buf all = BUF_INIT(SIZE_MAX / 2);
+    for (size_t i = 0; i < 25; i++) {
+        struct stats_query q = query(names[i / 5], bys[i % 5]);
+        q.from = (now / USEC_PER_SEC - 47 * 3600) * NSEC_PER_SEC;
+        json_t *o = ask(&q);
+        char *text = json_dumps(o, JSON_REAL_PRECISION(12));
+        buf_str(&all, str_of(text));
+        free(text);
+        json_decref(o);
+    }
+    return buf_take(&all, NULL);
+}
+
+TEST(packing_changes_no_answer_also_when_more_comes_late)
+{
+    uint64_t x = (uint64_t)clock_mono() | 1;
+    printf("  seed %llu\n", (unsigned long long)x);
+    open_db();
+    for (int round = 0; round < 3; round++) {
+        post_some(&x, 400, 47 * 3600);
+        char *before = answers();
+        int64_t was = rows("SELECT (SELECT count(*) FROM stat_cell) + (SELECT count(*) FROM stat_sample)");
+        tick_all(now);
+        char *after = answers();
+        CHECK_STR(str_of(after), str_of(before));
+        CHECK(rows("SELECT (SELECT count(*) FROM stat_cell) + (SELECT count(*) FROM stat_sample)") < was / 2);
+        free(before);
+        free(after);
+    }
+    CHECK(rows("SELECT count(*) FROM stat_packed WHERE step = 60") >= 5 * 7);
+    tick_all(now + 200 * 86400 * USEC_PER_SEC);
+    CHECK_INT(rows("SELECT count(*) FROM stat_packed WHERE step < 86400"), 0);
+    CHECK(rows("SELECT count(*) FROM stat_packed") > 0);
+    close_db();
+}
+
+TEST(packed_cells_that_are_damaged_are_told)
+{
+    static const char *const bad[] = {"80", "00", "0000", "0001", "000280", "00010280", "ffffffffffffffffffff01"};
+    struct err e;
+    for (size_t i = 0; i < LENGTH(bad); i++) {
+        char sql[300];
+        struct buf out = BUF_INIT(SIZE_MAX / 2);
+        struct stats_query q = query("c", "minute");
+        open_db();
+        snprintf(sql, sizeof sql,
+                 "INSERT INTO stat_series VALUES(1, 3, 'c', 'count', '{}', 9, 4, 1);"
+                 "INSERT INTO stat_packed VALUES(1, 60, 1767204000, x'%s')",
+                 bad[i]);
+        CHECK(db_exec(db, sql, &e) == 0);
+        CHECK(stats_json(db, &q, &out, &e) < 0 && e.kind == ERR_CORRUPT);
+        buf_done(&out);
+        close_db();
+    }
+}
+
+/* What a series has after five years: two days of minutes, ninety of hours, five years of days, and their months. */
+static void fill_series(int id, uint64_t *x)
+{
+    static const struct {
+        int step, n;
+    } levels[] = {{60, 2880}, {3600, 90 * 24}, {86400, 5 * 365}, {30 * 86400, 60}};
+    struct err e;
+    sqlite3_stmt *st = db_stmt(db, "INSERT INTO stat_series VALUES(?, 3, 'c', 'count', ?, 9, 4, 1)");
+    sqlite3_bind_int(st, 1, id);
+    sqlite3_bind_int(st, 2, id);
+    CHECK(db_run(db, st, &e) == 0);
+    for (size_t i = 0; i < LENGTH(levels); i++)
+        for (int k = 1; k <= levels[i].n; k++) {
+            int64_t mean = (int64_t)levels[i].step * (1 + id % 20) /
+                           4; /* up to five a second, and half as many at times */
+            st = db_stmt(db, "INSERT INTO stat_cell VALUES(?, ?, ?, ?)");
+            sqlite3_bind_int(st, 1, id);
+            sqlite3_bind_int(st, 2, levels[i].step);
+            sqlite3_bind_int64(st, 3,
+                               now / USEC_PER_SEC / levels[i].step * levels[i].step - (int64_t)k * levels[i].step);
+            sqlite3_bind_int64(st, 4, mean / 2 + (int64_t)(toss(x) % (uint64_t)mean));
+            CHECK(db_run(db, st, &e) == 0);
+        }
+}
+
+TEST(a_thousand_series_of_five_years_are_at_most_30_megabytes)
+{
+    const char *many = getenv("LOGD_STATS_SERIES");
+    int n = many ? atoi(many) : 20;
+    uint64_t x = 88172645463325252u;
+    struct err e;
+    open_db();
+    for (int id = 1; id <= n; id++) {
+        CHECK(db_begin(db, &e) == 0);
+        fill_series(id, &x);
+        CHECK(db_commit(db, &e) == 0);
+    }
+    CHECK(db_begin(db, &e) == 0);
+    tick_all(now);
+    CHECK(db_commit(db, &e) == 0);
+    int64_t used = (rows("PRAGMA page_count") - rows("PRAGMA freelist_count")) * rows("PRAGMA page_size");
+    printf("  %lld bytes a series\n", (long long)(used / n));
+    CHECK(used / n <= 30000);
+    close_db();
 }
 
 /* ---- added up before they are written ---- */
