@@ -44,7 +44,7 @@ build/logd: $(B)/logd.bin
 $(B)/logd.bin: $(B)/logd/main.o $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(LIB): $(filter-out $(B)/logd/main.o,$(OBJ)) $(B)/web_files.o
+$(LIB): $(filter-out $(B)/logd/main.o,$(OBJ)) $(B)/web_files.o $(B)/default_rules.o
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(B)/%.o: %.c
@@ -57,6 +57,12 @@ $(B)/web_files.c: build/embed $(WEB)
 	@mkdir -p $(@D)
 	$(call say,EMBED,web)
 	$(Q)build/embed $@ $(WEB)
+$(B)/default_rules.o: $(B)/default_rules.c
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -Wpedantic,$(CFLAGS)) -Wno-overlength-strings -c -o $@ $<
+$(B)/default_rules.c: rules/default.yaml
+	@mkdir -p $(@D)
+	$(call say,EMBED,$<)
+	$(Q)(echo '#include "default_rules.h"'; echo 'const char default_rules[] ='; sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/.*/"&\\n"/' $<; echo ';') > $@
 build/embed: web/embed.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -O1 -Wall -Wextra -o $@ $< -lz

@@ -79,7 +79,7 @@ static const struct cli_command commands[] = {
      "Replays stored events, or a file of them, through rules.", "logd rules backtest --from -7d",
      OPTIONS(FROM, TO, {"--events", "FILE", "events as JSON lines instead of stored ones"},
              {"--mails", "FILE", "one JSON object per mail it would have sent"}, CLIENT),
-     .args_max = UINT_MAX},
+     .args_max = UINT_MAX, .run = cli_backtest},
     {"mail test", "ADDRESS",
      "Sends one mail through the configured transport, now, and says what the mail server said.",
      "logd mail test ops@example.com", OPTIONS(CLIENT), 1, 1, .run = cli_mail_test},

@@ -39,7 +39,8 @@ struct fold {
     struct uniques *uniques;
     struct map fired; /* rule to struct fired, of this transaction */
     struct rules_memory *memory;
-    struct rules_set *rules; /* the thread's; changed under the lock */
+    struct rules_set *rules;          /* the thread's; changed under the lock */
+    const struct rules_set *borrowed; /* when trying: instead of them */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock; /* what follows is shared */
@@ -139,6 +140,29 @@ static int write_fired(struct fold *f, struct err *e)
     return 0;
 }
 
+/* "44 points: error 22, never seen 22" */
+static str points_of(const struct rules_signal *s, struct arena *a)
+{
+    struct {
+        const char *name;
+        int n;
+    } of[] = {{"level", s->points.level},
+              {"the rule fired", s->points.rule},
+              {"news", s->points.novelty},
+              {"rise", s->points.rate},
+              {"attack", s->points.auth}};
+    if (s->pinned)
+        return S("the rule says so");
+    struct buf b = BUF_INIT(300);
+    buf_printf(&b, "%d points", s->score);
+    for (size_t i = 0, n = 0; i < LENGTH(of); i++)
+        if (of[i].n)
+            buf_printf(&b, "%s%s %d", n++ ? ", " : ": ", of[i].name, of[i].n);
+    str kept = arena_str(a, buf_view(&b));
+    buf_done(&b);
+    return kept;
+}
+
 static int on_signal(const struct rules_signal *s, void *arg)
 {
     struct firing *x = arg;
@@ -155,7 +179,12 @@ static int on_signal(const struct rules_signal *s, void *arg)
                          .wait = s->rule->wait,
                          .app = x->ev ? x->ev->app : rules_key_field(s->key, S("app")),
                          .env = x->ev ? event_text(x->ev, S("env"), a) : rules_key_field(s->key, S("env")),
+                         .host = x->ev ? event_text(x->ev, S("host"), a) : rules_key_field(s->key, S("host")),
+                         .subject = x->ev ? event_text(x->ev, S("auth.user"), a) : (str){0},
                          .detail = str_of(s->detail),
+                         .points = points_of(s, a),
+                         .score = s->score,
+                         .inhibited_by = str_of(s->rule->inhibited_by ? s->rule->inhibited_by : ""),
                          .title = title,
                          .issue = x->fp ? str_of(x->fp->id) : (str){0},
                          .muted = x->muted &&
@@ -166,9 +195,12 @@ static int on_signal(const struct rules_signal *s, void *arg)
     return incidents_signal(x->f->incidents, &out, x->now, a, &x->f->error);
 }
 
+static const struct rules_set *rules_of(const struct fold *f) { return f->borrowed ? f->borrowed : f->rules; }
+
 static int on_stat(const struct rules_stat *stat, void *arg)
 {
     struct firing *x = arg;
+    x->f->stats.counted++;
     return counted_add(x->f->counted, x->f->app, stat, x->now, &x->f->error);
 }
 
@@ -178,7 +210,7 @@ static bool concerns_nobody(const struct fold *f, str line)
     nsec time;
     int severity;
     return event_peek(line, &time, &severity) && !fingerprint_possible(line, severity) &&
-           !rules_concern(f->rules, line, severity, time);
+           !rules_concern(rules_of(f), line, severity, time);
 }
 
 static int apply_event(struct fold *f, str line, usec now, struct err *e)
@@ -204,11 +236,11 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
                              .fresh = seen.fresh,
                              .regressed = seen.regressed,
                              .now = now};
-    if (rules_eval(f->rules, f->memory, &in, on_signal, &x, &f->arena) < 0) {
+    if (rules_eval(rules_of(f), f->memory, &in, on_signal, &x, &f->arena) < 0) {
         *e = f->error;
         return -1;
     }
-    return 0;
+    return incidents_event_done(f->incidents, now, e);
 }
 
 /* ---- one record ---- */
@@ -288,6 +320,24 @@ static int save_memory(struct fold *f, struct err *e)
     return 0;
 }
 
+static int tick_alerts(struct fold *f, usec now, bool silence, struct err *e)
+{
+    struct firing x = {.f = f, .now = now};
+    usec issues_due;
+    arena_reset(&f->arena);
+    if (silence && rules_tick(rules_of(f), f->memory, now, on_signal, &x, &f->arena) < 0) {
+        *e = f->error;
+        return -1;
+    }
+    if (issues_tick(f->issues, now, &issues_due, e) < 0 || incidents_tick(f->incidents, now, &f->tick_due, e) < 0)
+        return -1;
+    if (issues_due < f->tick_due)
+        f->tick_due = issues_due;
+    if (silence && rules_memory_due(f->memory) < f->tick_due)
+        f->tick_due = rules_memory_due(f->memory);
+    return 0;
+}
+
 static int tick(struct fold *f, usec now, struct err *e)
 {
     if (now >= f->stats_due) {
@@ -296,20 +346,7 @@ static int tick(struct fold *f, usec now, struct err *e)
             return -1;
         f->stats_due = more ? now : now + STATS_TICK_US;
     }
-    struct firing x = {.f = f, .now = now};
-    arena_reset(&f->arena);
-    if (rules_tick(f->rules, f->memory, now, on_signal, &x, &f->arena) < 0) {
-        *e = f->error;
-        return -1;
-    }
-    usec issues_due;
-    if (issues_tick(f->issues, now, &issues_due, e) < 0 || incidents_tick(f->incidents, now, &f->tick_due, e) < 0)
-        return -1;
-    if (issues_due < f->tick_due)
-        f->tick_due = issues_due;
-    if (rules_memory_due(f->memory) < f->tick_due)
-        f->tick_due = rules_memory_due(f->memory);
-    return 0;
+    return tick_alerts(f, now, true, e);
 }
 
 /* Periods of unique counts that are over become numbers, when no record of theirs can wait any more. */
@@ -469,7 +506,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  "ALTER TABLE position ADD COLUMN clock INTEGER NOT NULL DEFAULT 0;",
                                  unique_schema,
                                  issues_schema_life,
-                                 stats_schema_packed};
+                                 stats_schema_packed,
+                                 notify_schema_strands};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -584,6 +622,44 @@ int fold_load_live(struct fold *f, struct unique_live *l, struct err *e)
     journal_reader_close(r);
     return more;
 }
+
+/* ---- trying ---- */
+struct fold *fold_dry(const struct rules_set *set, const struct config *c)
+{
+    struct fold *f;
+    struct err e;
+    int rc = fold_open(NULL, ":memory:", &f, &e) < 0 ? -1 : db_begin(f->db, &e);
+    assert(rc == 0); /* nothing of it depends on the world */
+    (void)rc;
+    f->borrowed = set;
+    incidents_config(f->incidents, c, c->url);
+    return f;
+}
+
+int fold_dry_event(struct fold *f, str line, usec now, struct err *e)
+{
+    enum { FLUSH_EVENTS = 4096 };
+    str key, blob;
+    if (apply_event(f, line, now, e) < 0)
+        return -1;
+    if (f->stats.events % FLUSH_EVENTS)
+        return 0;
+    while (rules_memory_dirty_next(f->memory, &key, &blob)) /* nothing is kept */
+        ;
+    fired_forget(f);
+    counted_forget(f->counted);
+    return issues_flush(f->issues, e);
+}
+
+int fold_dry_tick(struct fold *f, usec now, bool silence, usec *ret_next, struct err *e)
+{
+    int rc = tick_alerts(f, now, silence, e);
+    *ret_next = f->tick_due;
+    return rc;
+}
+
+struct db *fold_dry_db(struct fold *f) { return f->db; }
+uint64_t fold_dry_counted(const struct fold *f) { return f->stats.counted; }
 
 /* ---- asked by other threads ---- */
 bool fold_wait(struct fold *f, uint64_t seq, usec wait)

@@ -40,9 +40,18 @@ void fold_rules_refused(struct fold *f, const char *why);
  * was refused; `last_error` of a rule: the same when its file is to blame, or that its regular expressions were given up. */
 int fold_rules_json(struct fold *f, struct buf *out, struct err *e) MUST_CHECK;
 struct fold_stats {
-    uint64_t position, events, signals;             /* since start */
+    uint64_t position, events, signals, counted;    /* since start; counted: numbers that rules added to stats */
     uint64_t mailed, digested, suppressed, pending; /* where signals ended, of all times */
 };
 void fold_get_stats(struct fold *f, struct fold_stats *ret);
+
+/* ---- trying: the same fold without journal, thread and disk, with whatever time the caller says ---- */
+/* Of one set of rules, which stays the caller's; recipients and url of the config. */
+struct fold *fold_dry(const struct rules_set *set, const struct config *c);
+int fold_dry_event(struct fold *f, str line, usec now, struct err *e) MUST_CHECK;
+/* What falls due up to `now`. *ret_next: when something more does (INT64_MAX: nothing), `silence`: something absent included. */
+int fold_dry_tick(struct fold *f, usec now, bool silence, usec *ret_next, struct err *e) MUST_CHECK;
+struct db *fold_dry_db(struct fold *f);          /* fold.db in memory: its outbox */
+uint64_t fold_dry_counted(const struct fold *f); /* numbers that rules added to stats */
 
 #endif

@@ -5,22 +5,13 @@
 #include "base/file.h"
 #include "base/str.h"
 #include "cli.h"
-#include "issues/issues.h"
 #include "rules/rules.h"
+#include "rules_cli.h"
+#include "trial.h"
 
 #define RULE_FILE_MAX (4u << 20)
 
-static bool fingerprint(const struct event *ev, struct arena *a, str *ret)
-{
-    struct fingerprint fp;
-    if (!fingerprint_of(ev, a, &fp))
-        return false;
-    *ret = arena_str(a, str_of(fp.id));
-    return true;
-}
-
-/* Reads on after a bad file, so that one run names the first mistake of each. */
-static int read_files(struct rules_set *set, int n, char **files, const char *word)
+int rules_read_files(struct rules_set *set, int n, char **files, const char *word)
 {
     struct buf text = BUF_INIT(RULE_FILE_MAX);
     struct err e;
@@ -50,7 +41,7 @@ static int run_tests(const struct rules_set *set, const char *word)
 {
     bool all = strcmp(word, "test") == 0;
     struct buf report = BUF_INIT(16u << 20);
-    size_t n, failed = rules_selftest(set, fingerprint, &report, &n);
+    size_t n, failed = trial_selftest(set, &report, &n);
     show(all ? stdout : stderr, buf_view(&report), all);
     buf_done(&report);
     printf("%zu rule%s, %zu test%s, %zu failed\n", rules_count(set), rules_count(set) == 1 ? "" : "s", n,
@@ -65,7 +56,7 @@ int rules_check_main(int argc, char **argv)
         return CLI_USAGE;
     }
     struct rules_set *set = rules_set_new();
-    int code = read_files(set, argc - 1, argv + 1, argv[0]) < 0 ? CLI_FAILED : run_tests(set, argv[0]);
+    int code = rules_read_files(set, argc - 1, argv + 1, argv[0]) < 0 ? CLI_FAILED : run_tests(set, argv[0]);
     rules_set_free(set);
     return code;
 }

@@ -12,21 +12,6 @@ struct rule_fields {
     const char *name[RULE_FIELDS_MAX]; /* "fingerprint" is the issue's, "ip_prefix" a network */
     size_t n;
 };
-struct rule_test_send {
-    str json;        /* the event as it would be posted */
-    str app;         /* whose key posts it */
-    usec at;         /* since the test's start */
-    uint32_t repeat; /* 1 and more */
-    usec every;      /* between repeats */
-};
-struct rule_test {
-    size_t line, column;
-    struct rule_test_send *send;
-    size_t send_n;
-    usec until;                          /* time runs on to here; 0: until nothing waits */
-    int64_t mails, digests, stats, rank; /* -1: not asked for; rank of the first mail */
-};
-
 enum part_kind {
     PART_MATCH, /* fires for each event */
     PART_COUNT,
@@ -114,7 +99,10 @@ struct rate { /* events a bucket of one key; alerting by their rise */
     double mean, variance;
     int64_t bucket, n;     /* number of the open bucket (time / window); closed ones so far */
     int64_t count, told;   /* in the open one; count at which it is looked at again */
-    int64_t day, most[14]; /* number of today; each day's fullest bucket, today's at day % 14 */
+    int64_t extraordinary; /* the open one is */
+    int64_t hour, day;     /* of the open one */
+    int64_t most[14];      /* each day's fullest bucket that was not extraordinary, today's at day % 14 */
+    int64_t alarms[24];    /* by hour of the day: the fullest that was, times 65536, and its day */
 };
 struct drift { /* a value's mean of a bucket, looked at when the bucket is over */
     int64_t bucket, n;
@@ -140,7 +128,7 @@ enum { /* cells of each kind; a struct in cells is read and written by memcpy */
        CELLS_RATIO = 3 * RATIO_SLOTS,                                          /* number of the slot, bad, all */
        CELLS_SLO = 2 * 3 * SLO_SLOTS, /* the same of 5 minutes, then of hours */
        CELLS_HEARTBEAT = 4,           /* last, every, grace, misses as bits */
-       CELLS_ABSENT = 3,              /* last, longest silence, events */
+       CELLS_ABSENT = 4,              /* last, longest silence, events, first */
        MEMORY_CELLS_MAX = 640
 };
 struct memory_entry {

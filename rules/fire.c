@@ -447,25 +447,32 @@ static bool heartbeat_missed(struct firing *f, struct memory_entry *t, usec now,
     return (uint32_t)__builtin_popcountll(misses & among) > p->tolerate;
 }
 
-enum { REGULAR = 20 }; /* events before a key counts as a source whose silence means something */
+enum { REGULAR = 20 }; /* events, and so many times the silence heard of: a source whose silence means something */
 
-/* cells: last, longest silence that was none of the alerts (an eighth shorter each day), events seen. */
+static bool is_regular(const struct memory_entry *t, usec silence)
+{
+    return t->cells[2] >= REGULAR && t->cells[0] - t->cells[3] >= REGULAR * silence;
+}
+
+/* cells: last, longest silence that was not told (an eighth shorter each day), events seen, first. */
 static bool absent_heard(struct firing *f)
 {
     const struct rule_part *p = f->part;
-    struct memory_entry *t = entry_of(f, &p->by, CELLS_ABSENT, NULL);
-    usec now = f->in->now, gap = t->cells[0] ? now - t->cells[0] : 0;
-    bool was_due = t->cells[2] >= REGULAR && t->due == 0;
-    if (t->cells[0] && gap < t->cells[1] / 64 && gap < p->every / 64 && t->due)
+    bool first;
+    struct memory_entry *t = entry_of(f, &p->by, CELLS_ABSENT, &first);
+    usec now = f->in->now, gap = first ? 0 : now - t->cells[0];
+    if (first)
+        t->cells[3] = now;
+    else if (gap < t->cells[1] / 64 && gap < p->every / 64 && t->due)
         return false; /* so that little is written for a busy source */
-    if (gap > t->cells[1] && !was_due)
+    if (gap > t->cells[1] && (t->due || !is_regular(t, p->every)))
         t->cells[1] = gap;
     t->cells[1] -= (usec)((double)t->cells[1] * fmin(1, (double)gap / (8. * DAY)));
     t->cells[0] = now;
     t->cells[2]++;
     usec silence = (usec)p->times * t->cells[1] > p->every ? (usec)p->times * t->cells[1] : p->every;
     t->expires = now + 30 * DAY;
-    memory_due(f->memory, t, t->cells[2] >= REGULAR ? now + silence : 0);
+    memory_due(f->memory, t, is_regular(t, p->every) ? now + silence : 0);
     memory_touch(f->memory, t, now);
     return false;
 }

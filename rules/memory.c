@@ -221,8 +221,8 @@ static bool is_time(const struct memory_entry *t, size_t i)
     case MEMORY_KNOWN: return i % 2 == 1;
     case PART_SEQUENCE: return i >= 2 * RULE_STEPS_MAX || i < RULE_STEPS_MAX;
     case PART_VALUE: return i == 0 || (i >= 2 && i % 2 == 0);
-    case PART_HEARTBEAT:
-    case PART_ABSENT: return i == 0;
+    case PART_HEARTBEAT: return i == 0;
+    case PART_ABSENT: return i == 0 || i == 3;
     default: return false; /* numbers of buckets: a rate over a clock that jumps is a wrong rate for one window */
     }
 }

@@ -1,9 +1,10 @@
 /* rules/rate.c - how many is too many? By the past of the key itself, two tests that must both hold:
  *
  * - the tail of a negative binomial with the mean and variance of past buckets, exponentially weighted (half-life three
- *   days of five-minute buckets), is below p. What is extraordinary enters only up to a bound, so that an outage does not
- *   become normal;
- * - it is more than 1.5 times the fullest bucket of the last 14 days, plus 2, which asks nothing of the distribution.
+ *   days of five-minute buckets), is below p. What was extraordinary does not enter, so that an outage does not become normal;
+ * - it is more than 1.5 times the fullest bucket of the last 14 days, plus 2, which asks nothing of the distribution. What
+ *   was extraordinary itself counts only until the same hour of the next day, and at the hours beside it: what comes each
+ *   night is usual, what went on since an hour ago was told, but the second outage of a week is told like the first.
  *
  * A full bucket is looked at again each time it grew by a quarter: what is told, is told when it crosses, not when the
  * bucket is over. Empty buckets are made good in closed form when the key is next seen, so a silent key costs nothing. */
@@ -11,9 +12,9 @@
 
 #include <math.h>
 
+#define DAY (86400 * USEC_PER_SEC)
 #define HALF_LIFE 864.      /* buckets */
-enum { LEARNED = 288 };     /* buckets before the usual minimum is enough */
-enum { LEARNING_MIN = 20 }; /* until then */
+enum { LEARNING_MIN = 20 }; /* events each five minutes, in a key's first day */
 enum { RECORD_DAYS = 14 };
 
 /* P(X >= x), X ~ NegBin(mean, variance); Poisson when the variance is no more than the mean. Summed from x upward, where
@@ -40,17 +41,49 @@ double negative_binomial_tail(double mean, double variance, int64_t x)
     return below ? fmax(0, 1 - sum) : fmin(1, sum);
 }
 
-/* The bucket that was open is over. */
+static int64_t alarm_of(const struct rate *r, int64_t hour)
+{
+    int64_t a = r->alarms[(hour + 24) % 24];
+    return ((r->day - a) & 0xffff) <= 1 ? a >> 16 : 0;
+}
+
+static void note_alarm(struct rate *r)
+{
+    if (r->count >= alarm_of(r, r->hour))
+        r->alarms[r->hour] = r->count << 16 | (r->day & 0xffff);
+}
+
+static int64_t usual_record(const struct rate *r)
+{
+    int64_t record = 0;
+    for (int i = 0; i < RECORD_DAYS; i++)
+        record = r->most[i] > record ? r->most[i] : record;
+    return record;
+}
+
+static int64_t alarm_record(const struct rate *r)
+{
+    int64_t record = 0;
+    for (int64_t hour = r->hour - 1; hour <= r->hour + 1; hour++)
+        record = alarm_of(r, hour) > record ? alarm_of(r, hour) : record;
+    return record;
+}
+
+/* The bucket that was open is over. What was extraordinary is no part of what is usual. */
 static void close_bucket(struct rate *r)
 {
     double w = fmax(1 - exp2(-1 / HALF_LIFE), 1. / (double)(r->n + 1));
     double x = fmin((double)r->count, r->mean + 6 * sqrt(r->variance + r->mean) + 3), off = x - r->mean;
-    r->mean += w * off;
-    r->variance += w * (off * off - r->variance);
+    if (r->extraordinary) {
+        note_alarm(r);
+    } else {
+        r->mean += w * off;
+        r->variance += w * (off * off - r->variance);
+        if (r->count > r->most[r->day % RECORD_DAYS])
+            r->most[r->day % RECORD_DAYS] = r->count;
+    }
     r->n++;
-    if (r->count > r->most[r->day % RECORD_DAYS])
-        r->most[r->day % RECORD_DAYS] = r->count;
-    r->count = r->told = 0;
+    r->count = r->told = r->extraordinary = 0;
 }
 
 /* `n` empty ones followed: m(1-w)^n, and the sum of what each adds to the variance. */
@@ -77,32 +110,37 @@ static void new_day(struct rate *r, int64_t day)
 
 void rate_add(struct rate *r, usec now, usec window)
 {
-    int64_t bucket = now / window, day = now / (86400 * USEC_PER_SEC);
+    int64_t bucket = now / window, day = now / DAY, hour = now % DAY / (DAY / 24);
     if (r->bucket == 0) {
         r->bucket = bucket;
         r->day = day;
+        r->hour = hour;
     }
     if (bucket > r->bucket) {
         close_bucket(r);
         skip_buckets(r, bucket - r->bucket - 1);
         r->bucket = bucket;
+        r->hour = hour;
     }
     if (day > r->day)
         new_day(r, day);
     r->count++;
 }
 
+static bool is_over(int64_t count, int64_t record, double times) { return (double)count > times * (double)record + 2; }
+
 double rate_surprise(struct rate *r, const struct rule_part *part)
 {
-    int64_t record = 0, least = r->n < LEARNED && part->at_least < LEARNING_MIN ? LEARNING_MIN : part->at_least;
-    double p = 1;
-    if (r->count >= least && r->count >= r->told) {
-        for (int i = 0; i < RECORD_DAYS; i++) /* the open bucket is not among them */
-            record = r->most[i] > record ? r->most[i] : record;
-        if ((double)r->count > part->change.over_record * (double)record + 2) {
-            r->told = r->count + r->count / 4 + 1;
-            p = negative_binomial_tail(fmax(r->mean, .01), r->variance, r->count);
-        }
-    }
-    return p < part->change.p ? p : 1;
+    bool young = r->n < DAY / part->window;
+    int64_t learning = LEARNING_MIN * part->window / (300 * USEC_PER_SEC);
+    int64_t least = young && part->at_least < learning ? learning : part->at_least;
+    double times = part->change.over_record;
+    if (r->count < least || r->count < r->told || !is_over(r->count, usual_record(r), times))
+        return 1;
+    double p = negative_binomial_tail(fmax(r->mean, .01), r->variance, r->count);
+    r->told = r->count + r->count / 4 + 1;
+    if (p >= part->change.p)
+        return 1;
+    r->extraordinary = 1;
+    return is_over(r->count, alarm_record(r), times) ? p : 1;
 }

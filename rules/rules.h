@@ -129,12 +129,24 @@ str rules_key_field(str key, str name);
  * reading the line: rules_eval would do nothing. */
 bool rules_concern(const struct rules_set *s, str line, int severity, nsec time);
 
-/* ---- trying ---- */
-/* What makes events the same, for whoever has no issues at hand. False: the event makes no issue. */
-typedef bool rules_fingerprint_fn(const struct event *ev, struct arena *a, str *ret);
-/* Runs the `tests:` of the set's rules, each alone with an empty memory and a clock of its own. One line each to out, "ok
- * FILE:LINE: ID: test N" or "FAIL FILE:LINE:COLUMN: ID: test N: expected …, got …". Returns how many failed; *ret_n: how
- * many there were. */
-size_t rules_selftest(const struct rules_set *s, rules_fingerprint_fn *fingerprint, struct buf *out, size_t *ret_n);
+/* ---- trying: logd/trial.c ---- */
+/* The set with this rule alone, enabled even if it is not. Free it with rules_only_free; the rule stays the set's. */
+struct rules_set *rules_only(const struct rules_set *s, const struct rule *r);
+void rules_only_free(struct rules_set *only);
+struct rule_test_send {
+    str json;        /* the event as it would be posted */
+    str app;         /* whose key posts it */
+    usec at;         /* since the test's start */
+    uint32_t repeat; /* 1 and more */
+    usec every;      /* between repeats */
+};
+struct rule_test {
+    size_t line, column;
+    struct rule_test_send *send;
+    size_t send_n;
+    usec until;                          /* time runs on to here; 0: until nothing waits */
+    int64_t mails, digests, stats, rank; /* -1: not asked for; rank of the first mail */
+};
+size_t rule_tests(const struct rule *r, const struct rule_test **ret);
 
 #endif

@@ -88,3 +88,29 @@ void rules_set_json(const struct rules_set *s, rules_more_fn *more, void *arg, s
     }
     buf_byte(out, ']');
 }
+
+struct rules_set *rules_only(const struct rules_set *s, const struct rule *r)
+{
+    struct rules_set *only = rules_set_new();
+    struct rule *copy = arena_zero(&only->arena, sizeof *copy);
+    *copy = *r;
+    copy->enabled = true;
+    only->rules = xcalloc(1, sizeof *only->rules);
+    only->rules[0] = copy;
+    only->n = only->cap = 1;
+    only->asks_known_ip = s->asks_known_ip;
+    return only;
+}
+
+void rules_only_free(struct rules_set *only)
+{
+    if (only)
+        only->n = 0; /* the conditions are another set's */
+    rules_set_free(only);
+}
+
+size_t rule_tests(const struct rule *r, const struct rule_test **ret)
+{
+    *ret = r->cond->tests;
+    return r->cond->tests_n;
+}

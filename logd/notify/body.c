@@ -55,7 +55,11 @@ static void when(struct buf *out, usec t)
 /* One sentence: what this mail is. */
 static void lead(const struct mail_body *b, struct buf *out)
 {
-    if (b->held)
+    if (b->resolved) {
+        buf_lit(out, "Resolved ");
+        when(out, b->resolved);
+        buf_lit(out, ": nothing more came. First seen ");
+    } else if (b->held)
         buf_printf(out, "%llu more since the last mail, %llu in all since ", (unsigned long long)b->held,
                    (unsigned long long)b->count);
     else
@@ -120,6 +124,14 @@ void body_text(const struct mail_body *b, struct arena *a, struct buf *out)
     buf_lit(out, "\n\n");
     lead(b, out);
     buf_printf(out, ". Rank P%d.\n", b->rank);
+    if (b->detail.n) {
+        plain(out, b->detail, 500, false);
+        buf_lit(out, ".\n");
+    }
+    if (b->others.n) {
+        buf_lit(out, "\nAlso:\n");
+        plain(out, b->others, STACK_MAX, true);
+    }
     if (b->event) {
         str message = event_text(b->event, S("message"), a);
         if (message.n) {
@@ -138,6 +150,10 @@ void body_text(const struct mail_body *b, struct arena *a, struct buf *out)
     plain(out, b->why, 300, false);
     buf_lit(out, ".\nKey: ");
     plain(out, b->key, 500, false);
+    if (b->points.n) {
+        buf_lit(out, "\nRank: ");
+        plain(out, b->points, 500, false);
+    }
     if (b->run.n) {
         buf_lit(out, "\nWhat to do: ");
         plain(out, b->run, 500, false);
@@ -183,7 +199,18 @@ void body_html(const struct mail_body *b, struct arena *a, struct buf *out)
     safe(out, b->title, VALUE_MAX, false);
     buf_lit(out, "</h2>\n<p>");
     lead(b, out);
-    buf_printf(out, ". Rank P%d.</p>\n", b->rank);
+    buf_printf(out, ". Rank P%d.", b->rank);
+    if (b->detail.n) {
+        buf_lit(out, "<br>");
+        safe(out, b->detail, 500, false);
+        buf_byte(out, '.');
+    }
+    buf_lit(out, "</p>\n");
+    if (b->others.n) {
+        buf_lit(out, "<p>Also:</p>\n<pre style=\"white-space:pre-wrap\">");
+        safe(out, b->others, STACK_MAX, true);
+        buf_lit(out, "</pre>\n");
+    }
     if (b->event) {
         str message = event_text(b->event, S("message"), a);
         if (message.n) {
@@ -200,9 +227,54 @@ void body_html(const struct mail_body *b, struct arena *a, struct buf *out)
     safe(out, b->why, 300, false);
     buf_lit(out, ".<br>Key: ");
     safe(out, b->key, 500, false);
+    if (b->points.n) {
+        buf_lit(out, "<br>Rank: ");
+        safe(out, b->points, 500, false);
+    }
     if (b->run.n) {
         buf_lit(out, "<br>What to do: ");
         safe(out, b->run, 500, false);
     }
     buf_lit(out, "</p>\n</body></html>\n");
 }
+
+/* ---- the digest of the day ---- */
+
+void body_digest_begin(struct digest_mail *d)
+{
+    buf_lit(&d->text, "What was not worth a mail of its own:\n\n");
+    buf_lit(
+        &d->html,
+        "<!doctype html><html><body style=\"font-family:sans-serif\">\n<h2>What was not worth a mail of its own</h2>\n"
+        "<table cellpadding=\"4\" style=\"border-collapse:collapse\">\n");
+}
+
+void body_digest_line(struct digest_mail *d, int rank, str title, str rule, uint64_t n, str reason, str incident)
+{
+    enum { LINES = 200 };
+    if (d->n++ >= LINES)
+        return;
+    buf_printf(&d->text, "P%d ", rank);
+    plain(&d->text, title, 200, false);
+    buf_printf(&d->text, "\n   %llu x, rule ", (unsigned long long)n);
+    plain(&d->text, rule, 100, false);
+    buf_lit(&d->text, ": ");
+    plain(&d->text, reason, 200, false);
+    buf_byte(&d->text, '\n');
+    buf_printf(&d->html, "<tr><td valign=\"top\">P%d</td><td>", rank);
+    if (d->url.n) {
+        buf_lit(&d->html, "<a href=\"");
+        buf_html(&d->html, d->url);
+        buf_lit(&d->html, "/incidents/");
+        buf_html(&d->html, incident);
+        buf_lit(&d->html, "\">");
+    }
+    safe(&d->html, title.n ? title : rule, 200, false);
+    buf_str(&d->html, d->url.n ? S("</a><br>") : S("<br>"));
+    safe(&d->html, rule, 100, false);
+    buf_lit(&d->html, ": ");
+    safe(&d->html, reason, 200, false);
+    buf_printf(&d->html, "</td><td align=\"right\" valign=\"top\">%llu</td></tr>\n", (unsigned long long)n);
+}
+
+void body_digest_end(struct digest_mail *d) { buf_lit(&d->html, "</table>\n</body></html>\n"); }

@@ -17,13 +17,25 @@ void body_subject(const struct mail_subject *s, bool repeat, struct buf *out);
 
 struct mail_body {
     int rank;
-    str rule, why, run, key, title, app, env, issue, incident, url;
-    usec opened;
+    str rule, why, run, detail, points, key, title, app, env, issue, incident, url;
+    str others;                /* what else the mail speaks of, a line each */
+    usec opened, resolved;     /* resolved 0: it is not */
     uint64_t held;             /* digest: signals since the last mail; 0: this is the first mail */
     uint64_t count;            /* signals of the incident so far */
     const struct event *event; /* the latest, or NULL */
 };
 void body_text(const struct mail_body *b, struct arena *a, struct buf *out);
 void body_html(const struct mail_body *b, struct arena *a, struct buf *out);
+
+/* The digest of the day: begin, a line for each thing, end. */
+struct digest_mail {
+    usec now;
+    str url;
+    struct buf text, html;
+    size_t n;
+};
+void body_digest_begin(struct digest_mail *d);
+void body_digest_line(struct digest_mail *d, int rank, str title, str rule, uint64_t n, str reason, str incident);
+void body_digest_end(struct digest_mail *d);
 
 #endif

@@ -1,9 +1,10 @@
 /* notify/notify.h - incidents and the outbox: from a signal to a mail, with the reason for each decision.
  *
- * An incident is open for one (rule, key). Its first signal is mailed at once; later ones inside the rule's digest
- * window are counted, and when the window closes one digest says how many; a window that held nothing resolves it. An
- * outbox row is inserted in the transaction that moves the fold's position, with a Message-ID that never changes, so a
- * mail is sent again after a lost answer but can always be told to be the same.
+ * Signals of one (rule, key) are a strand, strands that belong together an incident. The first is mailed at once; later ones
+ * inside the rule's digest window are counted, and when the window closes one digest says how many; a window that held nothing
+ * resolves the strand, and with the last one the incident. Ranks, budgets and inhibition: flush.c. An outbox row is inserted in
+ * the transaction that moves the fold's position, with a Message-ID that never changes, so a mail is sent again after a lost
+ * answer but can always be told to be the same.
  *
  * Owner   incidents_*: the rules thread. mailer: its own thread (libcurl's easy interface blocks on SMTP), which claims
  *         rows with its own FULL connection. *_json: any thread's read connection. */
@@ -15,16 +16,20 @@
 #include "base/err.h"
 #include "event/event.h"
 
-extern const char notify_schema[]; /* SQL */
+extern const char notify_schema[], notify_schema_strands[]; /* SQL */
 
-struct signal {                /* a rule fired for a key */
-    str rule, why, run;        /* id, reason, hint of the rule */
-    str key;                   /* values of `by`, readable: "app=shop fingerprint=…" */
-    str detail;                /* what fired it: "23 events within 5m", or empty */
-    int rank;                  /* 1-5 */
-    usec digest;               /* window */
-    usec wait;                 /* before the first mail; 0: at once */
-    str app, env, title;       /* title: one line for the subject */
+struct signal {          /* a rule fired for a key */
+    str rule, why, run;  /* id, reason, hint of the rule */
+    str key;             /* values of `by`, readable: "app=shop fingerprint=…" */
+    str detail;          /* what fired it: "23 events within 5m", or empty */
+    int rank;            /* 1-5 */
+    usec digest;         /* window */
+    usec wait;           /* before the first mail; 0: at once */
+    str app, env, title; /* title: one line for the subject */
+    str host, subject;   /* whose; subject: the user of a login */
+    str points;          /* what the rank is made of, in words */
+    str inhibited_by;    /* ids of rules, a blank between */
+    int score;
     str issue;                 /* id of the issue, or absent */
     bool muted;                /* the key is an issue that is muted: counted as suppressed, and that is all */
     const struct event *event; /* NULL: something is absent */
@@ -36,6 +41,8 @@ void incidents_config(struct incidents *in, const struct config *c, const char *
 /* The transaction was rolled back: what was not written is not true. Before a commit, incidents_tick writes it. */
 void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;
+/* All rules have seen the event: what does not wait is mailed, speaking of this event alone; the rest of its batch is "more". */
+int incidents_event_done(struct incidents *in, usec now, struct err *e) MUST_CHECK;
 /* Digests and first mails that are due; *ret_next: when to look again (INT64_MAX: nothing waits). */
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
 /* The clock was set back by so much: what waits, incidents and mails, falls due that much earlier. */

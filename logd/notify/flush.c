@@ -1,0 +1,586 @@
+/* notify/flush.c - what falls due: a mail now, in the digest of the day, later, or none; and why.
+ *
+ *   a strand's time has come
+ *     nothing held               its window was quiet: resolved; with the last strand the incident is (a mail for P1, P2)
+ *     a rule it is inhibited by  is open for the same host: later, and not at all when it ends before
+ *     third issue, second rule   and later ones are gathered: 5 minutes after the last mail, then 15, 45 ...; a higher rank
+ *                                breaks this
+ *     opened 5 times in 24 h     flapping: into the digest of the day
+ *   for each recipient
+ *     below his rank             into his digest of the day (P5: counted only)
+ *     budget (12 mails, one more every two hours): P1 is free, P2 takes one, P3 leaves half of it to others. P2 waits for the
+ *     next one, P3 goes into the digest of the day
+ *
+ * What waits in other strands of the incident goes along with the mail. Outbox rows are inserted in the transaction that moves the
+ * fold's position. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/str.h"
+#include "notify/body.h"
+#include "notify/private.h"
+
+#define SOON (30 * USEC_PER_SEC)
+#define WINDOW_MAX DAY
+#define GAP (5 * MINUTE)
+#define GAP_MAX (4 * HOUR)
+#define REFILL (2 * HOUR)
+#define LATER (30 * MINUTE)
+enum { AT_ONCE = 2, FLAPS = 5, OTHERS_MAX = 20 };
+static const double budget_max = 12;
+
+void strand_done(struct strand *s)
+{
+    char *all[] = {s->rule,  s->key,   s->why,    s->run,          s->detail, s->app,      s->env,   s->host,
+                   s->title, s->issue, s->points, s->inhibited_by, s->event,  s->event_id, s->events};
+    for (size_t i = 0; i < LENGTH(all); i++)
+        free(all[i]);
+}
+
+/* ---- reading ---- */
+static int load_due(struct incidents *in, usec now, struct strand *s, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(
+        in->db,
+        "SELECT s.id, s.incident, s.rule, s.key, s.why, s.run, s.detail, s.app, s.env, s.host, s.title, s.issue, s.points,"
+        " s.inhibited_by, s.event, s.event_id, s.events, s.rank, s.opened, s.last, s.window, s.count, s.held, s.mails,"
+        " i.state, i.mailed_rank, i.last_mail, i.next_kind, i.mails FROM strand s JOIN incident i ON i.id = s.incident"
+        " WHERE s.due <= ? ORDER BY s.due, s.rank LIMIT 1");
+    sqlite3_bind_int64(st, 1, now);
+    int rc = db_step(in->db, st, e);
+    if (rc <= 0)
+        return rc;
+    snprintf(s->id, sizeof s->id, "%.*s", STR_ARG(db_str(st, 0)));
+    snprintf(s->incident, sizeof s->incident, "%.*s", STR_ARG(db_str(st, 1)));
+    char **texts[] = {&s->rule,  &s->key,   &s->why,    &s->run,          &s->detail, &s->app,      &s->env,   &s->host,
+                      &s->title, &s->issue, &s->points, &s->inhibited_by, &s->event,  &s->event_id, &s->events};
+    int64_t *numbers[] = {&s->opened, &s->last, &s->window, &s->count, &s->held, &s->mails};
+    for (int i = 0; i < (int)LENGTH(texts); i++)
+        *texts[i] = str_dup(db_str(st, i + 2));
+    s->rank = sqlite3_column_int(st, 17);
+    for (int i = 0; i < (int)LENGTH(numbers); i++)
+        *numbers[i] = sqlite3_column_int64(st, i + 18);
+    snprintf(s->of.state, sizeof s->of.state, "%.*s", STR_ARG(db_str(st, 24)));
+    s->of.rank = sqlite3_column_int(st, 25);
+    s->of.last_mail = sqlite3_column_int64(st, 26);
+    s->of.next_kind = sqlite3_column_int64(st, 27);
+    s->of.mails = sqlite3_column_int64(st, 28);
+    sqlite3_reset(st);
+    return 1;
+}
+
+static int count_of(struct incidents *in, sqlite3_stmt *st, int64_t *ret, struct err *e)
+{
+    int rc = db_step(in->db, st, e);
+    *ret = rc > 0 ? sqlite3_column_int64(st, 0) : 0;
+    sqlite3_reset(st);
+    return rc < 0 ? -1 : 0;
+}
+
+/* An open strand of a rule that this one is inhibited by, for its host, or for all when one of them has none. */
+static int is_inhibited(struct incidents *in, const struct strand *s, str *ret_rule, struct arena *a, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(
+        in->db, "SELECT rule FROM strand WHERE state != 'resolved' AND id != ?1 AND held + mails > 0 AND"
+                " instr(' ' || ?2 || ' ', ' ' || rule || ' ') AND (host = ?3 OR host = '' OR ?3 = '') LIMIT 1");
+    if (!s->inhibited_by[0])
+        return 0;
+    db_bind_str(st, 1, str_of(s->id));
+    db_bind_str(st, 2, str_of(s->inhibited_by));
+    db_bind_str(st, 3, str_of(s->host));
+    int rc = db_step(in->db, st, e);
+    if (rc > 0) {
+        *ret_rule = arena_str(a, db_str(st, 0));
+        sqlite3_reset(st);
+    }
+    return rc;
+}
+
+static int flips(struct incidents *in, const struct strand *s, usec now, int64_t *ret, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, "SELECT count(*) FROM strand WHERE rule = ? AND key = ? AND opened > ?");
+    db_bind_str(st, 1, str_of(s->rule));
+    db_bind_str(st, 2, str_of(s->key));
+    sqlite3_bind_int64(st, 3, now - DAY);
+    return count_of(in, st, ret, e);
+}
+
+/* ---- writing ---- */
+
+/* What a mail speaks of: the strand that fell due, and what waits with it. */
+struct batch_of {
+    const struct strand *first;
+    int rank;
+    int64_t held, count, n;
+    struct buf others; /* a line each */
+    struct buf events; /* ids */
+    bool digest;
+    usec now;
+};
+
+static int postpone(struct incidents *in, const struct strand *s, usec due, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, "UPDATE strand SET due = ? WHERE id = ?");
+    sqlite3_bind_int64(st, 1, due);
+    db_bind_str(st, 2, str_of(s->id));
+    return db_run(in->db, st, e);
+}
+
+static int gather(struct incidents *in, struct batch_of *b, struct err *e)
+{
+    const struct strand *s = b->first;
+    sqlite3_stmt *st = db_stmt(in->db,
+                               "SELECT rank, title, rule, held, count, events FROM strand WHERE incident = ?1 AND"
+                               " held > 0 AND (due <= ?2 OR mails = 0) ORDER BY id != ?3, rank, opened LIMIT 20000");
+    int rc;
+    db_bind_str(st, 1, str_of(s->incident));
+    sqlite3_bind_int64(st, 2, b->now + SOON);
+    db_bind_str(st, 3, str_of(s->id));
+    while ((rc = db_step(in->db, st, e)) > 0) {
+        int rank = sqlite3_column_int(st, 0);
+        b->rank = b->n == 0 || rank < b->rank ? rank : b->rank;
+        b->held += sqlite3_column_int64(st, 3);
+        b->count += sqlite3_column_int64(st, 4);
+        str ids = db_str(st, 5);
+        if (b->events.n + ids.n < EVENTS_MAX * (EVENT_ID_LEN + 1))
+            buf_str(&b->events, ids);
+        if (b->n > 0 && b->n <= OTHERS_MAX)
+            buf_printf(&b->others, "P%d %.*s (%.*s), %lld\n", rank, STR_ARG(str_head(db_str(st, 1), 300)),
+                       STR_ARG(db_str(st, 2)), (long long)sqlite3_column_int64(st, 3));
+        b->n++;
+    }
+    if (b->n > OTHERS_MAX + 1)
+        buf_printf(&b->others, "and %lld more\n", (long long)(b->n - OTHERS_MAX - 1));
+    return rc;
+}
+
+/* An issue that was mailed needs no second mail because another rule speaks of it too. */
+static int is_told(struct incidents *in, const struct strand *s, bool *ret, struct err *e)
+{
+    int64_t n = 0;
+    sqlite3_stmt *st = db_stmt(
+        in->db, "SELECT count(*) FROM strand WHERE incident = ? AND issue = ? AND mails > 0 AND rank <= ?");
+    db_bind_str(st, 1, str_of(s->incident));
+    db_bind_str(st, 2, str_of(s->issue));
+    sqlite3_bind_int(st, 3, s->rank);
+    int rc = s->issue[0] && s->mails == 0 ? count_of(in, st, &n, e) : 0;
+    *ret = n > 0;
+    return rc;
+}
+
+/* Tokens of a recipient, refilled; takes one when `take`. */
+static int tokens(struct incidents *in, const char *to, bool take, usec now, double *ret, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, "SELECT min(?2, tokens + max(0, ?3 - at) / ?4) FROM budget WHERE rcpt = ?1");
+    db_bind_str(st, 1, str_of(to));
+    sqlite3_bind_double(st, 2, budget_max);
+    sqlite3_bind_int64(st, 3, now);
+    sqlite3_bind_double(st, 4, (double)REFILL);
+    int rc = db_step(in->db, st, e);
+    *ret = rc > 0 ? sqlite3_column_double(st, 0) : budget_max;
+    sqlite3_reset(st);
+    if (rc < 0 || !take)
+        return rc < 0 ? -1 : 0;
+    st = db_stmt(in->db, "INSERT OR REPLACE INTO budget VALUES(?, ?, ?)");
+    db_bind_str(st, 1, str_of(to));
+    sqlite3_bind_double(st, 2, *ret - 1);
+    sqlite3_bind_int64(st, 3, now);
+    return db_run(in->db, st, e);
+}
+
+static void message_id(struct incidents *in, const char *what, int64_t n, const char *to, struct buf *out,
+                       struct arena *a)
+{
+    uint8_t hash[32];
+    sha256(str_of(arena_printf(a, "%s %lld %s", what, (long long)n, to)), hash);
+    buf_printf(out, "%s.%lld.", what, (long long)n);
+    buf_hex(out, hash, 8);
+    buf_printf(out, "@%s", in->host);
+}
+
+struct outgoing {
+    const char *incident, *kind, *rule, *key, *host, *event;
+    int64_t signals;
+    int64_t number; /* of the mail within its incident */
+    int rank;
+    str subject, text, html, events;
+    usec now;
+};
+
+static int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a, struct err *e)
+{
+    struct buf id = BUF_INIT(500);
+    message_id(in, o->incident, o->number, to, &id, a);
+    sqlite3_stmt *st = db_stmt(
+        in->db, "INSERT OR IGNORE INTO outbox(incident, rcpt, kind, rule, subject, text, html, message_id, host,"
+                " event, events, key, signals, rank, created, not_before, status)"
+                " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?14, ?15, ?15, 'queued')");
+    str texts[] = {str_of(o->incident), str_of(to),       str_of(o->kind), str_of(o->rule),
+                   o->subject,          o->text,          o->html,         buf_view(&id),
+                   str_of(o->host),     str_of(o->event), o->events,       str_of(o->key)};
+    for (int i = 0; i < (int)LENGTH(texts); i++)
+        db_bind_str(st, i + 1, texts[i].p ? texts[i] : S(""));
+    sqlite3_bind_int64(st, 13, o->signals);
+    sqlite3_bind_int(st, 14, o->rank);
+    sqlite3_bind_int64(st, 15, o->now);
+    int rc = db_run(in->db, st, e);
+    buf_done(&id);
+    return rc;
+}
+
+static int put_in_digest(struct incidents *in, const char *to, const struct batch_of *b, const char *reason,
+                         struct err *e)
+{
+    const struct strand *s = b->first;
+    sqlite3_stmt *st = db_stmt(in->db, "INSERT INTO digest_item VALUES(?, ?, ?, ?, ?, ?, ?, ?)");
+    db_bind_str(st, 1, str_of(to));
+    sqlite3_bind_int64(st, 2, b->now);
+    sqlite3_bind_int(st, 3, b->rank);
+    db_bind_str(st, 4, str_of(s->incident));
+    db_bind_str(st, 5, str_of(s->rule));
+    db_bind_str(st, 6, str_of(s->title));
+    sqlite3_bind_int64(st, 7, b->held);
+    db_bind_str(st, 8, str_of(reason));
+    return db_run(in->db, st, e);
+}
+
+struct composed {
+    struct buf subject, text, html;
+};
+
+static void compose(struct incidents *in, const struct batch_of *b, bool resolved, struct arena *a,
+                    struct composed *ret)
+{
+    const struct strand *s = b->first;
+    struct event *ev = NULL;
+    struct err ignored;
+    if (s->event[0]) {
+        ev = arena_alloc(a, sizeof *ev);
+        if (event_read(str_of(s->event), ev, a, &ignored) < 0)
+            ev = NULL;
+    }
+    struct mail_body body = {.rank = b->rank,
+                             .rule = str_of(s->rule),
+                             .why = str_of(s->why),
+                             .run = str_of(s->run),
+                             .detail = str_of(s->detail),
+                             .points = str_of(s->points),
+                             .key = str_of(s->key),
+                             .title = str_of(s->title),
+                             .app = str_of(s->app),
+                             .env = str_of(s->env),
+                             .issue = str_of(s->issue),
+                             .incident = str_of(s->incident),
+                             .url = str_of(in->url),
+                             .others = buf_view(&b->others),
+                             .opened = s->opened,
+                             .resolved = resolved ? b->now : 0,
+                             .held = b->digest ? (uint64_t)b->held : 0,
+                             .count = (uint64_t)b->count,
+                             .event = ev};
+    body_subject(&(struct mail_subject){b->rank, body.app, body.env, body.title, body.rule}, b->digest || resolved,
+                 &ret->subject);
+    body_text(&body, a, &ret->text);
+    body_html(&body, a, &ret->html);
+}
+
+static int send_to(struct incidents *in, const char *to, const struct batch_of *b, const char *kind,
+                   const struct composed *c, struct arena *a, struct err *e)
+{
+    const struct strand *s = b->first;
+    struct outgoing o = {.incident = s->incident,
+                         .kind = kind,
+                         .rule = s->rule,
+                         .key = s->key,
+                         .signals = b->held,
+                         .host = s->host,
+                         .event = s->event_id,
+                         .number = s->of.mails,
+                         .rank = b->rank,
+                         .subject = buf_view(&c->subject),
+                         .text = buf_view(&c->text),
+                         .html = buf_view(&c->html),
+                         .events = buf_view(&b->events),
+                         .now = b->now};
+    return put_in_outbox(in, to, &o, a, e);
+}
+
+/* ---- who gets it ---- */
+struct fates {
+    int mailed, digested, later;
+};
+
+static int deliver(struct incidents *in, const struct batch_of *b, const struct composed *c, struct fates *f,
+                   struct arena *a, struct err *e)
+{
+    for (size_t i = 0; i < in->to_n; i++) {
+        const char *to = in->to[i].to;
+        double left = budget_max;
+        if (b->rank > in->to[i].min) {
+            if (b->rank < 5 && put_in_digest(in, to, b, "its rank is below what is mailed", e) < 0)
+                return -1;
+            f->digested += b->rank < 5;
+            continue;
+        }
+        if (b->rank > 1 && tokens(in, to, false, b->now, &left, e) < 0)
+            return -1;
+        if (b->rank == 2 && left < 1) {
+            f->later++;
+        } else if (b->rank > 2 && left < budget_max / 2) {
+            if (put_in_digest(in, to, b, "the budget of mails is used up", e) < 0)
+                return -1;
+            f->digested++;
+        } else {
+            if ((b->rank > 1 && !b->digest && tokens(in, to, true, b->now, &left, e) < 0) ||
+                send_to(in, to, b, b->digest ? "digest" : "immediate", c, a, e) < 0)
+                return -1;
+            f->mailed++;
+        }
+    }
+    return 0;
+}
+
+/* The strands that went along: counted from here again, with a window that follows a digest twice as long. */
+static int settle_strands(struct incidents *in, const struct batch_of *b, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db,
+                               "UPDATE strand SET held = 0, events = '', mails = mails + 1,"
+                               " window = CASE WHEN mails = 0 THEN window ELSE max(window, min(window * 2, ?4)) END,"
+                               " due = ?2 + CASE WHEN mails = 0 THEN window ELSE max(window, min(window * 2, ?4)) END"
+                               " WHERE incident = ?1 AND held > 0 AND (due <= ?3 OR mails = 0)");
+    db_bind_str(st, 1, str_of(b->first->incident));
+    sqlite3_bind_int64(st, 2, b->now);
+    sqlite3_bind_int64(st, 3, b->now + SOON);
+    sqlite3_bind_int64(st, 4, WINDOW_MAX);
+    return db_run(in->db, st, e);
+}
+
+static int settle_incident(struct incidents *in, const struct batch_of *b, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(
+        in->db, "UPDATE incident SET mails = mails + 1, last_mail = ?2, mailed_rank = min(mailed_rank, ?3),"
+                " gap = CASE WHEN ?4 THEN gap WHEN mails < ?5 THEN ?6 ELSE min(?7, gap * 3) END,"
+                " next_kind = CASE WHEN ?4 THEN next_kind WHEN mails < ?5 THEN ?2 + ?6 ELSE ?2 + min(?7, gap * 3) END"
+                " WHERE id = ?1");
+    db_bind_str(st, 1, str_of(b->first->incident));
+    sqlite3_bind_int64(st, 2, b->now);
+    sqlite3_bind_int(st, 3, b->rank);
+    sqlite3_bind_int(st, 4, b->digest);
+    sqlite3_bind_int(st, 5, AT_ONCE);
+    sqlite3_bind_int64(st, 6, GAP);
+    sqlite3_bind_int64(st, 7, GAP_MAX);
+    return db_run(in->db, st, e);
+}
+
+/* In words, with the terms: "first mail to 1 recipient, 3 signals; 44 points: error 22, never seen 22". */
+static const char *reason_of(struct incidents *in, const struct batch_of *b, const struct fates *f, struct arena *a)
+{
+    const struct strand *s = b->first;
+    const char *points = s->points[0] ? arena_printf(a, "; %s", s->points) : "";
+    const char *held = arena_printf(a, "%lld signal%s", (long long)b->held, b->held == 1 ? "" : "s");
+    if (f->mailed)
+        return arena_printf(a, "%s to %d recipient%s, %s%s",
+                            b->digest     ? "digest"
+                            : s->of.mails ? "more of it"
+                                          : "first mail",
+                            f->mailed, f->mailed == 1 ? "" : "s", held, points);
+    if (f->digested)
+        return arena_printf(a, "P%d, %s: in the digest of the day%s", b->rank, held, points);
+    if (in->to_n == 0)
+        return "no mail or no recipient is configured";
+    return arena_printf(a, "rank P%d is below what every recipient asked for%s", b->rank, points);
+}
+
+static int settle_batch(struct incidents *in, const struct batch_of *b, const struct fates *f, struct arena *a,
+                        struct err *e)
+{
+    const char *verdict = f->mailed ? b->digest ? "digested" : "mailed" : f->digested ? "digested" : "suppressed";
+    if (count_in(in, verdict, b->held, e) < 0 || count_in(in, "pending", -b->held, e) < 0 ||
+        settle_strands(in, b, e) < 0 || settle_incident(in, b, e) < 0)
+        return -1;
+    return decide(in, str_of(b->first->incident), b->now, verdict, reason_of(in, b, f, a), e);
+}
+
+static int flush(struct incidents *in, const struct strand *s, bool told, bool flapping, usec now, struct arena *a,
+                 struct err *e)
+{
+    struct batch_of b = {.first = s,
+                         .digest = s->mails > 0 || told,
+                         .now = now,
+                         .others = BUF_INIT(20000),
+                         .events = BUF_INIT(2 * EVENTS_MAX * (EVENT_ID_LEN + 1))};
+    struct composed c = {BUF_INIT(1000), BUF_INIT(60000), BUF_INIT(100000)};
+    struct fates f = {0, 0, 0};
+    int rc = gather(in, &b, e);
+    for (size_t i = 0; rc == 0 && flapping && i < in->to_n; i++, f.digested++)
+        rc = put_in_digest(in, in->to[i].to, &b, "it comes and goes", e);
+    if (rc == 0 && !flapping) {
+        compose(in, &b, false, a, &c);
+        rc = deliver(in, &b, &c, &f, a, e);
+    }
+    if (rc == 0 && f.later && !f.mailed && !f.digested) {
+        rc = postpone(in, s, now + LATER, e) < 0 ||
+                     decide(in, str_of(s->incident), now, "held",
+                            "the budget of mails is used up, again in half an hour", e) < 0
+                 ? -1
+                 : 0;
+    } else if (rc == 0) {
+        rc = settle_batch(in, &b, &f, a, e);
+    }
+    buf_done(&b.others);
+    buf_done(&b.events);
+    buf_done(&c.subject);
+    buf_done(&c.text);
+    buf_done(&c.html);
+    return rc;
+}
+
+/* ---- the end ---- */
+
+static int tell_resolved(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
+{
+    struct batch_of b = {
+        .first = s, .rank = s->of.rank, .count = s->count, .now = now, .others = BUF_INIT(1), .events = BUF_INIT(1)};
+    struct composed c = {BUF_INIT(1000), BUF_INIT(60000), BUF_INIT(100000)};
+    int rc = 0;
+    compose(in, &b, true, a, &c);
+    for (size_t i = 0; rc == 0 && i < in->to_n; i++)
+        if (b.rank <= in->to[i].min)
+            rc = send_to(in, in->to[i].to, &b, "resolved", &c, a, e);
+    buf_done(&c.subject);
+    buf_done(&c.text);
+    buf_done(&c.html);
+    return rc;
+}
+
+static int resolve(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
+{
+    int64_t open;
+    if (run_with(in, "UPDATE strand SET state = 'resolved', due = NULL WHERE id = ?", str_of(s->id), e) < 0)
+        return -1;
+    sqlite3_stmt *st = db_stmt(in->db, "SELECT count(*) FROM strand WHERE incident = ? AND state != 'resolved'");
+    db_bind_str(st, 1, str_of(s->incident));
+    if (count_of(in, st, &open, e) < 0 || open > 0)
+        return open > 0 ? 0 : -1;
+    if (run_with(in, "UPDATE incident SET state = 'resolved', until = NULL WHERE id = ?", str_of(s->incident), e) < 0)
+        return -1;
+    if (s->of.rank <= 2 && strcmp(s->of.state, "open") == 0 && tell_resolved(in, s, now, a, e) < 0)
+        return -1;
+    return decide(in, str_of(s->incident), now, "resolved", "nothing more came in a whole window", e);
+}
+
+/* It ended, or was quiet for a window, while it was inhibited: nobody needs to know any more. */
+static int give_up(struct incidents *in, const struct strand *s, str by, usec now, struct arena *a, struct err *e)
+{
+    const char *reason = arena_printf(a, "%s: inhibited by %.*s until it was quiet", s->rule, STR_ARG(by));
+    if (count_in(in, "pending", -s->held, e) < 0 || count_in(in, "suppressed", s->held, e) < 0 ||
+        decide(in, str_of(s->incident), now, "suppressed", reason, e) < 0)
+        return -1;
+    return resolve(in, s, now, a, e);
+}
+
+static int inhibited(struct incidents *in, const struct strand *s, str by, usec now, struct arena *a, struct err *e)
+{
+    if (now - s->last > s->window)
+        return give_up(in, s, by, now, a, e);
+    const char *reason = arena_printf(a, "%s: %.*s is open", s->rule, STR_ARG(by));
+    return postpone(in, s, now + GAP, e) < 0 ||
+                   (now - s->opened < GAP && decide(in, str_of(s->incident), now, "held", reason, e) < 0)
+               ? -1
+               : 0;
+}
+
+static int settle(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
+{
+    int64_t opened = 0;
+    bool told;
+    str by;
+    if (s->held == 0)
+        return resolve(in, s, now, a, e);
+    int rc = is_inhibited(in, s, &by, a, e);
+    if (rc != 0)
+        return rc < 0 ? -1 : inhibited(in, s, by, now, a, e);
+    if (is_told(in, s, &told, e) < 0)
+        return -1;
+    if (told && now < s->opened + s->window)
+        return postpone(in, s, s->opened + s->window, e);
+    int at_once = s->issue[0] ? AT_ONCE
+                              : 1; /* another issue is another thing; another rule may be another word for it */
+    bool gated = s->mails == 0 && s->of.mails >= at_once && s->rank >= s->of.rank;
+    if (gated && now < s->of.next_kind)
+        return postpone(in, s, s->of.next_kind, e);
+    if (s->mails == 0 && flips(in, s, now, &opened, e) < 0)
+        return -1;
+    return flush(in, s, told, opened >= FLAPS && s->rank > 1, now, a, e);
+}
+
+int flush_due(struct incidents *in, usec now, struct err *e)
+{
+    struct arena a = {0};
+    int rc;
+    do {
+        struct strand s = {0};
+        rc = load_due(in, now, &s, e);
+        if (rc > 0)
+            rc = settle(in, &s, now, &a, e) < 0 ? -1 : 1;
+        strand_done(&s);
+        arena_reset(&a);
+    } while (rc > 0);
+    arena_done(&a);
+    return rc;
+}
+
+/* ---- the digest of the day ---- */
+
+static int write_digest(struct incidents *in, const char *to, usec now, struct arena *a, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db,
+                               "SELECT min(rank), title, rule, sum(n), reason, incident FROM digest_item WHERE rcpt = ?"
+                               " GROUP BY incident, rule, title ORDER BY min(rank), sum(n) DESC");
+    struct digest_mail d = {.now = now, .url = str_of(in->url), .text = BUF_INIT(60000), .html = BUF_INIT(100000)};
+    struct buf subject = BUF_INIT(200);
+    int rc, rank = 5;
+    db_bind_str(st, 1, str_of(to));
+    body_digest_begin(&d);
+    while ((rc = db_step(in->db, st, e)) > 0) {
+        rank = sqlite3_column_int(st, 0) < rank ? sqlite3_column_int(st, 0) : rank;
+        body_digest_line(&d, sqlite3_column_int(st, 0), db_str(st, 1), db_str(st, 2),
+                         (uint64_t)sqlite3_column_int64(st, 3), db_str(st, 4), db_str(st, 5));
+    }
+    body_digest_end(&d);
+    if (rc == 0 && d.n) {
+        char at[TIME_TEXT_MAX];
+        time_print(now * NSEC_PER_USEC, 0, at);
+        buf_printf(&subject, "[logd] %zu of the last day, %.10s", d.n, at);
+        struct outgoing o = {.incident = "digest",
+                             .kind = "digest",
+                             .rule = "digest",
+                             .key = "",
+                             .signals = (int64_t)d.n,
+                             .host = "",
+                             .event = "",
+                             .number = now / MINUTE,
+                             .rank = rank,
+                             .subject = buf_view(&subject),
+                             .text = buf_view(&d.text),
+                             .html = buf_view(&d.html),
+                             .now = now};
+        rc = put_in_outbox(in, to, &o, a, e);
+    }
+    buf_done(&d.text);
+    buf_done(&d.html);
+    buf_done(&subject);
+    return rc < 0 ? -1 : run_with(in, "DELETE FROM digest_item WHERE rcpt = ?", str_of(to), e);
+}
+
+int flush_digest(struct incidents *in, usec now, struct err *e)
+{
+    usec of_day = (usec)in->digest_minute * MINUTE, next = (now - of_day) / DAY * DAY + of_day + DAY;
+    struct arena a = {0};
+    int rc = 0;
+    bool due = in->digest_due && now >= in->digest_due;
+    for (size_t i = 0; due && rc == 0 && i < in->to_n; i++)
+        rc = write_digest(in, in->to[i].to, now, &a, e);
+    arena_done(&a);
+    in->digest_due = next;
+    return rc;
+}

@@ -1,0 +1,56 @@
+/* notify/private.h - shared by incidents.c, flush.c and answers.c; nobody else includes this. */
+#ifndef NOTIFY_PRIVATE_H
+#define NOTIFY_PRIVATE_H
+
+#include "base/map.h"
+#include "notify/notify.h"
+
+#define MINUTE (60 * USEC_PER_SEC)
+#define HOUR (60 * MINUTE)
+#define DAY (24 * HOUR)
+#define EVENTS_MAX 100 /* ids that a mail names */
+
+struct recipient {
+    char *to;
+    int min;
+};
+struct incidents {
+    struct db *db;
+    struct map live;  /* rule and key to struct live */
+    bool opened;      /* a strand that does not wait was, by the event at hand */
+    char *url, *host; /* host: right side of a Message-ID */
+    struct recipient *to;
+    size_t to_n;
+    usec digest_due; /* of the day; 0: not known yet */
+    int digest_minute;
+};
+
+/* A strand whose time has come, with what of its incident decides. */
+struct strand {
+    char id[17], incident[17];
+    char *rule, *key, *why, *run, *detail, *app, *env, *host, *title, *issue, *points, *inhibited_by, *event, *event_id,
+        *events;
+    int rank;
+    usec opened, last, window;
+    int64_t count, held, mails;
+    struct {
+        char state[12];
+        int rank; /* that was last mailed; 6: none was */
+        usec last_mail, next_kind;
+        int64_t mails;
+    } of;
+};
+void strand_done(struct strand *s);
+
+int count_in(struct incidents *in, const char *name, int64_t n, struct err *e) MUST_CHECK;
+int decide(struct incidents *in, str incident, usec now, const char *verdict, const char *reason,
+           struct err *e) MUST_CHECK;
+/* One statement with one text. */
+int run_with(struct incidents *in, const char *sql, str text, struct err *e) MUST_CHECK;
+
+/* flush.c: all that is due at `now`, the earliest first. */
+int flush_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
+/* flush.c: the digest of the day, for each recipient. */
+int flush_digest(struct incidents *in, usec now, struct err *e) MUST_CHECK;
+
+#endif
