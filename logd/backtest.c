@@ -259,7 +259,9 @@ static void backtest_done(struct backtest *b)
 static int run(struct cli *c, const struct rules_set *set, FILE *mails)
 {
     struct backtest b = {.c = c, .writer = event_writer_new(), .mails = mails};
-    b.trial = trial_new(set, NULL, on_mail, &b);
+    struct config_recipient ops = {.email = (char[]){"ops@example.com"}, .min = 3, .digest_minute = 510};
+    struct config config = {.mail = {.url = (char[]){"maildir:."}}, .recipients = &ops, .recipients_n = 1};
+    b.trial = trial_new(set, &config, on_mail, &b);
     int code = cli_get(c, "--events") ? run_file(&b, cli_get(c, "--events")) : run_stored(&b);
     if (code == CLI_DONE) {
         trial_until(b.trial, b.now);

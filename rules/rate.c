@@ -133,14 +133,13 @@ double rate_surprise(struct rate *r, const struct rule_part *part)
 {
     bool young = r->n < DAY / part->window;
     int64_t learning = LEARNING_MIN * part->window / (300 * USEC_PER_SEC);
-    int64_t least = young && part->at_least < learning ? learning : part->at_least;
     double times = part->change.over_record;
-    if (r->count < least || r->count < r->told || !is_over(r->count, usual_record(r), times))
+    if (r->count < part->at_least || r->count < r->told || !is_over(r->count, usual_record(r), times))
         return 1;
     double p = negative_binomial_tail(fmax(r->mean, .01), r->variance, r->count);
     r->told = r->count + r->count / 4 + 1;
     if (p >= part->change.p)
         return 1;
     r->extraordinary = 1;
-    return is_over(r->count, alarm_record(r), times) ? p : 1;
+    return is_over(r->count, alarm_record(r), times) && (!young || r->count >= learning) ? p : 1;
 }

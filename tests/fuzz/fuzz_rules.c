@@ -1,8 +1,7 @@
 /* A rule file: parsed, told as JSON, run over a few events with a restart in between. The first byte is a rule's `by`
- * value and the rest the file. Then the same bytes as what a memory and a quiet would have saved. */
+ * value and the rest the file. Then the same bytes as what a memory would have saved. */
 #include "base/str.h"
 #include "event/json.h"
-#include "rules/quiet.h"
 #include "rules/rules.h"
 
 static int on_signal(const struct rules_signal *s, void *arg)
@@ -68,14 +67,7 @@ static void run(const struct rules_set *s, char value)
 static void load(str bytes)
 {
     struct rules_memory *m = rules_memory_new();
-    struct quiet *q = quiet_new(10);
-    struct quiet_due due;
-    struct err e;
     (void)rules_memory_load(m, S("k"), bytes);
-    if (quiet_load(q, bytes, &e) == 0)
-        for (int i = 0; i < 100 && quiet_due(q, 1767225600 * USEC_PER_SEC, &due); i++)
-            assert(due.held > 0);
-    quiet_free(q);
     rules_memory_free(m);
 }
 

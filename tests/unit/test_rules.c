@@ -1,8 +1,7 @@
 #include "base/hash.h"
 #include "rules/condition.h"
-#include "rules/quiet.h"
 #include "rules/rules.h"
-#include "rules/trial.h"
+#include "trial.h"
 #include "unit.h"
 
 #define SECOND USEC_PER_SEC
@@ -610,99 +609,6 @@ TEST(blobs_of_another_shape_are_ignored)
     rules_memory_free(m);
 }
 
-/* ---- quiet ---- */
-
-TEST(a_storm_is_one_mail_and_digests_that_back_off)
-{
-    struct quiet *q = quiet_new(100);
-    struct quiet_due d;
-    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START), QUIET_SEND);
-    for (int i = 0; i < 499; i++)
-        CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + i), QUIET_HOLD);
-    CHECK_INT(quiet_offer(q, S("other"), 0, HOUR, START + 500), QUIET_SEND);
-    CHECK(!quiet_due(q, START + HOUR - 1, &d));
-    CHECK_INT(quiet_next(q), START + HOUR);
-    CHECK(quiet_due(q, START + HOUR, &d));
-    CHECK(str_eq(d.key, S("k")) && d.held == 499 && !d.first && d.at == START + HOUR);
-    CHECK(!quiet_due(q, START + HOUR, &d));
-    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + HOUR + 1), QUIET_HOLD);
-    CHECK(!quiet_due(q, START + 3 * HOUR - 1, &d)); /* twice as long now; the other closed in silence */
-    CHECK(!quiet_open(q, S("other")) && quiet_open(q, S("k")));
-    CHECK(quiet_due(q, START + 3 * HOUR, &d) && d.held == 1);
-    CHECK(!quiet_due(q, START + 7 * HOUR, &d)); /* a whole window of silence */
-    CHECK(!quiet_open(q, S("k")));
-    CHECK_INT(quiet_next(q), INT64_MAX);
-    CHECK_INT(quiet_offer(q, S("k"), 0, HOUR, START + 8 * HOUR), QUIET_SEND);
-    quiet_free(q);
-}
-
-TEST(a_wait_gathers_the_first_mail)
-{
-    struct quiet *q = quiet_new(100);
-    struct quiet_due d;
-    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START), QUIET_HOLD);
-    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START + 1), QUIET_HOLD);
-    CHECK(quiet_due(q, START + MINUTE, &d) && d.first && d.held == 2);
-    CHECK_INT(quiet_offer(q, S("k"), MINUTE, HOUR, START + 2 * MINUTE), QUIET_HOLD);
-    CHECK(quiet_due(q, START + MINUTE + HOUR, &d) && !d.first && d.held == 1);
-    quiet_free(q);
-}
-
-TEST(past_its_ceiling_new_keys_share_one_entry)
-{
-    struct quiet *q = quiet_new(2);
-    struct quiet_due d;
-    CHECK_INT(quiet_offer(q, S("a"), 0, HOUR, START), QUIET_SEND);
-    CHECK_INT(quiet_offer(q, S("b"), 0, HOUR, START), QUIET_SEND);
-    CHECK_INT(quiet_offer(q, S("c"), 0, HOUR, START), QUIET_SEND);
-    CHECK_INT(quiet_offer(q, S("d"), 0, HOUR, START), QUIET_HOLD);
-    CHECK_INT(quiet_offer(q, S("a"), 0, HOUR, START), QUIET_HOLD);
-    size_t held = 0;
-    while (quiet_due(q, START + HOUR, &d))
-        held += str_eq(d.key, QUIET_OTHERS) ? 10 * d.held : d.held;
-    CHECK_INT(held, 11);
-    quiet_free(q);
-}
-
-TEST(every_signal_is_handed_out_exactly_once_also_across_saves)
-{
-    uint64_t seed, sent = 0, held = 0, offered = 0;
-    random_bytes(&seed, sizeof seed);
-    printf("seed %llu\n", (unsigned long long)seed);
-    struct quiet *q = quiet_new(50);
-    struct quiet_due d;
-    usec now = START, last = 0;
-    for (int i = 0; i < 20000; i++) {
-        char key[8];
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        now += (usec)(seed >> 33) % MINUTE;
-        while (quiet_due(q, now, &d)) {
-            CHECK(d.at >= last && d.at <= now && d.held > 0); /* in order */
-            last = d.at;
-            held += d.held;
-        }
-        snprintf(key, sizeof key, "%d", (int)(seed >> 58));
-        offered++;
-        sent += quiet_offer(q, str_of(key), (seed >> 40) % 3 ? 0 : MINUTE, 5 * MINUTE, now) == QUIET_SEND;
-        if (i % 100 == 0) {
-            struct buf b = BUF_INIT(1 << 20);
-            quiet_save(q, &b);
-            quiet_free(q);
-            q = quiet_new(50);
-            CHECK_INT(quiet_load(q, buf_view(&b), &e), 0);
-            struct quiet *cut = quiet_new(50);
-            CHECK(quiet_load(cut, str_head(buf_view(&b), b.n - 1), &e) < 0);
-            quiet_free(cut);
-            buf_done(&b);
-        }
-    }
-    while (quiet_due(q, INT64_MAX / 2, &d))
-        held += d.held;
-    CHECK_INT(sent + held, offered);
-    CHECK(sent > 0 && held > sent);
-    quiet_free(q);
-}
-
 /* ---- tests in rule files ---- */
 
 TEST(tests_in_rule_files_run_through_the_same_code_and_say_what_came)
@@ -732,7 +638,7 @@ TEST(tests_in_rule_files_run_through_the_same_code_and_say_what_came)
         printf("%s\n", e.text);
         return;
     }
-    CHECK_INT(rules_selftest(s, NULL, &out, &n), 2);
+    CHECK_INT(trial_selftest(s, &out, &n), 2);
     CHECK_INT(n, 5);
     str report = buf_view(&out);
     CHECK_STR(str_cut(&report, '\n'), S("ok r.yaml:8:5: boom: test 1"));
@@ -752,7 +658,7 @@ TEST(a_test_in_a_rule_file_may_ask_how_often_it_counted)
     struct buf out = BUF_INIT(4096);
     size_t n;
     CHECK(s);
-    CHECK_INT(rules_selftest(s, NULL, &out, &n), 1);
+    CHECK_INT(trial_selftest(s, &out, &n), 1);
     CHECK_STR(buf_view(&out),
               S("ok r.yaml:6:5: a: test 1\nFAIL r.yaml:7:5: a: test 2: expected stats 2, got mails 0 digests 0 "
                 "stats 1\n"));
