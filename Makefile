@@ -27,7 +27,7 @@ MODEFLAGS        := $(MODEFLAGS_$(MODE))
 SRC    := $(wildcard logd/*.c logd/*/*.c rules/*.c)
 OBJ    := $(SRC:%.c=$(B)/%.o)
 LIB    := $(B)/liblogd.a
-WEB    := $(sort $(wildcard web/app/*)) web/beacon/b.js
+WEB    := $(sort $(wildcard web/app/*)) web/beacon/b.js web/beacon/vitals.js
 UNIT   := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 FUZZ   := $(patsubst tests/fuzz/%.c,$(B)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))

@@ -42,6 +42,7 @@ struct event_source {  /* who posts: constant for one request */
     usec now;          /* by the clock, the time of events without one; the batch's stamp may be ahead of it */
     bool browser;      /* a browser key: severity is capped at error, field trust=browser is set */
     str ip;            /* sender's address, for browser events without one; absent: not filled in */
+    str agent;         /* its User-Agent, likewise as http.user_agent */
     usec future_limit; /* events later than now + this are refused; 0: one day */
     /* Limits, 0: the one of base/limits.h. Fields cannot be raised past it, depth not past JSON_DEPTH_MAX. */
     uint32_t max_event, max_fields, max_depth, max_events;

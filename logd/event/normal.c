@@ -538,6 +538,41 @@ static void write_head(struct event_writer *w, const struct event_source *src, c
     buf_byte(out, (char)('0' + s->severity % 10));
 }
 
+static bool has_member(const struct event_writer *w, str name)
+{
+    for (size_t i = 0; i < w->n; i++)
+        if (!w->m[i].dropped && str_eq(w->m[i].name, name))
+            return true;
+    return false;
+}
+
+/* ,"name":"text" without secrets. */
+static void write_own(struct buf *out, const char *name, str text)
+{
+    struct buf scrubbed = BUF_INIT(2 * (size_t)LIMIT_EVENT);
+    scrubbed.secret = true;
+    bool clean = scrub_clean(text, &scrubbed);
+    buf_printf(out, ",\"%s\":\"", name);
+    json_encode(out, clean ? text : buf_view(&scrubbed));
+    buf_byte(out, '"');
+    buf_done(&scrubbed);
+}
+
+/* A page's error says its type and message once: what the two say together is the event's message. */
+static void write_error_message(struct event_writer *w, struct buf *out)
+{
+    struct member *type = w->best[PART_ERROR_TYPE], *message = w->best[PART_ERROR_MESSAGE];
+    struct buf text = BUF_INIT(2 * (size_t)LIMIT_EVENT);
+    if (w->best[PART_MESSAGE] || !message || message->kind != J_STRING || !type || type->kind != J_STRING)
+        return;
+    text.secret = true;
+    buf_str(&text, value_decoded(w, type->raw, type->flags));
+    buf_lit(&text, ": ");
+    buf_str(&text, value_decoded(w, message->raw, message->flags));
+    write_own(out, "message", buf_view(&text));
+    buf_done(&text);
+}
+
 static void write_members(struct event_writer *w, const struct event_source *src, struct buf *out)
 {
     for (size_t i = 0; i < w->n; i++) {
@@ -546,12 +581,15 @@ static void write_members(struct event_writer *w, const struct event_source *src
             value_write(w, m, out);
     }
     if (src->browser) {
+        write_error_message(w, out);
         buf_lit(out, ",\"trust\":\"browser\"");
         if (src->ip.n && !w->best[PART_IP]) {
             buf_lit(out, ",\"ip\":\"");
             json_encode(out, src->ip);
             buf_byte(out, '"');
         }
+        if (src->agent.n && !has_member(w, S("http.user_agent")))
+            write_own(out, "http.user_agent", src->agent);
     }
     buf_lit(out, "}\n");
 }

@@ -2,6 +2,8 @@
  *
  * POST /b          events as in POST /v1/events (one, lines or an array), of any content type, since navigator.sendBeacon
  *                  says text/plain to need no preflight. They are marked trust=browser. 204, or 400 when all were refused.
+ *                  A body {"stats":[…]} instead holds counts as in POST /v1/stats: a page may add to a count, a million at
+ *                  a time, and to nothing else, since whoever reads the page has its key.
  * POST /b/reports  application/csp-report (one object "csp-report") and application/reports+json (an array), told apart by
  *                  their shape. Each becomes one event: type from the report's ("csp-violation" is csp.violation), its
  *                  body's fields under `csp.` or `report.`, in the names of the Reporting API for both.
@@ -13,8 +15,11 @@
 #include "intake/json.h"
 #include "routes/post.h"
 #include "routes/resources.h"
+#include "stats/stats.h"
 
 #include <jansson.h>
+
+enum { COUNT_MOST = 1000000 };
 
 static void reply_empty(struct request *r, const struct batch *b)
 {
@@ -36,6 +41,7 @@ static void post_browser(struct request *r, str body)
         return;
     src.browser = true; /* whoever's key it is, a page wrote this */
     src.ip = str_of(r->peer);
+    src.agent = str_head(http_header(r, "User-Agent"), 500);
     if (intake_json(post_writer(), &src, body, b, &e) < 0) {
         batch_free(b);
         post_refuse(r, &e);
@@ -44,7 +50,66 @@ static void post_browser(struct request *r, str body)
     post_commit(r, b, reply_empty);
 }
 
-void post_beacon(struct request *r) { post_browser(r, buf_view(&r->body)); }
+/* ---- counts ---- */
+/* Is it a count that a page may make? The rest is for stats_read to say. */
+static bool check_count(struct request *r, size_t i, json_t *count)
+{
+    json_t *type = json_object_get(count, "type"), *value = json_object_get(count, "value");
+    str kind = str_of(json_string_value(type));
+    if (type && !str_eq(kind, S("count")) && !str_eq(kind, S("flow")))
+        reply_error(r, 400, "/stats/%zu/type: expected count, since a page may only count", i);
+    else if (json_is_integer(value) && json_integer_value(value) > COUNT_MOST)
+        reply_error(r, 400, "/stats/%zu/value: expected at most %d from a page, got %lld", i, COUNT_MOST,
+                    (long long)json_integer_value(value));
+    else
+        return true;
+    return false;
+}
+
+static void take_counts(struct request *r, str counts)
+{
+    struct err e = {0};
+    struct event_source src;
+    struct batch *b = post_begin(r, RECORD_STATS, &src);
+    if (!b)
+        return;
+    if (stats_read(counts, src.now, NULL, NULL, b, &e) == 0) {
+        post_commit(r, b, reply_empty);
+        return;
+    }
+    batch_free(b);
+    post_refuse(r, &e);
+}
+
+static void post_tally(struct request *r)
+{
+    json_error_t why;
+    json_t *root = json_loadb(r->body.p, r->body.n, JSON_REJECT_DUPLICATES, &why), *one;
+    json_t *stats = json_object_get(root, "stats");
+    size_t i;
+    bool good = json_is_array(stats) && json_object_size(root) == 1;
+    char *text = NULL;
+    if (!root)
+        reply_error(r, 400, "expected JSON: %.*s at byte %d", STR_ARG(secret_json_reason(why.text)), why.position);
+    else if (!good)
+        reply_error(r, 400, "expected {\"stats\":[…]} and nothing else");
+    json_array_foreach(stats, i, one) good = good && check_count(r, i, one);
+    if (good && (text = json_dumps(stats, JSON_COMPACT)))
+        take_counts(r, str_of(text));
+    if (text)
+        explicit_bzero(text, strlen(text)); /* a label that was refused may be a secret */
+    free(text);
+    json_decref(root);
+}
+
+void post_beacon(struct request *r)
+{
+    str body = str_trim(buf_view(&r->body));
+    if (str_starts(body, S("{\"stats\":[")))
+        post_tally(r);
+    else
+        post_browser(r, buf_view(&r->body));
+}
 
 /* ---- reports ---- */
 

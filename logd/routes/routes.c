@@ -16,6 +16,7 @@ const struct route routes[] = {
     {HTTP_GET, "/shared/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/app/{}", RIGHT_NONE, ROUTE_PUBLIC, get_file},
     {HTTP_GET, "/b.js", RIGHT_NONE, ROUTE_PUBLIC, get_reporter},
+    {HTTP_GET, "/vitals.js", RIGHT_NONE, ROUTE_PUBLIC, get_reporter},
 
     {HTTP_GET, "/healthz", RIGHT_NONE, ROUTE_PUBLIC, get_health},
     {HTTP_GET, "/metrics", RIGHT_STATE, ROUTE_POOL, get_metrics},

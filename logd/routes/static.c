@@ -2,7 +2,7 @@
  *
  * Page    every path the page knows answers the same index.html; the script there looks at the path. It may load only our
  *         own files, run no inline script, write no HTML from text (Trusted Types) and stand in no frame.
- * Cache   files are asked for again with their ETag; b.js may be an hour old, it is loaded by other people's pages. */
+ * Cache   files are asked for again with their ETag; the reporter's may be an hour old, they are loaded by other people's pages. */
 #include "base/str.h"
 #include "routes/resources.h"
 #include "web/files.h"
@@ -76,5 +76,5 @@ void get_reporter(struct request *r)
 {
     reply_header(r, "Cross-Origin-Resource-Policy", "cross-origin");
     reply_header(r, "Access-Control-Allow-Origin", "*");
-    send_file(r, find_file(S("/b.js")), "public, max-age=3600");
+    send_file(r, find_file(r->path), "public, max-age=3600");
 }

@@ -153,7 +153,7 @@ def test_the_reporter_may_be_loaded_by_any_page():
         reply = logd.get("/b.js", key=False, headers={"Origin": OTHER})
         assert reply.status == 200 and reply.headers["Content-Type"].startswith("text/javascript"), reply.headers
         assert reply.headers["Access-Control-Allow-Origin"] == "*" and reply.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
-        assert "max-age" in reply.headers["Cache-Control"] and b"data-key" in reply.body
+        assert "max-age" in reply.headers["Cache-Control"] and b".dataset" in reply.body
         again = logd.get("/b.js", key=False, headers={"If-None-Match": reply.headers["ETag"]})
         assert again.status == 304 and again.body == b""
 

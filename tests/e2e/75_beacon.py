@@ -1,94 +1,227 @@
-"""The browser reporter in a real Chromium: what it catches, what it keeps to itself, and how little it sends."""
-import json, os, sys
+"""The browser reporter in a real Chromium: what it catches, what it keeps to itself, how little it sends, and that it arrives."""
+import gzip, json, os, re, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import TREE, Logd, eventually, run
 from outside import Site, browse
 
-SECRET = "SECRETTOKEN31337"
-PAGE = '<!doctype html><title>t</title><script src="%s/b.js" data-key="%s" data-release="7" data-env="test"></script><script src="%s"></script><p>page</p>'
+PAGE = '<!doctype html><title>t</title><link rel=icon href=data:,>%s<script src="%s/b.js" data-key="%s" data-release="7" data-env="test"></script><p>page</p>%s'
+LATER = "setTimeout(() => { %s }, 10)"
+# What a page does, and the message that arrives.
 CASES = {
-    "uncaught": "setTimeout(() => { function deep() { throw new RangeError('too deep') } deep() }, 10)",
-    "rejection": "Promise.reject(new TypeError('rejected'))",
-    "text": "Promise.reject('only text')",
-    "object": "Promise.reject({code: 7, why: 'object'})",
-    "null": "Promise.reject(null)",
-    "cause": "setTimeout(() => { throw new Error('outer', {cause: new Error('inner', {cause: new Error('innermost')})}) }, 10)",
-    "url": "setTimeout(() => { throw new Error('GET https://api.example/v1/x?token=%s#frag failed') }, 10)" % SECRET,
-    "api": "setTimeout(() => logd('warn', 'cart is slow', {ms: 812, step: 'pay'}), 10)",
-    "resize": "setTimeout(() => dispatchEvent(new ErrorEvent('error', {message: 'ResizeObserver loop limit exceeded'})), 10)",
+    "an uncaught error": (LATER % "function deep() { throw new RangeError('too deep') } deep()", "RangeError: too deep"),
+    "a rejection": ("Promise.reject(new TypeError('rejected'))", "TypeError: rejected"),
+    "a rejection with a text": ("Promise.reject('only text')", "Error: only text"),
+    "a thrown object": (LATER % "throw {code: 7, why: 'object'}", 'Error: {"code":7,"why":"object"}'),
+    "a rejection with null": ("Promise.reject(null)", "Error: null"),
+    "a cause": (LATER % "throw new Error('outer', {cause: new Error('inner', {cause: new Error('innermost')})})", "Error: outer"),
+    "console.error": ("console.error('cart is', {n: 3}, new Error('bad cart'))", 'cart is {"n":3} Error: bad cart'),
+    "a fetch that is answered with 500": ("fetch('/500?token=SECRET')", "GET %s/500 500"),
+    "a fetch without network": ("fetch('http://127.0.0.1:1/gone', {method: 'PUT'}).catch(() => 0)", "PUT http://127.0.0.1:1/gone failed"),
+    "an XHR that is answered with 500": ("{ const x = new XMLHttpRequest; x.open('POST', '/500x'); x.send() }", "POST %s/500x 500"),
+    "an image that is not there": ("document.body.append(Object.assign(new Image, {src: '/none.png?token=SECRET'}))", "img failed: %s/none.png"),
+    "a violation of the policy": ("document.body.append(Object.assign(new Image, {src: 'http://127.0.0.1:2/x.png?token=SECRET'}))", "img-src blocked http://127.0.0.1:2/x.png"),
+    "a URL in a message": (LATER % "throw new Error('GET https://api.example/v1/x?token=SECRET#frag failed')", "Error: GET https://api.example/v1/x failed"),
+    "a relative URL in a message": (LATER % "throw new Error('GET /v1/y?token=SECRET failed')", "Error: GET /v1/y failed"),
+    "logd()": ("logd('warn', 'cart is slow', {ms: 812, step: 'pay'})", "cart is slow"),
 }
+# What no one wants to know.
+QUIET = ["dispatchEvent(new ErrorEvent('error', {message: 'ResizeObserver loop limit exceeded'}))", "console.log('chatter')", "console.warn('careful')", "fetch('/404')",
+         "fetch('/slow', {signal: AbortSignal.abort()}).catch(() => 0)"]
 
 
-def visit(logd, code, wait=2200, path="/", before_close=()):
-    """The events that a page with this script left behind, and the requests its browser made to logd."""
-    pages = {"/s.js": code}
-    with Site(pages) as site:
-        pages["/"] = PAGE % (logd.url, logd.key("browser", "web", origins=(site.origin,)), "/s.js")
-        before = logd.count("app=web")
-        said = browse({"do": "open", "url": site.origin + path}, {"do": "sleep", "ms": wait}, {"do": "cookies"}, *before_close)
-        assert said["texts"][0] == [], "no cookie is set"
-        posts = [r for r in said["requests"] if "/b?key=" in r["url"]]
-        eventually(lambda: not posts or logd.count("app=web") > before, "what was posted is there")
-        return logd.query("app=web", limit=logd.count("app=web") - before) if posts else [], posts
+class Page:
+    """A page of somebody's with the reporter in it; `code` runs behind it."""
+
+    def __init__(self, logd, code="", head="", more=""):
+        self.pages = {"/s.js": code, "/500": 500, "/500x": 500, "/next": "<p>gone", **({"/m.js": more} if more else {})}
+        self.site, self.logd, self.head = Site(self.pages), logd, head
+        self.origin = self.site.origin
+        self.key = logd.key("browser", "web", origins=(self.origin,))
+        self.pages["/"] = PAGE % (head, logd.url, self.key, '<script src="/s.js"></script>')
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.site.__exit__()
+
+    def visit(self, *steps, path="/", wait=1500):
+        """What the browser said of it, and its posts to logd."""
+        said = browse({"do": "open", "url": self.origin + path}, *steps, {"do": "sleep", "ms": wait})
+        return said, [r for r in said["requests"] if "/b?key=" in r["url"]]
 
 
-def test_it_catches_what_pages_throw():
-    with Logd() as logd:
-        rows, posts = visit(logd, "\n".join(CASES.values()))
-        assert len(posts) == 1, [p["url"] for p in posts]
+def rows_after(logd, before, n):
+    eventually(lambda: logd.count("app=web") - before >= n, f"{n} events are there, got {logd.count('app=web') - before}")
+    return logd.query("app=web", limit=logd.count("app=web") - before)
+
+
+def test_every_case_is_caught_in_one_request_without_a_preflight():
+    with Logd() as logd, Page(logd, "\n".join([*QUIET, *(code for code, _ in CASES.values())]),
+                              head="<meta http-equiv=Content-Security-Policy content=\"img-src 'self' data:\">") as page:
+        said, posts = page.visit({"do": "cookies"}, {"do": "eval", "code": "JSON.stringify(Object.keys(localStorage).concat(Object.keys(sessionStorage)))"})
+        assert [p["method"] for p in posts] == ["POST"], [p["method"] for p in posts]
+        assert said["texts"] == [[], "[]"], "no cookie, nothing stored"
+        rows = rows_after(logd, 0, len(CASES))
         by = {r["message"]: r for r in rows}
-        assert len(rows) == 8, sorted(by)
+        wanted = {name: (message % page.origin if "%s" in message else message) for name, (_, message) in CASES.items()}
+        missing = {name: m for name, m in wanted.items() if m not in by}
+        assert not missing, (missing, sorted(by))
+        # the image that the policy blocked is also one that failed
+        extra = set(by) - set(wanted.values()) - {"img failed: http://127.0.0.1:2/x.png"}
+        assert not extra, extra
+        assert "SECRET" not in posts[0]["body"]
         deep = by["RangeError: too deep"]
-        assert "deep" in deep["error.stack"] and deep["type"] == "browser.error" and deep["release"] == "7" and deep["env"] == "test" and deep["trust"] == "browser", deep
-        assert by["TypeError: rejected"]["type"] == "browser.rejection"
-        assert by["string: only text"] and by['object: {"code":7,"why":"object"}'] and by["null: null"]
+        assert deep["error.stack"].startswith("at deep (") and deep["type"] == "browser.error" and deep["level"] == "error", deep
+        assert (deep["release"], deep["env"], deep["trust"], deep["url"]) == ("7", "test", "browser", page.origin + "/") and "Chrome" in deep["http.user_agent"], deep
         outer = by["Error: outer"]
         assert outer["error.cause.message"] == "inner" and outer["error.cause.cause.message"] == "innermost", outer
+        assert by["TypeError: rejected"]["type"] == "browser.rejection"
+        assert by['Error: {"code":7,"why":"object"}']["error.stack"].startswith("at " + page.origin + "/s.js:")
+        assert by[wanted["console.error"]]["error.message"] == "bad cart"
+        put = by[wanted["a fetch without network"]]
+        assert put["http.method"] == "PUT" and put["http.status"] == 0 and put["type"] == "browser.http", put
+        assert by[wanted["an image that is not there"]]["level"] == "warn"
         assert by["cart is slow"]["level"] == "warn" and by["cart is slow"]["data.ms"] == 812
-        assert by["Error: GET https://api.example/v1/x failed"]
+        # what went before is told with what went wrong
+        assert re.match(r"\d\d:\d\d:\d\d warn careful$", deep["breadcrumbs"][0]), deep["breadcrumbs"]
         issues = logd.get("/v1/issues?app=web").json()["issues"]
-        assert len(issues) == 7, [i["title"] for i in issues]
+        assert {"deep"} <= {i["culprit"].split(":")[-1] for i in issues}, issues
 
 
-def test_nothing_of_the_page_that_is_secret_leaves_it():
+PLANTED = {"query": "Zq1token", "address": "zq2@example.com", "fragment": "Zq3frag", "referrer": "Zq4ref", "typed": "Zq5typed", "cookie": "Zq6cookie", "storage": "Zq7store",
+           "fetch query": "Zq8query", "header": "Zq9bearer", "body": "Zq10body", "button": "Zq11button", "name and password in a URL": "Zq12pass"}
+
+
+def test_nothing_planted_leaves_the_page():
+    p = PLANTED
+    code = f"""document.cookie = 'sid={p['cookie']}'; localStorage.x = '{p['storage']}'
+      document.body.innerHTML = '<form><input id=q><button id=go type=button>{p['button']}</button></form>'
+      fetch('/500?q={p['fetch query']}', {{method: 'POST', body: '{p['body']}', headers: {{Authorization: 'Bearer {p['header']}'}}}})
+      go.onclick = () => {{ history.pushState(1, '', '?again={p['query']}'); throw new Error('at ' + location.href + ' and https://u:{p["name and password in a URL"]}@h.example/p?x=1') }}"""
+    with Logd() as logd, Page(logd, code) as page:
+        page.pages["/from"] = f"<a id=to href='/?token={p['query']}&email={p['address']}#{p['fragment']}'>go"
+        said, posts = page.visit({"do": "click", "at": "#to"}, {"do": "wait", "at": "#q"}, {"do": "fill", "at": "#q", "text": p["typed"]}, {"do": "click", "at": "#go"},
+                                 path=f"/from?ref={p['referrer']}")
+        sent = json.dumps([[r["url"], r["body"], r["headers"]] for r in posts])
+        rows_after(logd, 0, 2)
+        crumbs = logd.query("app=web level=error type=browser.error")[0]["breadcrumbs"]
+        assert any(c.endswith("click button go") for c in crumbs) and any("pushState" in c or " to " in c for c in crumbs), crumbs
+        leaks = [name for name, secret in p.items() if secret in sent and name != "name and password in a URL"]
+        assert posts and not leaks, (leaks, sent)
+        assert p["name and password in a URL"] not in json.dumps(logd.query("app=web")), "what a message says itself is scrubbed before the disk"
+
+
+def test_it_sends_little():
     with Logd() as logd:
-        code = f"document.cookie = 'sid={SECRET}'; localStorage.x = '{SECRET}'; setTimeout(() => {{ throw new Error('plain') }}, 10)"
-        pages = {"/s.js": code}
-        with Site(pages) as site:
-            pages["/"] = PAGE % (logd.url, logd.key("browser", "web", origins=(site.origin,)), f"/s.js?token={SECRET}")
-            said = browse({"do": "open", "url": f"{site.origin}/?email=ann@example.com&token={SECRET}#{SECRET}"}, {"do": "sleep", "ms": 2000})
-        posts = [r for r in said["requests"] if "/b?key=" in r["url"]]
-        assert len(posts) == 1
-        assert SECRET not in posts[0]["body"] and "ann@example.com" not in posts[0]["body"], posts[0]["body"]
-        row, = logd.query("app=web")
-        assert row["url"].endswith("/") and "s.js:1" in row["error.stack"], row
+        page = Page(logd)
+        cases = [
+                ("one error", "setTimeout(() => { function deep() { throw new RangeError('too deep') } deep() }, 10)", 1),
+                ("1,000 equal", "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('same') }, 1)", 1),
+                ("1,000 different", "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('different ' + i) }, 1)", 31),
+                ("200,000 characters", "setTimeout(() => { throw new Error('x'.repeat(200000)) }, 1)", 1),
+                ("nothing", "", 0)]
+        for i, (_, code, _) in enumerate(cases):
+            page.pages[f"/{i}"], page.pages[f"/{i}.js"] = page.pages["/"].replace("/s.js", f"/{i}.js"), code
+        _, all_posts = page.visit(*(step for i in range(len(cases)) for step in ({"do": "open", "url": f"{page.origin}/{i}"}, {"do": "sleep", "ms": 1500})), wait=100)
+        page.site.__exit__()
+        all_rows, figures = rows_after(logd, 0, sum(n for _, _, n in cases)), {}
+        for i, (name, _, _) in enumerate(cases):
+            url = f"{page.origin}/{i}"
+            posts = [p for p in all_posts if f'"url":"{url}"' in p["body"]]
+            figures[name] = (len(posts), sum(len(p["body"]) for p in posts), [r for r in all_rows if r.get("url", "") == url or (name == "1,000 different" and "url" not in r)])
+        assert len(all_posts) == 4, [p["body"][:200] for p in all_posts]
+        requests = {name: f[0] for name, f in figures.items()}
+        assert requests == {"one error": 1, "1,000 equal": 1, "1,000 different": 1, "200,000 characters": 1, "nothing": 0}, requests
+        sizes = {name: f[1] for name, f in figures.items()}
+        assert sizes["one error"] <= 300 and sizes["1,000 equal"] <= 320 and sizes["1,000 different"] <= 9000 and sizes["200,000 characters"] < 10000, sizes
+        assert figures["1,000 equal"][2][0]["repeated"] == 1000
+        dropped, = [r for r in figures["1,000 different"][2] if r["type"] == "reporter.dropped"]
+        assert dropped["count"] == 970 and len(figures["1,000 different"][2]) == 31, dropped
+        print("  bytes:", sizes)
 
 
-def test_a_thousand_errors_are_few_bytes():
-    with Logd() as logd:
-        rows, posts = visit(logd, "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('same') }, 1)")
-        assert len(rows) == 1 and rows[0]["repeated"] == 1000 and len(posts) == 1 and len(posts[0]["body"]) < 1500, (rows, posts)
-        rows, posts = visit(logd, "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('different ' + i) }, 1)")
-        dropped = [r for r in rows if r["type"] == "reporter.dropped"]
-        assert len(rows) == 31 and dropped[0]["count"] == 970 and len(posts) == 1, (len(rows), dropped)
-        rows, posts = visit(logd, "setTimeout(() => { throw new Error('x'.repeat(200000)) }, 1)")
-        assert len(rows) == 1 and len(posts[0]["body"]) < 25000, len(posts[0]["body"])
+def test_an_endless_loop_is_a_few_requests():
+    with Logd() as logd, Page(logd, "setInterval(() => { throw new Error('again') }, 5)") as page:
+        _, posts = page.visit(wait=4000)
+        assert 2 <= len(posts) <= 3, len(posts)  # after 1 s, 2 s more, 3 s more
 
 
 def test_an_error_just_before_leaving_arrives():
-    with Logd() as logd:
-        pages = {"/s.js": "setTimeout(() => { setTimeout(() => { location = '/next' }, 1); throw new Error('last words') }, 300)", "/next": "<p>gone"}
-        with Site(pages) as site:
-            pages["/"] = PAGE % (logd.url, logd.key("browser", "web", origins=(site.origin,)), "/s.js")
-            browse({"do": "open", "url": site.origin}, {"do": "sleep", "ms": 1500})
-        eventually(lambda: logd.count('"last words"') == 1, "the keepalive request outlives the page")
+    with Logd() as logd, Page(logd, "setTimeout(() => { setTimeout(() => { location = '/next' }, 1); throw new Error('last words') }, 300)") as page:
+        page.visit()
+        eventually(lambda: logd.count('"last words"') == 1, "it is sent when the page is hidden, and outlives it")
 
 
-def test_it_is_served_small():
+def test_what_happens_offline_arrives_later_and_once():
+    with Logd() as logd, Page(logd) as page:
+        page.visit({"do": "offline", "on": True}, {"do": "eval", "code": "setTimeout(() => { throw new Error('alone') }, 1)"}, {"do": "sleep", "ms": 1200},
+                   {"do": "eval", "code": "setTimeout(() => { throw new Error('left alone') }, 1)"}, {"do": "sleep", "ms": 100},
+                   {"do": "eval", "code": "Object.defineProperty(document, 'hidden', {value: true}); document.dispatchEvent(new Event('visibilitychange', {bubbles: true}))"},
+                   {"do": "offline", "on": False})
+        for text in ("alone", "left alone"):
+            eventually(lambda: logd.count(f'message="Error: {text}"') == 1, f"{text} is there")
+    with Logd() as logd, Page(logd) as page:  # and by the next page of the tab
+        fails = "fetch = () => Promise.reject(new TypeError('no network'))"
+        page.pages["/"] = page.pages["/"].replace("<script src=\"http", f"<script>if (location.search) {fails}</script><script src=\"http", 1)
+        page.visit({"do": "eval", "code": "setTimeout(() => { throw new Error('kept') }, 1)"}, {"do": "sleep", "ms": 1500}, {"do": "open", "url": page.origin + "/"}, path="/?broken")
+        eventually(lambda: logd.count('message="Error: kept"') == 1, "it was kept in the tab")
+
+
+def test_a_busy_server_is_asked_again_when_it_said():
+    with Logd() as logd, Page(logd) as page:
+        key = logd.key("browser", "web", origins=(page.origin,), rate=60)
+        page.pages["/"] = page.pages["/"].replace(page.key, key)
+        loop = "for (let i = 0; i < 20; i++) setTimeout(() => { throw new Error('n' + i) }, 1)"
+        for _ in range(7):
+            logd.post("/b?key=" + key, "\n".join('{"message":"fill"}' for _ in range(20)), headers={"Origin": page.origin}, key=False)
+        _, posts = page.visit({"do": "eval", "code": loop}, {"do": "eval", "code": "new Promise(r => setTimeout(() => r(sessionStorage.logd.length > 1000), 1300))"}, wait=100)
+        assert _["texts"][-1] is True, _["texts"]
+
+
+def test_a_snippet_keeps_what_comes_before_the_reporter():
+    snippet = "<script>_logd=[];for(t of['error','unhandledrejection'])addEventListener(t,e=>_logd.push(e),!0)</script>"
+    assert len(snippet) <= 160
+    with open(os.path.join(TREE, "web/README.md")) as f:
+        assert snippet in f.read()
+    with Logd() as logd, Page(logd, "setTimeout(() => { throw new Error('late') }, 20)",
+                              head=snippet + "<script>throw new Error('early')</script><script>Promise.reject(new Error('early too'))</script>") as page:
+        page.visit()
+        rows = rows_after(logd, 0, 3)
+        assert sorted(r["message"] for r in rows) == ["Error: early", "Error: early too", "Error: late"], rows
+
+
+def points(logd, name, **labels):
+    query = "".join(f"&label.{k}={v}" for k, v in labels.items())
+    return logd.get(f"/v1/stats/{name}?by=day{query}").json().get("total", 0)
+
+
+def test_counts_and_vitals_are_stats_and_no_events():
+    code = "for (let i = 0; i < 5; i++) logd.count('cart.add', 2, {kind: i % 2 ? 'book' : 'disc'}); logd.count('visit'); logd.count('bad', 1, {who: 'ann@example.com'})"
+    with Logd() as logd, Page(logd, code) as page:
+        page.pages["/"] += f'<script src="{logd.url}/vitals.js"></script>'
+        _, posts = page.visit({"do": "sleep", "ms": 1300}, {"do": "open", "url": page.origin + "/next"})
+        assert all(p["body"].startswith('{"stats":[') for p in posts), posts
+        eventually(lambda: points(logd, "cart.add") == 10 and points(logd, "visit") == 1 and points(logd, "web.cls") == 1, "the counts are there")
+        assert points(logd, "cart.add", kind="book") == 4 and points(logd, "bad") == 0
+        assert points(logd, "web.cls", rating="good") == 1 and points(logd, "web.ttfb") == 1 and points(logd, "web.fcp") == 1 and points(logd, "web.lcp") == 1, logd.get("/v1/stats").text
+        assert logd.count("") == 0
+        for body, said in [('{"stats":[{"name":"x","type":"gauge","value":1}]}', "/stats/0/type: expected count, since a page may only count"),
+                           ('{"stats":[{"name":"x","value":1000001}]}', "/stats/0/value: expected at most 1000000 from a page, got 1000001"),
+                           ('{"stats":[{"name":"x"}],"message":"y"}', 'expected {"stats":[…]} and nothing else')]:
+            reply = logd.post("/b?key=" + page.key, body, headers={"Origin": page.origin}, key=False)
+            assert reply.status == 400 and reply.json()["error"] == said, reply
+
+
+def test_it_is_served_small_and_is_the_source():
     with Logd() as logd:
-        r = logd.request("GET", "/b.js", headers={"Accept-Encoding": "gzip"}, key=False)
-        assert r.status == 200 and r.headers["Content-Encoding"] == "gzip" and len(r.body) <= 2000, len(r.body)
+        for name, most in [("b.js", 2000), ("vitals.js", 600)]:
+            r = logd.request("GET", "/" + name, headers={"Accept-Encoding": "gzip"}, key=False)
+            assert r.status == 200 and r.headers["Content-Encoding"] == "gzip" and len(r.body) <= most, len(r.body)
+            squeezed = subprocess.run([os.path.join(TREE, "build/embed"), "--squeeze", os.path.join("web/beacon", name)], cwd=TREE, capture_output=True, check=True).stdout
+            assert gzip.decompress(r.body) == squeezed
+            print(f"  {name}: {len(r.body)} bytes")
 
 
 if __name__ == "__main__":

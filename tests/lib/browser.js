@@ -1,6 +1,6 @@
 // A real Chromium for the stories. usage: node browser.js STEPS.json
 // STEPS: [{"do":"open","url":…}, {"do":"fill","at":"input[name=email]","text":…}, {"do":"click","at":…}, {"do":"wait","at":…},
-//         {"do":"text","at":…}, {"do":"eval","code":…}, {"do":"shot","file":…,"width":…,"dark":…}, {"do":"axe"}, {"do":"close-page"},
+//         {"do":"text","at":…}, {"do":"eval","code":…}, {"do":"shot","file":…,"width":…,"dark":…}, {"do":"axe"}, {"do":"close-page"}, {"do":"offline","on":true},
 //         {"do":"drag","at":…,"from":0.2,"to":0.5} (parts of its width), {"do":"download","at":…} (clicks; [name, text])]
 // Prints one JSON object: {"texts":[…], "console":[…], "dialogs":n, "axe":[…]}.
 const {chromium} = require('playwright-core')
@@ -15,7 +15,7 @@ const fs = require('fs')
     p.on('console', m => said.console.push(`${m.type()}: ${m.text()}`))
     p.on('pageerror', e => said.console.push(`pageerror: ${e.message}`))
     p.on('dialog', d => { said.dialogs++; d.dismiss() })
-    p.on('request', r => said.requests.push({method: r.method(), url: r.url(), body: r.postData()}))
+    p.on('request', r => said.requests.push({method: r.method(), url: r.url(), body: r.postData(), headers: r.headers()}))
   }
   watch(page)
   for (const s of steps) {
@@ -49,7 +49,8 @@ const fs = require('fs')
       await client.send('Runtime.evaluate', {expression: source})
       const r = await client.send('Runtime.evaluate', {expression: 'axe.run().then(r => r.violations.map(v => v.id + ": " + v.nodes.map(n => n.html).join(" | ").slice(0, 300)))', awaitPromise: true, returnByValue: true})
       said.axe.push(...(r.result.value || ['axe did not run: ' + JSON.stringify(r).slice(0, 300)]))
-    } else if (s.do === 'close-page') { await page.close({runBeforeUnload: true}); page = await context.newPage(); watch(page) }
+    } else if (s.do === 'offline') await context.setOffline(s.on)
+    else if (s.do === 'close-page') { await page.close({runBeforeUnload: true}); page = await context.newPage(); watch(page) }
     else throw new Error('unknown step ' + s.do)
   }
   await browser.close()

@@ -30,16 +30,21 @@ def shot(name, **more):
 
 
 class Site:
-    """A web site of somebody else: serves the given pages on a free port of its own origin."""
+    """A web site of somebody else: serves the given pages on a free port of its own origin; a number is a status without a page."""
 
     def __init__(self, pages):
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
-                body = pages.get(self.path.split("?")[0], "").encode()
-                self.send_response(200 if body else 404)
+                page = pages.get(self.path.split("?")[0], 404)
+                status, body = (page, b"") if isinstance(page, int) else (200, page.encode())
+                self.send_response(status)
                 self.send_header("Content-Type", "text/javascript" if self.path.split("?")[0].endswith(".js") else "text/html")
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self):
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
 
             def log_message(self, *_):
                 pass

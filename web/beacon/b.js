@@ -40,9 +40,9 @@
     sessionStorage.logd = (sessionStorage.logd || '') + body + '\0'
   })
   const retry = quiet(() => {
-    const s = sessionStorage.logd
+    const bodies = sessionStorage.logd.split('\0')
     sessionStorage.logd = later = ''
-    s.split('\0').map(post)
+    bodies.map(post)
   })
   const send = () => {
     let body = ''
@@ -66,7 +66,7 @@
   // The first waits a second, each that follows one longer.
   const soon = () => timer ||= setTimeout(send, wait += 1000)
   const add = e => {
-    const same = [e.level, e.message, e.error?.stack].join().slice(0, 500)
+    const same = json([e.level, e.message, e.error]).slice(0, 500)
     soon()
     if (!seen[same] && ++kept > 30) return dropped++
     e = seen[same] ||= e
@@ -76,7 +76,8 @@
       breadcrumbs: crumbs[0] && [...crumbs]
     }))
   }
-  const report = (where, error) => add({type: 'browser.' + where, message: error.type + ': ' + error.message, error})
+  // The server makes its message of the error's type and message.
+  const report = (where, error) => add({type: 'browser.' + where, error})
   // When, in UTC, and what.
   const crumb = what => crumbs.push(new Date().toJSON().slice(11, 19) + ' ' + what) > 20 && crumbs.shift()
   const hear = (type, f) => addEventListener(type, quiet(f), 1)

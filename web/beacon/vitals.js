@@ -8,7 +8,6 @@
   let paint, worst = 0, shift = 0, session = 0, last = 0, start = 0
   const count = (name, value, good, poor) => value >= 0 && logd.count('web.' + name, 1, {rating: value <= good ? 'good' : value <= poor ? 'fair' : 'poor'})
   const watch = (type, f) => { try { new PerformanceObserver(l => l.getEntries().map(f)).observe({type, buffered: true, durationThreshold: 40}) } catch {} }
-  watch('navigation', e => count('ttfb', e.responseStart, 800, 1800))
   watch('paint', e => e.name[6] == 'c' && count('fcp', e.startTime, 1800, 3000))
   watch('largest-contentful-paint', e => paint = e.startTime)
   watch('event', e => e.interactionId && (worst = Math.max(worst, e.duration)))
@@ -21,6 +20,7 @@
     shift = Math.max(shift, session += e.value)
   })
   document.addEventListener('visibilitychange', () => {
+    count('ttfb', performance.getEntriesByType('navigation')[0].responseStart, 800, 1800)
     count('lcp', paint, 2500, 4000)
     count('inp', worst || -1, 200, 500)
     count('cls', shift, .1, .25)
