@@ -69,6 +69,12 @@ static const struct cli_command commands[] = {
      1, 1, .run = cli_query},
     {"tail", "['FILTER']", "Follows new events, like tail -f. A terminal gets text, a pipe NDJSON.",
      "logd tail 'level>=warn'", OPTIONS({"--format", "FORMAT", "text or ndjson"}, CLIENT), 0, 1, .run = cli_tail},
+    {"issues regroup", "[--dry-run] [--to VERSION]",
+     "Goes to another version of grouping, the newest unless said; issues keep their ids. With --dry-run it only says what "
+     "that would join and split of the last 30 days.",
+     "logd issues regroup --dry-run",
+     OPTIONS({"--dry-run", NULL, "change nothing"}, {"--to", "VERSION", "of grouping (the newest)"}, CLIENT), 0, 0,
+     .run = cli_issues_regroup},
     {"rules check", "F...", "Reads rule files and says what is wrong with them, with line and column.",
      "logd rules check rules/*.yaml", .args_min = 1, .args_max = UINT_MAX, .main = rules_check_main},
     {"rules test", "F...", "Runs the tests that stand in rule files.", "logd rules test rules/*.yaml", .args_min = 1,

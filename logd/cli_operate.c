@@ -3,6 +3,7 @@
 #include "archive/archive.h"
 #include "base/config.h"
 #include "base/str.h"
+#include "issues/issues.h"
 #include "notify/notify.h"
 
 #include <jansson.h>
@@ -76,6 +77,19 @@ int cli_mail_test(struct cli *c)
 int cli_archive_list(struct cli *c) { return print_answer(c, "GET", "/v1/archive", (str){0}); }
 int cli_archive_verify(struct cli *c) { return print_answer(c, "POST", "/v1/archive/verify", (str){0}); }
 int cli_archive_ship(struct cli *c) { return print_answer(c, "POST", "/v1/archive/ship", (str){0}); }
+
+int cli_issues_regroup(struct cli *c)
+{
+    char path[64], body[64];
+    int64_t version = GROUPING_NEWEST;
+    const char *to = cli_get(c, "--to");
+    if (to && (!str_i64(str_of(to), &version) || version < 1 || version > GROUPING_NEWEST))
+        return cli_usage(c, "--to: expected 1 to %d, got \"%.40s\"", GROUPING_NEWEST, to);
+    snprintf(path, sizeof path, "/v1/issues/regroup?version=%lld", (long long)version);
+    snprintf(body, sizeof body, "{\"version\":%lld}", (long long)version);
+    return cli_get(c, "--dry-run") ? print_answer(c, "GET", path, (str){0})
+                                   : print_answer(c, "POST", "/v1/issues/regroup", str_of(body));
+}
 
 int cli_restore(struct cli *c)
 {

@@ -5,6 +5,7 @@
  * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
  * stops the rest. */
 #include "fold.h"
+#include "users.h"
 #include "counted.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -15,7 +16,6 @@
 #include "journal/journal.h"
 #include "notify/notify.h"
 #include "rules/rules.h"
-#include "stats/sketch.h"
 #include "stats/stats.h"
 #include "stats/unique.h"
 
@@ -61,35 +61,6 @@ struct fold {
     usec now;        /* of the record before */
     usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
 };
-
-/* ---- users of an issue ---- */
-enum { USERS_P = 12 }; /* 2.5 KB at most, 1 % */
-
-/* A code that cannot be read (fold.db was damaged) counts from nothing again. */
-static bool users_add(str code, const uint64_t *hashes, size_t n, struct buf *out)
-{
-    struct sketch s;
-    struct err ignored;
-    bool more = false;
-    if (!code.n || sketch_decode(code, &s, &ignored) < 0)
-        sketch_init(&s, USERS_P);
-    for (size_t i = 0; i < n; i++)
-        more |= sketch_add(&s, sketch_cell(s.p, hashes[i]));
-    if (more)
-        sketch_encode(&s, out);
-    sketch_done(&s);
-    return more;
-}
-
-static uint64_t users_count(str code)
-{
-    uint32_t counts[SKETCH_LEVELS];
-    struct err ignored;
-    int p;
-    return code.n && sketch_peek(code, &p, counts, &ignored) == 0 ? sketch_number(p, counts).value : 0;
-}
-
-static const struct issues_sketch users_sketch = {users_add, users_count};
 
 /* ---- one event ---- */
 struct firing { /* what a rule needs to know of the event it fires for */
@@ -226,7 +197,9 @@ static int apply_event(struct fold *f, str line, usec now, struct err *e)
         log_error("rules", "what=\"a damaged line was passed over\" why=\"%s\"", why.text);
         return 0;
     }
-    bool has_issue = fingerprint_of(f->event, &f->arena, &fp);
+    bool has_issue;
+    if (issues_fingerprint(f->issues, f->event, now, &f->arena, &has_issue, &fp, e) < 0)
+        return -1;
     if (has_issue && issues_apply(f->issues, f->event, &fp, now, &seen, &f->arena, e) < 0)
         return -1;
     struct firing x = {f, f->event, has_issue ? &fp : NULL, seen.muted, now};
@@ -507,7 +480,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  unique_schema,
                                  issues_schema_life,
                                  stats_schema_packed,
-                                 notify_schema_strands};
+                                 notify_schema_strands,
+                                 issues_schema_grouping};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -6,7 +6,7 @@
  *   {…,"do":"set","set":{"state":"muted","mute":2,"limit":100,"window":0,"words":"100 more events"}}  mute: enum mute_until
  *   {…,"do":"set","set":{"state":"open","assignee":"a@b.c"}}                  each alone, too; assignee null: nobody
  *   {…,"do":"comment","text":"…"}
- *   {…,"do":"merge","into":"ID"}       {…,"do":"split"}
+ *   {…,"do":"merge","into":"ID"}       {…,"do":"split"}       {"issue":[],…,"do":"regroup","to":2}
  *
  * "issue" may be a text, and "do" be left out: so wrote the first versions. */
 #include "base/str.h"
@@ -91,21 +91,24 @@ static int set_assignee(struct issues *is, str id, str by, str assignee, usec no
 }
 
 /* ---- merge, split ---- */
+int merge_into(struct issues *is, str id, str into, str by, usec now, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(is->db, "UPDATE issue SET merged_into = ?1 WHERE id = ?2 OR merged_into = ?2");
+    db_bind_str(st, 1, into);
+    db_bind_str(st, 2, id);
+    if (db_run(is->db, st, e) < 0)
+        return -1;
+    rows_drop(is);
+    return note_add(is->db, into, now, by, "merged", id, e);
+}
+
 static int merge(struct issues *is, str id, str by, str into, usec now, struct err *e)
 {
     char root[17];
     struct row *there;
     if (issue_resolve(is->db, into, root, e) < 0 || row_load(is, str_of(root), &there, e) < 0)
         return -1;
-    if (!there || str_eq(id, str_of(root)))
-        return 0;
-    sqlite3_stmt *st = db_stmt(is->db, "UPDATE issue SET merged_into = ?1 WHERE id = ?2 OR merged_into = ?2");
-    db_bind_str(st, 1, str_of(root));
-    db_bind_str(st, 2, id);
-    if (db_run(is->db, st, e) < 0 || note_add(is->db, str_of(root), now, by, "merged", id, e) < 0)
-        return -1;
-    rows_drop(is);
-    return 0;
+    return !there || str_eq(id, str_of(root)) ? 0 : merge_into(is, id, str_of(root), by, now, e);
 }
 
 /* `id` is a merged one's own: it leaves, with its counts. */
@@ -153,6 +156,8 @@ int issues_action(struct issues *is, str json, usec now, struct err *e)
     size_t i;
     int rc = o ? issues_flush(is, e) : 0;
     rows_drop(is); /* rows would write their old state back */
+    if (rc == 0 && str_eq(text_of(o, "do"), S("regroup")))
+        rc = regroup_to(is, (int)json_integer_value(json_object_get(o, "to")), now, e);
     if (json_is_string(ids))
         rc = rc < 0 ? -1 : act_on(is, str_of(json_string_value(ids)), o, now, e);
     json_array_foreach(ids, i, id) { rc = rc < 0 ? -1 : act_on(is, str_of(json_string_value(id)), o, now, e); }

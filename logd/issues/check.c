@@ -417,3 +417,22 @@ int issue_split_check(struct db *read, str body, str id, str by, struct buf *act
     json_decref(all);
     return rc;
 }
+
+int issues_regroup_check(struct db *read, str body, str by, struct buf *action, struct err *e)
+{
+    static const char *const names[] = {"version"};
+    struct grouping_version v;
+    json_t *o;
+    if (issues_version(read, &v, e) < 0 || read_object(body, "{\"version\":2}", &o, e) < 0)
+        return -1;
+    const json_t *version = json_object_get(o, "version");
+    long long to = json_integer_value(version);
+    char expected[80];
+    int rc = only(o, names, LENGTH(names), "version", e);
+    snprintf(expected, sizeof expected, "a version from 1 to %d other than %d, which is in force", GROUPING_NEWEST,
+             v.now);
+    if (rc == 0 && (!json_is_integer(version) || to < 1 || to > GROUPING_NEWEST || to == v.now))
+        rc = wrong(e, "version", version, expected);
+    json_decref(o);
+    return rc < 0 ? -1 : put_action("regroup", json_array(), by, json_pack("{s:i}", "to", (int)to), action, e);
+}

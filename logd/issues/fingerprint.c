@@ -10,6 +10,8 @@
 #include "issues/stack.h"
 #include "issues/templates.h"
 
+#include <jansson.h>
+
 enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2, ISSUE_FROM = 17 /* severity: error */ };
 
 /* ---- messages ---- */
@@ -102,18 +104,71 @@ static void function_of(str f, struct buf *out)
     buf_str(out, f);
 }
 
-static void frame_name(const struct frame *f, struct buf *out)
+static bool name_char(char c)
 {
-    module_of(f->file, out);
-    buf_byte(out, ':');
-    if (f->function.n)
-        function_of(f->function, out);
-    else
-        buf_lit(out, "?");
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* "_ZN4shop3payEi" -> shop::pay: the names of the Itanium C++ ABI, and of Rust's older symbols, whose hash is left out. */
+static bool unmangled(str f, struct buf *out)
+{
+    size_t was = out->n;
+    if (!str_starts(f, S("_Z")))
+        return false;
+    f = str_skip(f, 2);
+    if (f.n && f.p[0] == 'N')
+        f = str_skip(f, 1);
+    while (f.n && (f.p[0] == 'K' || f.p[0] == 'V' || f.p[0] == 'L'))
+        f = str_skip(f, 1);
+    while (f.n && f.p[0] >= '1' && f.p[0] <= '9') {
+        uint64_t n = 0;
+        while (starts_digits(f) && n < f.n) {
+            n = n * 10 + (uint64_t)(f.p[0] - '0');
+            f = str_skip(f, 1);
+        }
+        if (n > f.n)
+            break;
+        str name = str_head(f, (size_t)n);
+        f = str_skip(f, (size_t)n);
+        if (n == 17 && name.p[0] == 'h' && out->n > was)
+            continue;
+        buf_str(out, out->n > was ? S("::") : S(""));
+        buf_str(out, name);
+    }
+    return out->n > was;
+}
+
+/* "shop::pay<int>(int) const" -> shop::pay. A bracket behind a dot is of a name: Go's main.(*hook).Do. */
+static str without_arguments(str f)
+{
+    static const char brackets[] = {'(', '<'};
+    bool closed = f.n && (f.p[f.n - 1] == ')' || str_ends(f, S(") const")));
+    for (size_t i = closed ? 0 : 1; i < 2; i++) {
+        ptrdiff_t open = str_chr(f, brackets[i]);
+        if (open > 0 && name_char(f.p[open - 1]) && str_find(f, S("::")) >= 0)
+            f = str_head(f, (size_t)open);
+    }
+    return f;
+}
+
+static void frame_name(const struct frame *f, bool top, int version, struct buf *out)
+{
+    struct buf name = BUF_INIT(1000);
+    if (version < 2)
+        function_of(f->function, &name);
+    else if (!unmangled(f->function, &name))
+        function_of(without_arguments(f->function), &name);
+    /* A name with its namespace needs no file; whose main it is, the frame above says. */
+    if (version < 2 || (str_find(buf_view(&name), S("::")) <= 0 && (top || !str_eq(buf_view(&name), S("main"))))) {
+        module_of(f->file, out);
+        buf_byte(out, ':');
+    }
+    buf_str(out, f->function.n ? buf_view(&name) : S("?"));
+    buf_done(&name);
 }
 
 /* The top frames that name the place: in-app ones if there are any, recursion collapsed. "a.js:f, b.js:g" */
-static size_t top_frames(const struct stack *s, struct buf *out)
+static size_t top_frames(const struct stack *s, int version, struct buf *out)
 {
     bool any = false;
     size_t n = 0;
@@ -124,7 +179,7 @@ static size_t top_frames(const struct stack *s, struct buf *out)
         if (any && !s->frames[i].in_app)
             continue;
         buf_reset(&now);
-        frame_name(&s->frames[i], &now);
+        frame_name(&s->frames[i], n == 0, version, &now);
         if (n && str_eq(buf_view(&now), buf_view(&last)))
             continue;
         buf_str(out, n++ ? S(", ") : S(""));
@@ -192,10 +247,10 @@ static bool no_names(str frames)
     return true;
 }
 
-static void by_stack(str app, str type, str message, const struct stack *s, struct fingerprint *ret)
+static void by_stack(str app, str type, str message, const struct stack *s, int version, struct fingerprint *ret)
 {
     struct buf frames = BUF_INIT(4096), why = BUF_INIT(4096), t = BUF_INIT(TEMPLATE_MAX + 300);
-    size_t n = top_frames(s, &frames);
+    size_t n = top_frames(s, version, &frames);
     str top = buf_view(&frames);
     buf_printf(&why, "type %.*s and the top %zu frame%s of the app: %.*s", STR_ARG(type.n ? type : S("(none)")), n,
                n == 1 ? "" : "s", STR_ARG(top));
@@ -268,6 +323,60 @@ static void by_template(str app, str type, str text, struct fingerprint *ret)
     tell_message(type, S("the sender's own template: "), text, ret);
 }
 
+/* ---- the sender's own field ---- */
+static bool is_default(const char *part)
+{
+    return strcmp(part, "{{ default }}") == 0 || strcmp(part, "{{default}}") == 0;
+}
+
+/* A text, or a list of texts in which "{{ default }}" stands for what we would say. *ret_default: it does. Absent: the
+ * sender says nothing of his own. */
+static str own_parts(const struct event *ev, struct arena *a, bool *ret_default)
+{
+    const struct field *f = event_field(ev, S("fingerprint"));
+    str text = f && f->kind != VALUE_NULL ? field_text(f, a) : (str){0};
+    json_t *list = f && f->kind == VALUE_JSON ? json_loadb(text.p, text.n, 0, NULL) : NULL, *part;
+    struct buf own = BUF_INIT(1 << 20);
+    size_t i;
+    *ret_default = false;
+    if (!json_is_array(list)) {
+        json_decref(list);
+        *ret_default = text.n < 16 && text.n && is_default(arena_printf(a, "%.*s", STR_ARG(text)));
+        return *ret_default ? (str){0} : text;
+    }
+    json_array_foreach(list, i, part)
+    {
+        char *said = json_is_string(part) ? xstrdup(json_string_value(part))
+                                          : json_dumps(part, JSON_ENCODE_ANY | JSON_COMPACT);
+        if (said && is_default(said)) {
+            *ret_default = true;
+        } else if (said) {
+            buf_add(&own, "", own.n ? 1 : 0); /* a NUL between two; a list of one is that text */
+            buf_str(&own, str_of(said));
+        }
+        free(said);
+    }
+    str all = arena_str(a, buf_view(&own));
+    buf_done(&own);
+    json_decref(list);
+    return all;
+}
+
+static void by_own(str app, str own, bool and_default, struct fingerprint *ret)
+{
+    char text[600];
+    if (!and_default) {
+        make_id(app, S("own"), own, S(""), ret->id);
+        copy_text(ret->why, sizeof ret->why, S("the sender's own field `fingerprint`"));
+        ret->culprit[0] = '\0';
+        return;
+    }
+    snprintf(text, sizeof text, "the sender's own field `fingerprint`, and %s", ret->why);
+    make_id(app, S("own"), own, str_of(ret->id), ret->id);
+    copy_text(ret->why, sizeof ret->why, str_of(text));
+    ret->shape = NULL; /* the template's id is not the issue's */
+}
+
 /* A logger that writes the stack below its line. One frame alone may be anything. */
 static void stack_in_message(str message, struct stack *s)
 {
@@ -281,10 +390,12 @@ bool fingerprint_possible(str line, int severity)
     return severity >= ISSUE_FROM || str_find(line, S("\"error.")) >= 0;
 }
 
-bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret)
+bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret)
 {
     str type = event_text(ev, S("error.type"), a), message = event_text(ev, S("error.message"), a);
-    str text = event_text(ev, S("error.stack"), a), own = event_text(ev, S("fingerprint"), a);
+    str text = event_text(ev, S("error.stack"), a);
+    bool and_default;
+    str own = own_parts(ev, a, &and_default);
     const struct field *frames = event_field(ev, S("error.frames"));
     if (ev->severity < ISSUE_FROM && !type.p && !text.p && !frames)
         return false;
@@ -311,18 +422,18 @@ bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint 
         message = s->message;
     str pattern = template_field(ev, a);
     ret->shape = NULL;
+    ret->was[0] = '\0';
     title_of(type, message, ret);
-    if (own.n) {
-        make_id(ev->app, S("own"), own, S(""), ret->id);
-        copy_text(ret->why, sizeof ret->why, S("the sender's own field `fingerprint`"));
-        ret->culprit[0] = '\0';
-    } else if (s->n) {
-        by_stack(ev->app, type, message, s, ret);
-    } else if (pattern.n) {
+    if (own.n && !and_default)
+        ;
+    else if (s->n)
+        by_stack(ev->app, type, message, s, version, ret);
+    else if (pattern.n)
         by_template(ev->app, type, pattern, ret);
-    } else {
+    else
         by_message(ev->app, type, message, a, ret);
-    }
+    if (own.n)
+        by_own(ev->app, own, and_default, ret);
     return true;
 }
 
@@ -337,6 +448,7 @@ str fingerprint_pattern(str message, struct arena *a)
 
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret)
 {
+    ret->was[0] = '\0';
     title_of((str){0}, line, ret);
     by_message(app, (str){0}, line, a, ret);
 }
@@ -346,9 +458,10 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
     struct stack *s = arena_alloc(a, sizeof *s);
     stack_read(trace, s);
     ret->shape = NULL;
+    ret->was[0] = '\0';
     title_of(s->type, s->n ? s->message : trace, ret);
     if (s->n)
-        by_stack(app, s->type, s->message, s, ret);
+        by_stack(app, s->type, s->message, s, GROUPING_NEWEST, ret);
     else
         by_message(app, (str){0}, trace, a, ret);
 }

@@ -43,6 +43,12 @@ const char issues_schema_life[] =
     " kind TEXT NOT NULL, text TEXT);"
     "CREATE INDEX issue_note_of ON issue_note(issue);";
 
+/* A folder that has issues stays with the version that made them, until somebody asks for another. */
+const char issues_schema_grouping[] =
+    "ALTER TABLE issue ADD COLUMN version INTEGER NOT NULL DEFAULT 1;"
+    "CREATE TABLE issue_grouping(version INTEGER NOT NULL, was INTEGER NOT NULL, until INTEGER NOT NULL);"
+    "INSERT INTO issue_grouping SELECT iif(EXISTS(SELECT 1 FROM issue), 1, 2), 0, 0;";
+
 enum { ISSUES_MAX = 100000, HOURS_KEPT = 90 * 24 };
 #define EXPIRE_EVERY (24 * HOUR)
 
@@ -60,6 +66,7 @@ void issues_forget(struct issues *is)
     rows_drop(is);
     releases_forget(is);
     learned_forget(is->learned);
+    is->version.now = 0;
     is->due = 0;
 }
 
@@ -245,6 +252,8 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
     if ((is->cache.n > 2 * ROWS_CACHED || is->lines_bytes > LINES_MAX_BYTES) && issues_flush(is, e) < 0)
         return -1;
     if ((fp->shape && find_template(is, fp, e) < 0) || row_load(is, str_of(fp->id), &r, e) < 0)
+        return -1;
+    if ((is->version.was || fp->was[0]) && regroup_follow(is, fp, now, &r, e) < 0)
         return -1;
     if (!r) {
         ret->fresh = true;

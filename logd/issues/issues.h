@@ -24,9 +24,15 @@ struct fingerprint {
         *shape;     /* in the arena: of a message, whose id is its template's once issues_apply saw it; else NULL */
     uint64_t scope; /* of the shape */
     str message;
+    char was[17]; /* while a new version takes over: what the one before says; else "" */
 };
+/* How things are told apart has versions, so that a better way does not make every issue a new one:
+ *   1  a frame is its file's name and its function
+ *   2  C++ and Rust: mangled names are read, arguments left out, and a name with its namespace needs no file, so what
+ *      glibc, a debugger and a sanitizer print of one crash is one issue */
+enum { GROUPING_NEWEST = 2 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
-bool fingerprint_of(const struct event *ev, struct arena *a, struct fingerprint *ret);
+bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
 bool fingerprint_possible(str line, int severity);
 /* The message with <*> for its values; in `a`. Pure. */
@@ -36,7 +42,8 @@ void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *re
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);
 
 /* SQL */
-extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[];
+extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[],
+    issues_schema_grouping[];
 
 /* How many different hashes: told by those who know sketches. A `code` is what `add` wrote; empty: none. */
 struct issues_sketch {
@@ -51,6 +58,9 @@ struct issue_seen {
     bool regressed; /* the event opened a resolved one again, or ended a mute */
     bool muted;     /* it is, still */
 };
+/* fingerprint_of by the version in force; of both while a new one takes over. */
+int issues_fingerprint(struct issues *is, const struct event *ev, usec now, struct arena *a, bool *ret_has,
+                       struct fingerprint *ret, struct err *e) MUST_CHECK;
 /* fp->id becomes the id of its template, and of the issue it was merged into. */
 int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *fp, usec now, struct issue_seen *ret,
                  struct arena *a, struct err *e) MUST_CHECK;
@@ -76,6 +86,20 @@ int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVE
 /* What `id` is shown under by now: after the miner's joins and people's merges. */
 int issue_resolve(struct db *db, str id, char ret[17], struct err *e) MUST_CHECK;
 
+/* The version in force and, once there was another, the one before (0: none); until when the new one takes over the old
+ * one's issues: the first of its fingerprints that an issue meets gets its id, those that meet more than one merge them. */
+struct grouping_version {
+    int now, was;
+    usec until;
+};
+int issues_version(struct db *db, struct grouping_version *ret, struct err *e) MUST_CHECK;
+/* fingerprint_of by the version in force, and in ret->was by the one before. Pure. */
+bool fingerprint_of_both(const struct event *ev, const struct grouping_version *v, struct arena *a,
+                         struct fingerprint *ret);
+/* The issue that such a fingerprint belongs to, or fp->id when there is none. */
+int issue_shown(struct db *read, const struct fingerprint *fp, char ret[17], struct err *e) MUST_CHECK;
+#define REGROUP_TIME (30LL * 86400 * USEC_PER_SEC)
+
 /* ---- what people do: a request's body checked against what is there, and the action's line made of it ----
  * ERR_INPUT with pointer, ERR_GONE. */
 #define ISSUES_AT_ONCE 10000
@@ -87,6 +111,7 @@ int issues_patch_check(struct db *read, str body, const struct issues_filter *f,
 int issue_comment_check(struct db *read, str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
 int issues_merge_check(struct db *read, str body, str by, struct buf *action, char ret_into[17],
                        struct err *e) MUST_CHECK;
+int issues_regroup_check(struct db *read, str body, str by, struct buf *action, struct err *e) MUST_CHECK;
 int issue_split_check(struct db *read, str body, str id, str by, struct buf *action, struct err *e) MUST_CHECK;
 
 #endif

@@ -133,7 +133,7 @@ static int save_shape(struct learned *l, const struct fingerprint *fp, struct er
     return rc < 0 ? -1 : keep_last(l, "DELETE FROM issue_shape WHERE n = ?", SHAPES_KEPT, e);
 }
 
-static int save_alias(struct learned *l, const char *from, const char *into, struct err *e)
+int alias_save(struct learned *l, const char *from, const char *into, struct err *e)
 {
     sqlite3_stmt *st = db_stmt(l->db, "UPDATE issue_alias SET into_id = ?2 WHERE into_id = ?1");
     db_bind_str(st, 1, str_of(from));
@@ -179,10 +179,10 @@ int learned_offer(struct learned *l, struct fingerprint *fp, const struct id_pai
     if (f.fresh && save_shape(l, fp, e) < 0)
         return -1;
     for (size_t i = 0; i < l->n; i++)
-        if (save_alias(l, l->joined[i].from, l->joined[i].into, e) < 0)
+        if (alias_save(l, l->joined[i].from, l->joined[i].into, e) < 0)
             return -1;
     id_text(f.id, own);
-    if (f.fresh && strcmp(own, fp->id) != 0 && save_alias(l, fp->id, own, e) < 0)
+    if (f.fresh && strcmp(own, fp->id) != 0 && alias_save(l, fp->id, own, e) < 0)
         return -1;
     memcpy(fp->id, own, sizeof own);
     return 0;

@@ -19,6 +19,8 @@ void learned_forget(struct learned *l); /* the transaction was rolled back: read
 /* Puts the template's id into `fp`, which must have a shape. *ret_joined: ids that became one by it, until the next call. */
 int learned_offer(struct learned *l, struct fingerprint *fp, const struct id_pair **ret_joined, size_t *ret_n,
                   struct err *e) MUST_CHECK;
+/* The issue of `from` is that of `into` from now on. */
+int alias_save(struct learned *l, const char *from, const char *into, struct err *e) MUST_CHECK;
 /* What `id` became, or `id`. */
 int alias_resolve(struct db *db, str id, char ret[17], struct err *e) MUST_CHECK;
 

@@ -37,6 +37,7 @@ struct name_seen {
 struct users; /* users.c */
 struct row {
     char id[17], into[17];                          /* into "": not merged */
+    int version;                                    /* of what its id is a fingerprint, or was taken over by */
     bool fresh, dirty;                              /* INSERT, not UPDATE; to be written */
     bool idle;                                      /* nothing came in the transaction before */
     char *app, *env, *type, *title, *culprit, *why; /* all but app: of a fresh one */
@@ -62,7 +63,8 @@ struct issues {
     struct map cache;    /* id -> struct row */
     struct map releases; /* app, NUL, release -> struct name_seen */
     size_t lines_bytes;
-    usec due, expire_due; /* when a mute ends by the clock (0: ask); when old issues go */
+    struct grouping_version version; /* now 0: not read yet */
+    usec due, expire_due;            /* when a mute ends by the clock (0: ask); when old issues go */
 };
 
 /* rows.c */
@@ -75,6 +77,13 @@ int row_count_hour(struct issues *is, struct row *r, usec t, struct err *e) MUST
 int row_note_release(struct issues *is, struct row *r, str release, usec t, struct err *e) MUST_CHECK;
 int row_note_env(struct issues *is, struct row *r, str env, usec t, struct err *e) MUST_CHECK;
 void copy_id(char *out, size_t size, str s);
+
+/* regroup.c: the issue that a new version's fingerprint takes over, for one that has none: *row. May join two. */
+int regroup_follow(struct issues *is, const struct fingerprint *fp, usec now, struct row **row,
+                   struct err *e) MUST_CHECK;
+int regroup_to(struct issues *is, int version, usec now, struct err *e) MUST_CHECK;
+/* Shows `id` as a part of `into`; rows must be written. */
+int merge_into(struct issues *is, str id, str into, str by, usec now, struct err *e) MUST_CHECK;
 
 /* What happened to an issue: `kind` is comment, resolved, muted, open, regressed, unmuted, assigned, merged or split. */
 int note_add(struct db *db, str id, usec now, str by, const char *kind, str text, struct err *e) MUST_CHECK;

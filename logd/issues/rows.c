@@ -94,7 +94,7 @@ int row_load(struct issues *is, str id, struct row **ret, struct err *e)
     sqlite3_stmt *st = db_stmt(
         is->db, "SELECT state, coalesce(muted_at, resolved_at), mute, mute_limit, mute_window, mute_seen,"
                 " mute_bucket, count, first_seen, last_seen, regressed_at, level, last_event, merged_into, app,"
-                " in_release, first_release, last_release, users, users_low FROM issue WHERE id = ?");
+                " in_release, first_release, last_release, users, users_low, version FROM issue WHERE id = ?");
     db_bind_str(st, 1, id);
     int rc = db_step(is->db, st, e);
     if (rc <= 0)
@@ -115,6 +115,7 @@ int row_load(struct issues *is, str id, struct row **ret, struct err *e)
     r->last_release = text_or_null(st, 17);
     r->named = (uint64_t)sqlite3_column_int64(st, 18);
     r->users_low = (uint64_t)sqlite3_column_int64(st, 19);
+    r->version = sqlite3_column_int(st, 20);
     buf_init(&r->last_line, SAMPLE_MAX_BYTES);
     sqlite3_reset(st);
     map_set(&is->cache, id, r);
@@ -128,6 +129,7 @@ struct row *row_make(struct issues *is, const struct event *ev, const struct fin
     str type = event_text(ev, S("error.type"), a);
     copy_id(r->id, sizeof r->id, str_of(fp->id));
     r->fresh = true;
+    r->version = is->version.now;
     r->app = str_dup(ev->app);
     r->env = str_dup(event_text(ev, S("env"), a));
     r->type = str_dup(type.p ? type : event_text(ev, S("type"), a));
@@ -256,7 +258,7 @@ static int update_row(struct issues *is, struct row *r, struct err *e)
     sqlite3_stmt *st = db_stmt(
         is->db, "UPDATE issue SET state = ?, count = ?, first_seen = ?, last_seen = ?, regressed_at = ?,"
                 " level = ?, last_event = ?, first_release = ?, last_release = ?, users = ?, users_low = ?,"
-                " mute_seen = ?, mute_bucket = ? WHERE id = ?");
+                " mute_seen = ?, mute_bucket = ?, version = ? WHERE id = ?");
     db_bind_str(st, 1, life_states[r->life.state]);
     sqlite3_bind_int64(st, 2, (sqlite3_int64)r->count);
     sqlite3_bind_int64(st, 3, r->first_seen);
@@ -271,7 +273,8 @@ static int update_row(struct issues *is, struct row *r, struct err *e)
     sqlite3_bind_int64(st, 11, (sqlite3_int64)r->users_low);
     sqlite3_bind_int64(st, 12, r->life.seen);
     sqlite3_bind_int64(st, 13, r->life.bucket);
-    db_bind_str(st, 14, str_of(r->id));
+    sqlite3_bind_int(st, 14, r->version);
+    db_bind_str(st, 15, str_of(r->id));
     r->dirty = false;
     return db_run(is->db, st, e);
 }

@@ -5,34 +5,40 @@
 #include "issues/issues.h"
 
 /* Without a fold (an offline command), or when it cannot be read, the id stays its own. */
-static str resolve(struct grouping *g, str id)
+static str resolve(struct grouping *g, const struct fingerprint *fp)
 {
-    char became[17];
+    char both[34], became[17];
     struct err ignored;
-    const char *known = map_get(&g->ids, id);
+    snprintf(both, sizeof both, "%s %s", fp->id, fp->was);
+    const char *known = map_get(&g->ids, str_of(both));
     if (known)
         return str_of(known);
     struct db *db = g->parts->fold ? fold_reader(g->parts->fold, &ignored) : NULL;
-    if (!db || issue_resolve(db, id, became, &ignored) < 0)
-        snprintf(became, sizeof became, "%.*s", STR_ARG(id));
+    if (!db || issue_shown(db, fp, became, &ignored) < 0)
+        memcpy(became, fp->id, sizeof became);
     str kept = arena_str(&g->a, str_of(became));
-    map_set(&g->ids, id, (void *)(uintptr_t)kept.p);
+    map_set(&g->ids, str_of(both), (void *)(uintptr_t)kept.p);
     return kept;
 }
 
-static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
+static bool tell_issue(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_title)
 {
+    struct grouping *g = arg;
     struct fingerprint *fp = arena_alloc(a, sizeof *fp);
-    if (!fingerprint_of(ev, a, fp))
+    if (!fingerprint_of_both(ev, &g->version, a, fp))
         return false;
-    *ret_id = resolve(arg, str_of(fp->id));
+    *ret_id = resolve(g, fp);
     *ret_title = str_of(fp->title);
     return true;
 }
 
 void grouping_init(struct grouping *g, struct parts *parts)
 {
-    *g = (struct grouping){.query = {fingerprint_pattern, issue_of, g}, .parts = parts};
+    struct err ignored;
+    *g = (struct grouping){.query = {fingerprint_pattern, tell_issue, g}, .parts = parts};
+    struct db *db = parts->fold ? fold_reader(parts->fold, &ignored) : NULL;
+    if (!db || issues_version(db, &g->version, &ignored) < 0)
+        g->version = (struct grouping_version){.now = GROUPING_NEWEST};
 }
 
 void grouping_done(struct grouping *g)

@@ -6,13 +6,15 @@
 #define ROUTES_GROUPING_H
 
 #include "base/map.h"
+#include "issues/issues.h"
 #include "parts.h"
 #include "query/query.h"
 
 struct grouping {
     struct query_grouping query;
     struct parts *parts;
-    struct map ids; /* own to what it became */
+    struct grouping_version version;
+    struct map ids; /* fingerprint, and the one of the version before, to the issue */
     struct arena a;
 };
 void grouping_init(struct grouping *g, struct parts *parts);

@@ -25,6 +25,9 @@ void patch_issues(struct request *r);
 void post_issue_comment(struct request *r);
 void post_issues_merge(struct request *r);
 void post_issue_split(struct request *r);
+/* regroup.c */
+void get_issues_regroup(struct request *r);
+void post_issues_regroup(struct request *r);
 /* alerts.c */
 void get_incidents(struct request *r);
 void get_incident(struct request *r);

@@ -34,6 +34,8 @@ const struct route routes[] = {
     {HTTP_GET, "/v1/events/{}", RIGHT_READ, ROUTE_POOL, get_event},
     {HTTP_GET, "/v1/events/{}/context", RIGHT_READ, ROUTE_POOL, get_event_context},
     {HTTP_GET, "/v1/issues", RIGHT_READ, ROUTE_POOL, get_issues},
+    {HTTP_GET, "/v1/issues/regroup", RIGHT_READ, ROUTE_POOL, get_issues_regroup},
+    {HTTP_POST, "/v1/issues/regroup", RIGHT_ADMIN, ROUTE_POOL, post_issues_regroup},
     {HTTP_GET, "/v1/issues/{}", RIGHT_READ, ROUTE_POOL, get_issue},
     {HTTP_PATCH, "/v1/issues", RIGHT_EDIT, ROUTE_POOL, patch_issues},
     {HTTP_PATCH, "/v1/issues/{}", RIGHT_EDIT, ROUTE_POOL, patch_issue},

@@ -1,6 +1,6 @@
 """Issues live: resolved (in a release), muted, assigned, commented, merged and split, many at once; users and hours counted, samples kept. All of it
 is there after kill -9 and after a restore."""
-import datetime, os, shutil, sys, time, urllib.parse
+import datetime, json, os, shutil, sys, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -237,6 +237,39 @@ def test_what_people_did_comes_back_from_the_archive():
         logd.start()
         after = eventually(lambda: (lambda now: now == before and now)([logd.issue(i) for i in ids]), "all that people did is there again")
         assert after[1]["id"] == ids[0] and after[2]["activity"][0]["kind"] == "comment"
+
+
+def test_another_version_of_grouping_is_previewed_and_keeps_ids():
+    sanitizer = "==7==ERROR: AddressSanitizer: SEGV on address 0x6\\n    #0 0x4f in shop::pay(int) /src/shop.cpp:12:5\\n    #1 0x4f in main (/srv/shop+0x4f6b)"
+    glibc = "./shop(_ZN4shop3payEi+0x1f) [0x55d0c8a0]\\n./shop(main+0x2f) [0x55d0c8f0]"
+
+    def crash(stack):
+        return error("x", error={"type": "SEGV", "stack": stack.replace("\\n", "\n"), "message": "address 0x6"})
+    with Shop() as logd:
+        regroup = lambda *args: json.loads(logd.command("issues", "regroup", *args).stdout)
+        logd.send(crash(sanitizer), crash(glibc))
+        x = logd.named("SEGV: address 0x6", 2)
+        assert logd.issue(x)["why"] == "type SEGV and the top 2 frames of the app: shop::pay, main", logd.issue(x)["why"]
+        said = regroup("--dry-run", "--to", "1")
+        assert (said["version"], said["then"], said["events"], said["issues_now"], said["issues_then"], said["split"], said["joined"]) == (2, 1, 2, 1, 2, 1, 0), said
+        assert said["split_examples"][0]["id"] == x and [o["events"] for o in said["split_examples"][0]["of"]] == [1, 1], said
+        assert len(logd.all()) == 1 and regroup("--dry-run")["issues_then"] == 1
+        assert regroup("--to", "1") == {"version": 1, "was": 2}
+        assert "other than 1" in logd.command("issues", "regroup", "--to", "1", check=False).stderr
+        logd.send(crash(sanitizer))
+        logd.state(x, 3)  # the first to come keeps the id
+        logd.kill9_and_restart()
+        logd.send(crash(glibc))
+        y, = eventually(lambda: [i["id"] for i in logd.all() if i["id"] != x], "the other begins its own")
+        assert (logd.issue(x)["count"], logd.issue(y)["count"]) == (3, 1)
+        said = regroup("--dry-run", "--to", "2")
+        assert (said["joined"], said["split"], said["issues_now"], said["issues_then"]) == (1, 0, 2, 1), said
+        regroup()
+        logd.send(crash(sanitizer), crash(glibc))
+        logd.state(x, 6)
+        issue = logd.issue(x)
+        assert [(m["id"], m["count"]) for m in issue["merged"]] == [(y, 1)] and logd.issue(y)["id"] == x, issue
+        assert [(r["issue"], r["count"]) for r in logd.query("| issues")] == [(x, 6)], logd.query("| issues")
 
 
 if __name__ == "__main__":

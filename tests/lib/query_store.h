@@ -58,7 +58,7 @@ static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *re
 {
     (void)arg;
     struct fingerprint *fp = arena_alloc(a, sizeof *fp);
-    if (!fingerprint_of(ev, a, fp))
+    if (!fingerprint_of(ev, GROUPING_NEWEST, a, fp))
         return false;
     *ret_id = str_of(fp->id);
     *ret_title = str_of(fp->title);

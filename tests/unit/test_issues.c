@@ -64,7 +64,8 @@ TEST(a_line_that_cannot_be_an_issue_makes_no_fingerprint)
                      "{\"id\":\"000000000000000\",\"time\":\"2026-11-25T09:35:21Z\",\"app\":\"a\",\"level\":\"%s\","
                      "\"severity_number\":%d,%s}",
                      severity < 17 ? "info" : "error", severity, rest[i]);
-            bool may = fingerprint_possible(str_of(line), severity), is = fingerprint_of(event(line), &a, &fp);
+            bool may = fingerprint_possible(str_of(line), severity),
+                 is = fingerprint_of(event(line), GROUPING_NEWEST, &a, &fp);
             CHECK(may || !is);
             possible += may;
             made += is;
@@ -175,7 +176,7 @@ TEST(stacks_of_many_languages_give_their_newest_frame)
 static struct fingerprint print_of(const char *line)
 {
     struct fingerprint fp = {0};
-    CHECK(fingerprint_of(event(line), &a, &fp));
+    CHECK(fingerprint_of(event(line), GROUPING_NEWEST, &a, &fp));
     return fp;
 }
 
@@ -208,11 +209,19 @@ TEST(names_that_compilers_make_are_cut_and_libraries_passed_over)
         {"System.Exception: x\n   at Acme.Shop.<PayAsync>d__5.MoveNext() in /s/Shop.cs:line 1\n   at Acme.Web.<>c.<Run>b__0_1() in /s/Web.cs:line 2",
          "Shop.cs:Acme.Shop.PayAsync, Web.cs:Acme.Web.Run"},
         {"thread 'main' panicked at src/a.rs:1:1:\nx\nstack backtrace:\n   0: rust_begin_unwind\n   1: core::panicking::panic\n   2: app::pay::h0123456789abcdef\n   3: app::main::{{closure}}",
-         ":app::pay, :app::main"},
+         "app: app::pay, app::main"},
         {"java.lang.E: x\n\tat a.B.lambda$run$3(B.java:1)\n\tat java.base/java.util.X.y(X.java:2)\n\tat a.CartKt$main$1.invokeSuspend(Cart.kt:3)",
          "B.java:a.B.run, Cart.kt:a.CartKt$main$1"},
         {"#0  0x1 in __GI_raise (sig=6) at ../sysdeps/raise.c:54\n#1  0x2 in abort () from /lib/libc.so.6\n#2  0x3 in shop::pay (id=3) at src/shop.cpp:12\n#3  0x4 in main () at src/main.cpp:3",
-         "shop.cpp:shop::pay, main.cpp:main"},
+         "app: shop::pay, main"},
+        {"==7==ERROR: AddressSanitizer: SEGV on address 0x6\n    #0 0x4f in shop::pay<int>(int) const /src/shop.cpp:12:5\n    #1 0x4f in main (/srv/shop+0x4f6b00)",
+         "app: shop::pay, main"},
+        {"terminate called after throwing an instance of 'E'\n  what():  x\n./shop(_ZNK4shop3payEi+0x1f) [0x55d0c8a0]\n./shop(main+0x2f) [0x55d0c8f0]",
+         "app: shop::pay, main"},
+        {"thread 'main' panicked at src/a.rs:1:1:\nx\nstack backtrace:\n   0: _ZN3app3pay17h0123456789abcdefE\n             at ./src/a.rs:1:1\n   1: app::main\n             at ./src/a.rs:9:1",
+         "app: app::pay, app::main"},
+        {"panic: boom\n\ngoroutine 1 [running]:\nmain.(*hook).Do(0x4ca900?)\n\t/srv/main.go:37 +0x2f",
+         "app: main.go:main.(*hook).Do"},
     };
     for (size_t i = 0; i < LENGTH(cases); i++) {
         struct fingerprint fp;
@@ -246,7 +255,7 @@ TEST(what_is_no_error_makes_no_issue)
     CHECK(!fingerprint_of(
         event(
             "{\"id\":\"000000000000000\",\"time\":\"2026-01-01T00:00:00Z\",\"app\":\"a\",\"level\":\"warn\",\"severity_number\":13,\"message\":\"m\"}"),
-        &a, &fp));
+        GROUPING_NEWEST, &a, &fp));
     arena_done(&a);
 }
 
@@ -273,7 +282,8 @@ static struct issue_seen apply(struct issues *is, const char *line, usec now)
     struct err e;
     struct event *ev = event(line);
     struct fingerprint fp;
-    CHECK(fingerprint_of(ev, &a, &fp));
+    bool has;
+    CHECK(issues_fingerprint(is, ev, now, &a, &has, &fp, &e) == 0 && has);
     CHECK(issues_apply(is, ev, &fp, now, &seen, &a, &e) == 0);
     return seen;
 }
@@ -285,7 +295,8 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life};
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
+                                 issues_schema_grouping};
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
     struct issues *is = issues_new(db, &counted);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
@@ -337,7 +348,8 @@ static uint64_t count_of(struct db *db, const char *sql)
 TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], last[EVENT_ID_LEN + 1];
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life};
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
+                                 issues_schema_grouping};
     struct buf out = BUF_INIT(1 << 20), line = BUF_INIT(1 << 16);
     struct db *db;
     struct err e;
@@ -532,6 +544,30 @@ TEST(only_what_comes_after_the_change_opens_an_issue_again)
     CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 500}), LIFE_UNMUTED);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_ANYBODY};
     CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 1 << 30}), LIFE_SAME);
+}
+
+TEST(the_sender_s_own_fingerprint_is_the_group_and_may_name_ours)
+{
+#define OWN(own, message)                                                                                              \
+    print_of(LINE("2026-01-01T10:00:00Z", "000000000000001", "\"fingerprint\":" own ",\"message\":\"" message "\""))
+    struct fingerprint plain = OWN("[]", "one thing"), x = OWN("\"db\"", "one thing"), y = OWN("[\"db\"]", "another"),
+                       both = OWN("[\"{{ default }}\",\"eu\"]", "one thing"),
+                       us = OWN("[\"{{ default }}\",\"us\"]", "one thing"),
+                       other = OWN("[\"{{ default }}\",\"eu\"]", "another");
+    CHECK(strcmp(x.id, plain.id) != 0 && strcmp(OWN("[\"db\",1]", "a").id, OWN("[\"db\",2]", "a").id) != 0);
+    CHECK_STR(str_of(OWN("[\"db\",1]", "a").id), str_of(OWN("[\"db\",1]", "b").id));
+    CHECK_STR(str_of(x.id), str_of(y.id));
+    CHECK_STR(str_of(y.why), S("the sender's own field `fingerprint`"));
+    static const char *const ours[] = {"[\"{{ default }}\"]", "\"{{ default }}\"", "null", "[]"};
+    for (size_t i = 0; i < LENGTH(ours); i++) {
+        struct fingerprint fp = print_of(arena_printf(
+            &a, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"fingerprint\":%s,\"message\":\"one thing\""),
+            ours[i]));
+        CHECK_STR(str_of(fp.id), str_of(plain.id));
+    }
+    CHECK(strcmp(both.id, plain.id) != 0 && strcmp(both.id, us.id) != 0 && strcmp(both.id, other.id) != 0);
+    CHECK(both.shape == NULL && strstr(both.why, "`fingerprint`, and message: one thing") != NULL);
+    arena_done(&a);
 }
 
 TEST(the_sender_s_own_template_is_the_group)
