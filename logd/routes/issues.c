@@ -8,6 +8,7 @@
 #include "parts.h"
 #include "query/query.h"
 #include "routes/alerts.h"
+#include "routes/frames.h"
 #include "routes/resolve.h"
 #include "routes/resources.h"
 #include "store/store.h"
@@ -55,6 +56,7 @@ static void put_latest(struct request *r, str id, const struct buf *kept)
     resolve_answer(r, at);
     while (r->out.p[r->out.n - 1] == '\n')
         r->out.n--;
+    frames_json(&r->arena, &r->out, at);
     buf_byte(&r->out, '}');
     store_view_close(v);
 }

@@ -162,7 +162,7 @@ def story():
         logd.command("user", "add", "dev@example.com", "--role", "admin", input="correct horse battery\n")
         said = browse({"do": "open", "url": link}, {"do": "fill", "at": "input[name=email]", "text": "dev@example.com"},
                       {"do": "fill", "at": "input[name=password]", "text": "correct horse battery"}, {"do": "click", "at": "form.card button"},
-                      {"do": "wait", "at": "h1"}, {"do": "wait", "at": "pre"}, {"do": "text", "at": "main"}, shot("issue"), {"do": "axe"}, shot("issue-dark", dark=True),
+                      {"do": "wait", "at": "h1"}, {"do": "wait", "at": "ol.frames"}, {"do": "text", "at": "main"}, shot("issue"), {"do": "axe"}, shot("issue-dark", dark=True),
                       {"do": "open", "url": logd.url + "/?q=app:web&from=-1h"}, {"do": "wait", "at": "ol.rows li"}, {"do": "click", "at": "ol.rows li button"},
                       {"do": "text", "at": "ol.rows"}, shot("search"), {"do": "axe"}, shot("search-phone", width=360, height=740),
                       {"do": "open", "url": logd.url + "/incidents?state=all"}, {"do": "wait", "at": "table.list"}, shot("incidents"), {"do": "axe"})

@@ -4,7 +4,8 @@ import {h, say} from './dom.js'
 import {searchPage} from './search.js'
 import {sharedPage, sharesPage} from './shared.js'
 import {metricPage, statsPage} from './stats.js'
-import {incidentPage, incidentsPage, issuePage, issuesPage} from './alerts.js'
+import {incidentPage, incidentsPage} from './alerts.js'
+import {issuePage, issuesPage} from './issues.js'
 
 const PAGES = [
   [/^\/$/, 'Search', (m, params) => searchPage(params)],
@@ -83,7 +84,7 @@ async function page() {
 }
 
 let shown = 0
-async function show() {
+export async function show() {
   const mine = ++shown, main = document.getElementById('main')
   let name = '', content
   try {

@@ -11,8 +11,10 @@ export function scaleOf(series) {
   let top = Math.max(...all, 0), low = Math.min(...all)
   if (!all.length || top === 0 && low >= 0) top = 1
   if (series.some(x => x.kind === 'bar') || low > 0 && low < top * .7 || low === top || !all.length) low = Math.min(0, low)
+  const whole = all.every(Number.isInteger) // a half of a thing that is counted is no tick
   for (let size = 10 ** Math.floor(Math.log10((top - low) / 4)); ; size *= 10)
     for (const step of [1, 2, 2.5, 5].map(n => n * size)) {
+      if (whole && step < 1 || step === 2.5 && whole) continue
       const from = Math.floor(low / step) * step
       if (from + 4 * step >= top) return {low: from, top: from + 4 * step, step}
     }

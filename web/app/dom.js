@@ -18,7 +18,7 @@ function fill(e, attrs, children) {
     else if (k === 'value') e.value = v
     else e.setAttribute(k, v === true ? '' : v)
   }
-  e.append(...children.flat().filter(c => c !== null && c !== undefined && c !== false))
+  e.append(...children.flat(9).filter(c => c !== null && c !== undefined && c !== false))
   return e
 }
 
@@ -52,3 +52,5 @@ export function choice(name, values, now, pick) {
   const all = Array.isArray(values) ? values.map(v => [v, v.replaceAll('_', ' ')]) : Object.entries(values)
   return h('select', {'aria-label': name, onchange: e => pick(e.target.value)}, all.map(([v, text]) => h('option', {value: v, selected: v === now}, text)))
 }
+
+export function rank(r) { return h('span', {class: 'level ' + {P1: 'fatal', P2: 'fatal', P3: 'error', P4: 'warn'}[r]}, r) }

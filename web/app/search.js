@@ -1,5 +1,6 @@
 // The search page: query, histogram, rows that open. Its whole state is in the URL.
 import {get, rows as fetchRows} from './api.js'
+import {details} from './event.js'
 import {clock, h, many, number, s, say, severity} from './dom.js'
 import {go} from './app.js'
 
@@ -106,24 +107,12 @@ function row(e, state) {
     toggle.setAttribute('aria-expanded', String(!open))
     toggle.textContent = open ? '▸' : '▾'
     if (open) li.lastChild.remove()
-    else li.append(details(e, state))
+    else li.append(details(e, (name, value, not) => go('/', {...state, q: `${filterOf(state.q)} ${not ? '-' : ''}${fieldName(name)}=${word(value)}`.trim()})))
   }}, '▸')
   const click = ev => { if (ev.target !== toggle && getSelection().isCollapsed) toggle.click() } // who selects text does not mean it
   const li = h('li', null, h('div', {class: 'row', onclick: click}, toggle, clock(e.time), h('span', {class: 'level ' + severity(e.severity_number)}, e.level),
     h('span', {class: 'soft'}, e.app), h('span', null, text)))
   return li
-}
-
-export function details(e, state) {
-  const skip = new Set(['error.stack'])
-  const refine = (name, value, not) => go('/', {...state, q: `${filterOf(state.q)} ${not ? '-' : ''}${fieldName(name)}=${word(value)}`.trim()})
-  const line = ([name, value]) => h('tr', null, h('th', {scope: 'row'}, name), h('td', null, typeof value === 'object' ? JSON.stringify(value) : String(value)),
-    h('td', null, state && typeof value !== 'object' && [h('button', {class: 'plain', 'aria-label': `Only ${name} ${value}`, onclick: () => refine(name, value)}, 'only'),
-      h('button', {class: 'plain', 'aria-label': `Not ${name} ${value}`, onclick: () => refine(name, value, true)}, 'not')]))
-  return h('div', {class: 'open'},
-    h('div', {class: 'bar'}, h('button', {onclick: async () => { await navigator.clipboard.writeText(JSON.stringify(e, null, 2)); say('copied') }}, 'Copy JSON')),
-    e['error.stack'] && h('pre', null, e['error.stack']),
-    h('table', {class: 'fields'}, h('tbody', null, Object.entries(e).filter(([k]) => !skip.has(k)).map(line))))
 }
 
 function table(rows) {
