@@ -23,9 +23,9 @@ struct match {
     size_t words;
     bool signature_read, signature_known;
     struct signature signature;
-    const struct column **decoded; /* of columns with escapes; NULL: not yet */
-    struct arena one;              /* of the value at hand */
-    uint32_t unchecked;            /* values since the clock was asked */
+    struct column **decoded; /* of columns with escapes; NULL: not yet */
+    struct arena one;        /* of the value at hand */
+    uint32_t unchecked;      /* values since the clock was asked */
     bool (*stop)(void *arg);
     void *arg;
     bool gave_up, stopped;
@@ -164,8 +164,10 @@ static const struct column *decoded(struct match *m, const struct column *c, siz
 {
     if (!m->decoded)
         m->decoded = arena_zero(m->scratch, m->b->head->columns * sizeof *m->decoded);
-    if (m->decoded[index])
+    if (m->decoded[index]) {
+        m->decoded[index]->codes = c->codes; /* not there when it was only glanced at */
         return m->decoded[index];
+    }
     struct column *d = arena_alloc(m->scratch, sizeof *d);
     size_t n = c->info->packing == PACK_TEXT ? c->n : c->info->packing == PACK_DICT ? c->info->distinct : 1, at = 0;
     char *out = arena_alloc(m->scratch, c->bytes.n + 1);
@@ -182,6 +184,16 @@ static const struct column *decoded(struct match *m, const struct column *c, siz
     d->bytes = str_n(out, at);
     d->ends = ends;
     return m->decoded[index] = d;
+}
+
+/* A column whose texts are known, but not whose they are. */
+static int glance_place(struct match *m, size_t index, struct place *ret)
+{
+    *ret = (struct place){.index = index, .info = &m->b->columns[index], .name = block_name(m->b, index)};
+    ret->c = block_glance(m->b, index, m->e);
+    if (ret->c && ret->info->kind == KIND_ESCAPED && ret->info->packing != PACK_TEXT)
+        ret->c = decoded(m, ret->c, index);
+    return ret->c ? 0 : -1;
 }
 
 static int open_place(struct match *m, size_t index, struct place *ret)
@@ -260,13 +272,25 @@ static void match_each(struct match *m, const struct filter_node *n, const struc
     }
 }
 
-/* Each distinct text once, when it is first met. */
-static void match_dict(struct match *m, const struct filter_node *n, const struct place *p, const uint64_t *mask,
-                       uint64_t *out)
+enum known_text { UNKNOWN, NO, YES };
+
+/* Which of a column's distinct texts match, UNKNOWN when time is over. Whether any does: only then it matters whose they
+ * are. */
+static bool match_distinct(struct match *m, const struct filter_node *n, const struct place *p, uint8_t *is)
 {
-    enum { UNKNOWN, NO, YES };
     size_t distinct = p->info->packing == PACK_CONST ? 1 : p->info->distinct;
-    uint8_t *is = arena_zero(m->scratch, distinct);
+    bool any = false;
+    for (size_t i = 0; i < distinct && next_value(m); i++) {
+        is[i] = value_test(m, n, p, column_distinct(p->c, i)) ? YES : NO;
+        any |= is[i] == YES;
+    }
+    return any;
+}
+
+/* Each distinct text once, when it is first met, unless it is known. */
+static void match_dict(struct match *m, const struct filter_node *n, const struct place *p, const uint64_t *mask,
+                       uint8_t *is, uint64_t *out)
+{
     for (size_t i = 0; i < p->c->n; i++) {
         size_t row = row_of(p, i), code = p->c->codes ? column_code(p->c, i) : 0;
         if (!bit_is(mask, row))
@@ -437,13 +461,8 @@ VECTORS static void within(const int64_t *restrict x, size_t n, uint64_t low, ui
         is[i] |= (uint64_t)x[i] - low <= span;
 }
 
-static void match_intervals(struct match *m, const struct interval *intervals, size_t n, const struct place *p,
-                            uint64_t *out)
+static void set_bits(const uint8_t *is, const struct place *p, uint64_t *out)
 {
-    uint8_t *is = arena_zero(m->scratch, p->c->n + 8);
-    for (size_t k = 0; k < n; k++)
-        within(p->c->numbers, p->c->n, (uint64_t)intervals[k].low,
-               (uint64_t)intervals[k].high - (uint64_t)intervals[k].low, is);
     for (size_t i = 0; i < p->c->n; i += 8) {
         uint64_t eight;
         memcpy(&eight, is + i, 8);
@@ -451,6 +470,53 @@ static void match_intervals(struct match *m, const struct interval *intervals, s
             if (eight & 1)
                 bit_set(out, row_of(p, k));
     }
+}
+
+static void match_intervals(struct match *m, const struct interval *intervals, size_t n, const struct place *p,
+                            uint64_t *out)
+{
+    uint8_t *is = arena_zero(m->scratch, p->c->n + 8);
+    for (size_t k = 0; k < n; k++)
+        within(p->c->numbers, p->c->n, (uint64_t)intervals[k].low,
+               (uint64_t)intervals[k].high - (uint64_t)intervals[k].low, is);
+    set_bits(is, p, out);
+}
+
+/* Is value i the number? Asked of its bytes as they lie: nothing is unpacked. */
+VECTORS static void equal_planes(const uint8_t *restrict planes, size_t n, unsigned width, uint64_t number,
+                                 uint8_t *restrict is)
+{
+    uint8_t low = (uint8_t)number;
+    for (size_t i = 0; i < n; i++)
+        is[i] = planes[i] == low;
+    for (unsigned w = 1; w < width; w++) {
+        uint8_t byte = (uint8_t)(number >> 8 * w);
+        for (size_t i = 0; i < n; i++)
+            is[i] &= planes[w * n + i] == byte;
+    }
+}
+
+/* One number, in a column whose range it is in. */
+static int match_number(struct match *m, size_t index, int64_t number, uint64_t *out)
+{
+    const struct packed *info = &m->b->columns[index];
+    const struct column *c = block_glance(m->b, index, m->e);
+    struct place p;
+    if (!c)
+        return -1;
+    uint8_t *is = arena_zero(m->scratch, c->n + 8);
+    bool bytes = c->planes && info->width && (!info->scale || info->packing == PACK_DECIMAL);
+    if (bytes) {
+        equal_planes(c->planes, c->n, info->width, (uint64_t)number - (uint64_t)info->min, is);
+        if (!memchr(is, 1, c->n))
+            return 0;
+    }
+    if (open_place(m, index, &p) < 0)
+        return -1;
+    if (!bytes)
+        within(p.c->numbers, c->n, (uint64_t)number, 0, is);
+    set_bits(is, &p, out);
+    return 0;
 }
 
 enum { INTERVALS_MAX = 64 };
@@ -484,15 +550,41 @@ static const struct finder *finder_of(const struct filter_node *n)
     return inside && n->values_n == 1 && v->pattern.n == 1 && v->pattern.pieces->needle.n ? v->pattern.pieces : NULL;
 }
 
+/* 0: no value of the column can match, as a glance at it tells; 1: one may, *ret_is says what is known of its distinct
+ * texts (NULL: it has none). */
+static int may_match_glanced(struct match *m, const struct filter_node *n, size_t index, size_t wanted,
+                             uint8_t **ret_is)
+{
+    const struct packed *info = &m->b->columns[index];
+    const struct finder *f = info->kind == KIND_REST ? NULL : finder_of(n);
+    bool few = info->packing == PACK_CONST || info->packing == PACK_DICT;
+    size_t distinct = info->packing == PACK_CONST ? 1 : info->distinct;
+    struct place p;
+    *ret_is = few ? arena_zero(m->scratch, distinct) : NULL;
+    if (!few && !(f && info->packing == PACK_TEXT && info->kind != KIND_ESCAPED))
+        return 1;
+    if (glance_place(m, index, &p) < 0)
+        return -1;
+    if (f && info->kind != KIND_ESCAPED && find_nocase(f, p.c->bytes) < 0)
+        return 0;
+    return !few || distinct > wanted || match_distinct(m, n, &p, *ret_is) ? 1 : 0;
+}
+
 static int match_column(struct match *m, const struct filter_node *n, size_t index, const uint64_t *mask, uint64_t *out)
 {
     const struct packed *info = &m->b->columns[index];
     struct interval intervals[INTERVALS_MAX];
     size_t intervals_n = 0;
     struct place p;
+    uint8_t *is = NULL;
     bool numbers = find_intervals(m, n, info, intervals, &intervals_n);
     if (numbers ? intervals_n == 0 : !may_match(m, n, info))
         return 0;
+    int may = numbers ? 1 : may_match_glanced(m, n, index, bits_count(mask, m->words), &is);
+    if (may <= 0)
+        return may;
+    if (numbers && intervals_n == 1 && intervals->low == intervals->high)
+        return match_number(m, index, intervals->low, out);
     if (open_place(m, index, &p) < 0)
         return -1;
     const struct finder *f = finder_of(n);
@@ -502,7 +594,7 @@ static int match_column(struct match *m, const struct filter_node *n, size_t ind
     if (numbers)
         match_intervals(m, intervals, intervals_n, &p, out);
     else if (info->packing == PACK_CONST || info->packing == PACK_DICT)
-        match_dict(m, n, &p, mask, out);
+        match_dict(m, n, &p, mask, is, out);
     else if (hex && whole.n == (info->packing == PACK_UUID ? 36 : 2u * info->width))
         match_hex(whole, &p, out);
     else if (info->packing == PACK_TEXT && info->kind != KIND_REST && f && bits_count(mask, m->words) > p.c->n / DENSE)

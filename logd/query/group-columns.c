@@ -171,24 +171,6 @@ static int add_group(struct groups *g, const struct codes *c, size_t at, uint32_
 
 /* ---- one field, all events: counted as its values stand, without looking whose they are ---- */
 
-static void count_codes(const struct column *v, uint32_t *counts)
-{
-    uint32_t four[4][256] = {{0}}; /* neighbours are often equal: four tables do not wait for each other */
-    size_t i = 0;
-    if (v->info->width == 2) {
-        for (; i < v->n; i++)
-            counts[column_code(v, i)]++;
-        return;
-    }
-    for (; i + 4 <= v->n; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            four[k][v->codes[i + k]]++;
-    for (; i < v->n; i++)
-        four[0][v->codes[i]]++;
-    for (size_t code = 0; code < v->info->distinct; code++)
-        counts[code] = four[0][code] + four[1][code] + four[2][code] + four[3][code];
-}
-
 static int add_one(struct groups *g, enum value_kind kind, str text, uint64_t n, struct err *e)
 {
     if (n == 0 || (kind == VALUE_NULL && g->st->kind == STAGE_TOP))
@@ -206,17 +188,23 @@ static int add_levels(struct groups *g, const struct block *b, struct err *e)
     return 1;
 }
 
+/* A dictionary says how often each of its texts comes: no code is read. */
+static const struct column *glance_values(struct block *b, size_t column, struct err *e)
+{
+    return packing_is_number(b->columns[column].packing) ? block_column(b, column, e) : block_glance(b, column, e);
+}
+
 static int add_values(struct groups *g, struct block *b, size_t column, struct arena *a, struct err *damage,
                       struct err *e)
 {
     const struct packed *p = &b->columns[column];
-    const struct column *v = block_column(b, column, damage);
+    const struct column *v = glance_values(b, column, damage);
     uint32_t *counts = arena_zero(a, codes_of(p) * sizeof *counts);
     char room[PACKED_TEXT_MAX];
     if (!v)
         return 2;
-    if (v->codes)
-        count_codes(v, counts);
+    if (v->counts)
+        memcpy(counts, v->counts, p->distinct * sizeof *counts);
     else if (!v->numbers)
         counts[0] = p->values;
     for (size_t i = 0; v->numbers && i < v->n; i++)
@@ -319,8 +307,12 @@ void groups_look(const struct groups *g, struct block *b, bool all)
 {
     const struct stage *st = g->st;
     struct err ignored; /* who needs it will see */
-    if (all && groups_count_rows(g) && !st->every && st->fields_n == 1 && str_eq(st->fields[0], S("level")))
+    if (all && groups_count_rows(g) && !st->every && st->fields_n == 1 && has_codes(b, st->fields[0])) {
+        for (size_t i = 0; i < b->head->columns; i++)
+            if (b->columns[i].kind != KIND_SYSTEM && str_eq(block_name(b, i), st->fields[0]))
+                (void)!glance_values(b, i, &ignored);
         return;
+    }
     if (st->every)
         (void)!block_column(b, SYSTEM_TIME, &ignored);
     for (size_t i = 0; i < st->fields_n + st->aggregates_n; i++) {

@@ -85,11 +85,32 @@ static bool in_one_bucket(const struct histogram *h, const struct block *b, stru
     return b->head->t_max < r->end;
 }
 
+static uint64_t bucket_of(const struct histogram *h, const struct minutes *m, size_t i)
+{
+    return (uint64_t)(((m->first + m->p[i].at) * 60 - h->first) / h->step);
+}
+
+/* All events of a block, by what it says of its minutes. False: it does not, or buckets are no whole minutes. */
+static bool count_minutes(const struct histogram *h, struct block *b)
+{
+    struct minutes m;
+    if (h->step % 60 || !block_minutes(b, &m))
+        return false;
+    if (m.first * 60 < h->first || bucket_of(h, &m, m.n - 1) >= h->n) /* never, but in a forged block */
+        return false;
+    for (size_t i = 0; i < m.n; i++) {
+        h->counts[bucket_of(h, &m, i)][m.p[i].severity] += m.p[i].events;
+    }
+    return true;
+}
+
 static void look(const void *arg, struct block *b, bool all)
 {
     struct run ignored;
+    struct minutes m;
     struct err later;
-    if (all && in_one_bucket(arg, b, &ignored))
+    const struct histogram *h = arg;
+    if (all && (in_one_bucket(h, b, &ignored) || (h->step % 60 == 0 && block_minutes(b, &m))))
         return;
     if (block_column(b, SYSTEM_TIME, &later))
         (void)!block_column(b, SYSTEM_SEVERITY, &later);
@@ -100,12 +121,15 @@ static int count_bits(void *arg, struct scan *s, const uint64_t *bits, struct er
     struct histogram *h = arg;
     const struct block_head *head = s->block->head;
     struct run r;
+    bool all = bits_count(bits, bit_words(head->events)) == head->events;
     (void)e;
-    if (bits_count(bits, bit_words(head->events)) == head->events && in_one_bucket(h, s->block, &r)) {
+    if (all && in_one_bucket(h, s->block, &r)) {
         for (int level = 1; level < LEVELS; level++)
             r.counts[level] += head->by_level[level];
         return 1;
     }
+    if (all && count_minutes(h, s->block))
+        return 1;
     const struct column *time = block_column(s->block, SYSTEM_TIME, damage);
     const struct column *severity = time ? block_column(s->block, SYSTEM_SEVERITY, damage) : NULL;
     if (!severity)

@@ -69,7 +69,7 @@ struct block_maker {
     str *apps;   /* of each event; all the same unless an app was renamed */
     str *values; /* sorted */
     size_t values_cap;
-    struct buf shapes, codes, text;
+    struct buf shapes, minutes, text;
 };
 
 struct block_maker *block_maker_new(int level)
@@ -85,7 +85,7 @@ struct block_maker *block_maker_new(int level)
     m->slots_n = 1024;
     m->slots = xcalloc(m->slots_n, sizeof *m->slots);
     buf_init(&m->shapes, SIZE_MAX / 2);
-    buf_init(&m->codes, SIZE_MAX / 2);
+    buf_init(&m->minutes, SIZE_MAX / 2);
     buf_init(&m->text, SIZE_MAX / 2);
     return m;
 }
@@ -106,7 +106,7 @@ void block_maker_free(struct block_maker *m)
     free(m->apps);
     free(m->values);
     buf_done(&m->shapes);
-    buf_done(&m->codes);
+    buf_done(&m->minutes);
     buf_done(&m->text);
     free(m);
 }
@@ -386,6 +386,58 @@ static void make_shapes(struct block_maker *m)
     free(t.slots);
 }
 
+/* ---- minutes ---- */
+
+struct minute_maker {
+    uint32_t counts[LEVELS];
+    struct minute *p;
+    size_t n, most;
+};
+
+static void end_minute(struct minute_maker *k, int64_t at)
+{
+    for (uint8_t s = 0; s < LEVELS; s++)
+        if (k->counts[s] && k->n < k->most)
+            k->p[k->n++] = (struct minute){(uint32_t)at, k->counts[s], s};
+        else if (k->counts[s])
+            k->n = k->most + 1;
+    memset(k->counts, 0, sizeof k->counts);
+}
+
+/* False: there would be so many that the events themselves are as quick to count, or they are not in order. */
+static bool find_minutes(const struct block_maker *m, nsec t_min, struct minute_maker *k)
+{
+    const int64_t *time = m->numbers[SYSTEM_TIME];
+    int64_t first = minute_of(t_min), at = 0;
+    for (uint32_t i = 0; i < m->events; i++) {
+        int64_t now = minute_of(time[i]) - first;
+        if (now < at || now > UINT16_MAX || (i > 0 && time[i] < time[i - 1]))
+            return false;
+        if (now != at)
+            end_minute(k, at);
+        at = now;
+        k->counts[m->numbers[SYSTEM_SEVERITY][i]]++;
+    }
+    end_minute(k, at);
+    return k->n <= k->most;
+}
+
+enum { EVENTS_A_MINUTE = 4 };
+
+static void make_minutes(struct block_maker *m, nsec t_min)
+{
+    struct minute_maker k = {.most = m->events / EVENTS_A_MINUTE};
+    buf_reset(&m->minutes);
+    k.p = xmalloc((k.most + 1) * sizeof *k.p);
+    bool found = find_minutes(m, t_min, &k);
+    for (unsigned w = 0; found && w < MINUTE_BYTES; w++)
+        for (size_t i = 0; i < k.n; i++)
+            buf_byte(&m->minutes, (char)(w < 2   ? k.p[i].at >> 8 * w
+                                         : w < 4 ? k.p[i].events >> 8 * (w - 2)
+                                                 : k.p[i].severity));
+    free(k.p);
+}
+
 /* ---- packing ---- */
 
 static void sort_cells(struct block_maker *m)
@@ -446,13 +498,15 @@ static void pack_system(struct block_maker *m, struct packed *columns, struct na
             pack_texts(m->packer, m->apps, m->events, false, out, &columns[i]);
         else if (i == SYSTEM_SHAPE)
             pack_bytes(m->packer, buf_view(&m->shapes), out, &columns[i]);
+        else if (i == SYSTEM_MINUTES)
+            pack_bytes(m->packer, buf_view(&m->minutes), out, &columns[i]);
         else
             pack_numbers(m->packer, m->numbers[i], m->events, out, &columns[i]);
         columns[i].offset = at;
         columns[i].kind = KIND_SYSTEM;
         columns[i].name = (uint32_t)i;
         columns[i].flags = COLUMN_EVERY;
-        columns[i].values = (uint16_t)m->events; /* also of SHAPE */
+        columns[i].values = (uint16_t)m->events; /* also of SHAPE and MINUTES */
     }
     columns[SYSTEM_APP].kind = KIND_STRING;
     columns[SYSTEM_APP].name = names_add(names, S("app"));
@@ -482,7 +536,7 @@ static void maker_reset(struct block_maker *m)
     signature_reset(m->signature);
 }
 
-static void make_columns(struct block_maker *m, struct names *names, struct block_made *ret)
+static void make_columns(struct block_maker *m, nsec t_min, struct names *names, struct block_made *ret)
 {
     size_t used = 0;
     for (size_t i = 0; i < m->columns_n; i++)
@@ -500,6 +554,7 @@ static void make_columns(struct block_maker *m, struct names *names, struct bloc
         v += c->count;
     }
     make_shapes(m);
+    make_minutes(m, t_min);
     pack_system(m, ret->columns, names, &ret->bytes);
     ret->head.columns = n;
 }
@@ -527,7 +582,7 @@ int block_make(struct block_maker *m, str lines, const struct store_block *info,
                                     .raw = lines.n};
     for (uint32_t i = 0; i < m->events; i++)
         ret->head.by_level[m->numbers[SYSTEM_SEVERITY][i]]++;
-    make_columns(m, names, ret);
+    make_columns(m, info->t_min, names, ret);
     signature_write(m->signature, &ret->signature);
     return 0;
 }

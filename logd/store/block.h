@@ -7,6 +7,8 @@
  * Columns 0 to SYSTEM_COLUMNS - 1 are those of enum system_column, then the named ones as they first came, REST last.
  *   SHAPE    4 number of shapes, then for each 4 number of its columns and 4 for each; then, when there are several, a
  *            plane of codes, one for each event, of 1 or 2 bytes
+ *   MINUTES  how many events of each severity each minute has, when events are many and stand in order of time; else
+ *            nothing. Planes of n bytes: 2 minutes since that of t_min, 2 events, 1 severity; minutes ascend
  *   RECV ROW the event's id: reception time and row in its batch
  *   TIME DIGITS  ns, and how many digits of fraction were given
  *   REST     all rare fields of one event: each 1 kind, 2 length of the name, 4 length of the value, name, value. It stands
@@ -26,6 +28,7 @@ enum column_kind { KIND_NULL, KIND_BOOL, KIND_NUMBER, KIND_STRING, KIND_JSON, KI
 enum system_column {
     SYSTEM_APP,
     SYSTEM_SHAPE,
+    SYSTEM_MINUTES,
     SYSTEM_RECV,
     SYSTEM_ROW,
     SYSTEM_TIME,
@@ -97,10 +100,25 @@ struct block {
 };
 void block_open(const struct segment *s, size_t i, struct arena *a, struct block *ret);
 str block_name(const struct block *b, size_t column);
-/* NULL with *e: damaged. */
+/* What is known of a column without telling its values apart (column_glance): often that is enough, and cheaper. NULL
+ * with *e: damaged. */
+const struct column *block_glance(struct block *b, size_t column, struct err *e) MUST_CHECK;
 const struct column *block_column(struct block *b, size_t column, struct err *e) MUST_CHECK;
 /* To which event each value belongs, ascending; for columns without COLUMN_EVERY. */
 const uint16_t *block_rows(struct block *b, size_t column, struct err *e) MUST_CHECK;
+struct minutes {
+    int64_t first; /* minutes since 1970 */
+    const struct minute {
+        uint32_t at, events; /* minutes since the first */
+        uint8_t severity;
+    } * p;
+    size_t n;
+};
+enum { MINUTE_BYTES = 5 };
+#define MINUTE (60 * NSEC_PER_SEC)
+static inline int64_t minute_of(nsec t) { return t / MINUTE - (t % MINUTE < 0); }
+/* All events of the block by minute and severity; false: it does not say. */
+bool block_minutes(struct block *b, struct minutes *ret) MUST_CHECK;
 void block_look(struct block *b, str name); /* reads the columns of a field, for later; damage will be met then */
 int block_shapes(struct block *b, struct err *e) MUST_CHECK;
 /* Of the event `row` those columns that `wanted` names (NULL: all), strings decoded, `line` absent. Texts live in the

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 
+#include <pthread.h>
 #include <zstd.h>
 
 enum { SLOTS = 1 << 17, DICT_SMALL = 256, SMALL_FRAME = 32, GAIN = 8 };
@@ -12,6 +13,7 @@ struct packer {
     int64_t numbers[COLUMN_VALUES_MAX];
     uint64_t steps[COLUMN_VALUES_MAX];
     uint16_t codes[COLUMN_VALUES_MAX];
+    uint32_t counts[DICT_MAX];
     str dict[DICT_MAX];
     uint32_t slots[SLOTS]; /* code + 1 of a text of the dictionary at hand, 0: free */
 };
@@ -23,7 +25,6 @@ struct packer *packer_new(int level)
     p->zstd = ZSTD_createCCtx();
     assert(p->zstd);
     ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_compressionLevel, level);
-    ZSTD_CCtx_setParameter(p->zstd, ZSTD_c_checksumFlag, 1);
     return p;
 }
 
@@ -36,8 +37,12 @@ void packer_free(struct packer *p)
     free(p);
 }
 
+struct piece {
+    uint32_t stored, bytes, sum;
+};
+
 /* p->plain, compressed where that helps. */
-static void put(struct packer *p, struct buf *out, struct packed *ret)
+static struct piece put_piece(struct packer *p, struct buf *out)
 {
     size_t n = p->plain.n, at = out->n;
     (void)buf_grow(out, ZSTD_compressBound(n));
@@ -49,9 +54,15 @@ static void put(struct packer *p, struct buf *out, struct packed *ret)
         packed = n;
     }
     out->n += packed;
-    ret->stored = (uint32_t)packed;
-    ret->bytes = (uint32_t)n;
-    ret->sum = (uint32_t)xxh64(out->p + at, packed, 0);
+    return (struct piece){(uint32_t)packed, (uint32_t)n, (uint32_t)xxh64(out->p + at, packed, 0)};
+}
+
+static void put(struct packer *p, struct buf *out, struct packed *ret)
+{
+    struct piece all = put_piece(p, out);
+    ret->stored = all.stored;
+    ret->bytes = all.bytes;
+    ret->sum = all.sum;
 }
 
 static void fresh(struct packer *p, struct packed *ret, enum packing packing, size_t n)
@@ -326,15 +337,26 @@ static void put_dict(struct packer *p, size_t n, size_t distinct, struct buf *ou
     fresh(p, ret, PACK_DICT, n);
     ret->distinct = (uint16_t)distinct;
     ret->width = distinct <= DICT_SMALL ? 1 : 2;
+    memset(p->counts, 0, distinct * sizeof *p->counts);
+    for (size_t i = 0; i < n; i++)
+        p->counts[p->codes[i]]++;
     for (size_t i = 0; i < distinct; i++)
         buf_add(&p->plain, &(uint32_t){(uint32_t)p->dict[i].n}, 4);
+    buf_add(&p->plain, p->counts, distinct * sizeof *p->counts);
     for (size_t i = 0; i < distinct; i++)
         buf_str(&p->plain, p->dict[i]);
+    struct piece dict = put_piece(p, out);
+    buf_reset(&p->plain);
     (void)buf_grow(&p->plain, 2 * n);
     for (unsigned w = 0; w < ret->width; w++)
         for (size_t i = 0; i < n; i++)
             p->plain.p[p->plain.n++] = (char)(p->codes[i] >> 8 * w);
     put(p, out, ret);
+    ret->dict_stored = dict.stored;
+    ret->dict_bytes = dict.bytes;
+    ret->dict_sum = dict.sum;
+    ret->stored += dict.stored;
+    ret->bytes += dict.bytes;
 }
 
 static void put_texts(struct packer *p, const str *v, size_t n, struct buf *out, struct packed *ret)
@@ -382,18 +404,41 @@ static int damaged(const struct packed *info, struct err *e)
                    (unsigned long long)info->offset, info->bytes);
 }
 
-static int unpack(const struct packed *info, const char *stored, struct arena *a, str *ret, struct err *e)
+/* One for each thread that unpacks: to make one anew costs as much as a small column. */
+static pthread_key_t unpacker_key;
+static pthread_once_t unpacker_once = PTHREAD_ONCE_INIT;
+static void unpacker_free(void *zstd) { ZSTD_freeDCtx(zstd); }
+static void unpacker_init(void)
 {
-    if ((uint32_t)xxh64(stored, info->stored, 0) != info->sum)
+    if (pthread_key_create(&unpacker_key, unpacker_free) != 0)
+        abort(); /* no memory */
+}
+
+static ZSTD_DCtx *unpacker(void)
+{
+    pthread_once(&unpacker_once, unpacker_init);
+    ZSTD_DCtx *zstd = pthread_getspecific(unpacker_key);
+    if (!zstd) {
+        zstd = ZSTD_createDCtx();
+        if (!zstd || pthread_setspecific(unpacker_key, zstd) != 0)
+            abort(); /* no memory */
+    }
+    return zstd;
+}
+
+static int unpack(const struct packed *info, const char *stored, struct piece is, struct arena *a, str *ret,
+                  struct err *e)
+{
+    if ((uint32_t)xxh64(stored, is.stored, 0) != is.sum)
         return err_set(e, ERR_CORRUPT, "a column at offset %llu is damaged: its checksum is wrong",
                        (unsigned long long)info->offset);
-    if (info->stored == info->bytes) {
-        *ret = str_n(stored, info->bytes);
+    if (is.stored == is.bytes) {
+        *ret = str_n(stored, is.bytes);
         return 0;
     }
-    char *out = arena_alloc(a, info->bytes + 1);
-    size_t n = ZSTD_decompress(out, info->bytes, stored, info->stored);
-    if (ZSTD_isError(n) || n != info->bytes)
+    char *out = arena_alloc(a, is.bytes + 1);
+    size_t n = ZSTD_decompressDCtx(unpacker(), out, is.bytes, stored, is.stored);
+    if (ZSTD_isError(n) || n != is.bytes)
         return err_set(e, ERR_CORRUPT, "a column at offset %llu is damaged: %s", (unsigned long long)info->offset,
                        ZSTD_isError(n) ? ZSTD_getErrorName(n) : "its length is wrong");
     *ret = str_n(out, n);
@@ -426,18 +471,27 @@ static int64_t power_of_ten(unsigned n)
     return v;
 }
 
-static int read_numbers(struct column *c, str bytes, struct arena *a, struct err *e)
+static int glance_numbers(struct column *c, struct err *e)
 {
     const struct packed *info = c->info;
     bool delta = info->packing == PACK_DELTA;
     size_t head = delta ? 16 : 0, n = c->n - delta;
-    if (info->width > 8 || info->scale > 18 || bytes.n != head + n * info->width)
+    if (info->width > 8 || info->scale > 18 || c->bytes.n != head + n * info->width)
         return damaged(info, e);
+    c->planes = delta ? NULL : (const uint8_t *)c->bytes.p;
+    return 0;
+}
+
+static void complete_numbers(struct column *c, struct arena *a)
+{
+    const struct packed *info = c->info;
+    bool delta = info->packing == PACK_DELTA;
+    size_t head = delta ? 16 : 0, n = c->n - delta;
     uint64_t *v = arena_alloc(a, c->n * sizeof *v), at, step;
-    const uint8_t *planes = (const uint8_t *)bytes.p + head;
+    const uint8_t *planes = (const uint8_t *)c->bytes.p + head;
     if (delta) {
-        memcpy(&at, bytes.p, 8);
-        memcpy(&step, bytes.p + 8, 8);
+        memcpy(&at, c->bytes.p, 8);
+        memcpy(&step, c->bytes.p + 8, 8);
         read_planes(planes, n, info->width, step, v + 1);
         v[0] = at;
         for (size_t i = 1; i < c->n; i++)
@@ -451,7 +505,6 @@ static int read_numbers(struct column *c, str bytes, struct arena *a, struct err
             v[i] *= by;
     }
     c->numbers = (int64_t *)v;
-    return 0;
 }
 
 /* `lengths` become ends; they must add up to `total`. */
@@ -470,15 +523,20 @@ static int read_ends(struct column *c, const uint64_t *lengths, size_t n, size_t
     return at == total ? 0 : damaged(c->info, e);
 }
 
-static int read_texts(struct column *c, str bytes, struct arena *a, struct err *e)
+static int glance_texts(struct column *c, struct err *e)
 {
-    const struct packed *info = c->info;
-    size_t head = c->n * info->width;
-    if (info->width > 4 || bytes.n < head)
-        return damaged(info, e);
+    size_t head = c->n * c->info->width;
+    if (c->info->width > 4 || c->bytes.n < head)
+        return damaged(c->info, e);
+    c->bytes = str_skip(c->bytes, head);
+    return 0;
+}
+
+static int complete_texts(struct column *c, struct arena *a, struct err *e)
+{
     uint64_t *lengths = arena_alloc(a, (c->n + 1) * sizeof *lengths);
-    read_planes((const uint8_t *)bytes.p, c->n, info->width, 0, lengths);
-    c->bytes = str_skip(bytes, head);
+    const char *planes = c->bytes.p - c->n * c->info->width;
+    read_planes((const uint8_t *)planes, c->n, c->info->width, 0, lengths);
     return read_ends(c, lengths, c->n, c->bytes.n, a, e);
 }
 
@@ -495,50 +553,77 @@ VECTORS static size_t greatest_code(const uint8_t *low, size_t n, bool two)
     return two ? most : most_low;
 }
 
-static int read_dict(struct column *c, str bytes, struct arena *a, struct err *e)
+static int glance_dict(struct column *c, struct arena *a, struct err *e)
 {
     const struct packed *info = c->info;
-    size_t distinct = info->distinct, head = 4 * distinct, codes = c->n * info->width;
-    if (distinct == 0 || info->width < 1 || info->width > 2 || bytes.n < head + codes)
+    size_t distinct = info->distinct, head = 8 * distinct;
+    uint64_t values = 0;
+    if (distinct == 0 || info->width < 1 || info->width > 2 || c->bytes.n < head ||
+        info->bytes - info->dict_bytes != c->n * info->width)
         return damaged(info, e);
     uint64_t *lengths = arena_alloc(a, distinct * sizeof *lengths);
+    uint32_t *counts = arena_alloc(a, distinct * sizeof *counts);
+    memcpy(counts, c->bytes.p + 4 * distinct, distinct * sizeof *counts);
     for (size_t i = 0; i < distinct; i++) {
         uint32_t n;
-        memcpy(&n, bytes.p + 4 * i, 4);
+        memcpy(&n, c->bytes.p + 4 * i, 4);
         lengths[i] = n;
+        values += counts[i];
     }
-    c->bytes = str_n(bytes.p + head, bytes.n - head - codes);
-    c->codes = (const uint8_t *)bytes.p + bytes.n - codes;
-    if (c->n && greatest_code(c->codes, c->n, info->width == 2) >= distinct)
-        return damaged(info, e);
-    return read_ends(c, lengths, distinct, c->bytes.n, a, e);
+    c->bytes = str_skip(c->bytes, head);
+    c->counts = counts;
+    return values == c->n ? read_ends(c, lengths, distinct, c->bytes.n, a, e) : damaged(info, e);
 }
 
-int column_read(const struct packed *info, const char *stored, struct arena *a, struct column *ret, struct err *e)
+static int complete_dict(struct column *c, const char *rest, struct arena *a, struct err *e)
 {
-    *ret = (struct column){.info = info, .n = info->values};
-    str bytes;
-    if (unpack(info, stored, a, &bytes, e) < 0)
+    const struct packed *info = c->info;
+    struct piece is = {info->stored - info->dict_stored, info->bytes - info->dict_bytes, info->sum};
+    str codes;
+    if (unpack(info, rest, is, a, &codes, e) < 0)
         return -1;
-    ret->bytes = bytes;
+    c->codes = (const uint8_t *)codes.p;
+    return c->n && greatest_code(c->codes, c->n, info->width == 2) >= info->distinct ? damaged(info, e) : 0;
+}
+
+int column_glance(const struct packed *info, const char *stored, struct arena *a, struct column *ret, struct err *e)
+{
+    struct piece is = {info->stored, info->bytes, info->sum};
+    if (info->packing == PACK_DICT)
+        is = (struct piece){info->dict_stored, info->dict_bytes, info->dict_sum};
+    *ret = (struct column){.info = info, .n = info->values};
+    if (unpack(info, stored, is, a, &ret->bytes, e) < 0)
+        return -1;
     switch (info->packing) {
     case PACK_CONST: return 0;
-    case PACK_DICT: return read_dict(ret, bytes, a, e);
-    case PACK_TEXT: return read_texts(ret, bytes, a, e);
+    case PACK_DICT: return glance_dict(ret, a, e);
+    case PACK_TEXT: return glance_texts(ret, e);
     case PACK_HEX:
     case PACK_UUID:
-        return info->width > PACKED_TEXT_MAX / 2 || bytes.n != ret->n * info->width ||
+        return info->width > PACKED_TEXT_MAX / 2 || ret->bytes.n != ret->n * info->width ||
                        (info->packing == PACK_UUID && info->width != 16)
                    ? damaged(info, e)
                    : 0;
     case PACK_INT:
     case PACK_DELTA:
     case PACK_DECIMAL:
-    case PACK_IPV4: return read_numbers(ret, bytes, a, e);
+    case PACK_IPV4: return glance_numbers(ret, e);
     default:
         return err_set(e, ERR_CORRUPT, "a column at offset %llu has packing %u, which this logd does not know",
                        (unsigned long long)info->offset, info->packing);
     }
+}
+
+int column_complete(struct column *c, const char *rest, struct arena *a, struct err *e)
+{
+    if (c->info->packing == PACK_DICT && complete_dict(c, rest, a, e) < 0)
+        return -1;
+    if (c->info->packing == PACK_TEXT && complete_texts(c, a, e) < 0)
+        return -1;
+    if (packing_is_number(c->info->packing))
+        complete_numbers(c, a);
+    c->whole = true;
+    return 0;
 }
 
 static str hex_text(const char *p, size_t n, bool uuid, char *room)

@@ -4,7 +4,7 @@
 
 static const char *const packings[] = {"const", "dict", "int", "delta", "decimal", "ipv4", "hex", "uuid", "text"};
 static const char *const kinds[] = {"null", "bool", "number", "string", "json", "escaped", "rest", "own"};
-static const char *const own[] = {"app", "shape", "recv", "row", "time", "digits", "severity"};
+static const char *const own[] = {"app", "shape", "minutes", "recv", "row", "time", "digits", "severity"};
 
 static void print_column(const struct block *b, size_t i, FILE *out)
 {

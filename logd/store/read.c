@@ -21,27 +21,55 @@ str block_name(const struct block *b, size_t column)
     return named ? b->segment->names[p->name] : S("");
 }
 
+/* n bytes of what is stored of a column, from `at` on. */
+static const char *read_stored(struct block *b, size_t column, size_t at, size_t n, struct err *e)
+{
+    size_t got;
+    char *stored = arena_alloc(b->a, n + 1);
+    if (pread_all(b->segment->fd, stored, n, b->columns[column].offset + at, &got) < 0)
+        return (void)err_sys(e, "read a column of '%s'", b->segment->path), NULL;
+    if (got != n)
+        return (void)err_set(e, ERR_CORRUPT, "a column of '%s' is cut off", b->segment->path), NULL;
+    return stored;
+}
+
+static struct column *glance(struct block *b, size_t column, const char *stored, struct err *e)
+{
+    struct column *c = arena_alloc(b->a, sizeof *c);
+    if (!stored)
+        return NULL;
+    if (column_glance(&b->columns[column], stored, b->a, c, e) < 0)
+        return (void)err_wrap(e, "'%s'", b->segment->path), NULL;
+    return b->read[column] = c;
+}
+
+const struct column *block_glance(struct block *b, size_t column, struct err *e)
+{
+    if (b->read[column])
+        return b->read[column];
+    return glance(b, column, read_stored(b, column, 0, column_glance_bytes(&b->columns[column]), e), e);
+}
+
 const struct column *block_column(struct block *b, size_t column, struct err *e)
 {
     const struct packed *p = &b->columns[column];
-    size_t got;
-    if (b->read[column])
-        return b->read[column];
-    char *stored = arena_alloc(b->a, p->stored + 1);
-    struct column *c = arena_alloc(b->a, sizeof *c);
-    if (pread_all(b->segment->fd, stored, p->stored, p->offset, &got) < 0) {
-        (void)err_sys(e, "read a column of '%s'", b->segment->path);
+    struct column *c = b->read[column];
+    size_t glanced = column_glance_bytes(p);
+    const char *rest = NULL;
+    if (c && c->whole)
+        return c;
+    if (c && p->stored > glanced && !(rest = read_stored(b, column, glanced, p->stored - glanced, e)))
         return NULL;
+    if (!c) {
+        const char *stored = read_stored(b, column, 0, p->stored, e);
+        c = glance(b, column, stored, e);
+        rest = c ? stored + glanced : NULL;
     }
-    if (got != p->stored) {
-        (void)err_set(e, ERR_CORRUPT, "a column of '%s' is cut off", b->segment->path);
+    if (!c)
         return NULL;
-    }
-    if (column_read(p, stored, b->a, c, e) < 0) {
-        (void)err_wrap(e, "'%s'", b->segment->path);
-        return NULL;
-    }
-    return b->read[column] = c;
+    if (column_complete(c, rest, b->a, e) < 0)
+        return (void)err_wrap(e, "'%s'", b->segment->path), NULL;
+    return c;
 }
 
 void block_look(struct block *b, str name)
@@ -53,6 +81,27 @@ void block_look(struct block *b, str name)
         if (str_eq(block_name(b, i), name) && b->columns[i].kind != KIND_SYSTEM && block_column(b, i, &ignored) &&
             !(b->columns[i].flags & COLUMN_EVERY))
             (void)!block_rows(b, i, &ignored);
+}
+
+bool block_minutes(struct block *b, struct minutes *ret)
+{
+    struct err ignored; /* what is damaged says nothing: the columns that it speaks of will be read */
+    const struct column *c = block_column(b, SYSTEM_MINUTES, &ignored);
+    uint64_t events = 0;
+    if (!c || c->bytes.n == 0 || c->bytes.n % MINUTE_BYTES)
+        return false;
+    size_t n = c->bytes.n / MINUTE_BYTES;
+    const uint8_t *p = (const uint8_t *)c->bytes.p;
+    struct minute *m = arena_alloc(b->a, n * sizeof *m);
+    for (size_t i = 0; i < n; i++) {
+        m[i] = (struct minute){(uint32_t)(p[i] | p[n + i] << 8), (uint32_t)(p[2 * n + i] | p[3 * n + i] << 8),
+                               p[4 * n + i]};
+        events += m[i].events;
+        if (m[i].severity < 1 || m[i].severity >= LEVELS || (i > 0 && m[i].at < m[i - 1].at))
+            return false;
+    }
+    *ret = (struct minutes){minute_of(b->head->t_min), m, n};
+    return events == b->head->events && ret->first + m[n - 1].at <= minute_of(b->head->t_max);
 }
 
 static int bad(const struct block *b, const char *what, struct err *e)

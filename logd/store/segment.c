@@ -298,7 +298,11 @@ static bool column_fits(const struct packed *p, uint32_t i)
 {
     bool own = i >= SYSTEM_RECV && i < SYSTEM_COLUMNS, whole = p->packing == PACK_INT || p->packing == PACK_DELTA;
     bool text = p->packing == PACK_CONST || p->packing == PACK_DICT || p->packing == PACK_TEXT;
-    return (!own || whole) && (p->kind != KIND_ESCAPED || text) && (!packing_is_number(p->packing) || p->scale <= 18);
+    bool pieces = p->packing != PACK_DICT ||
+                  (p->dict_stored <= p->stored && p->dict_bytes <= p->bytes && p->dict_stored <= p->dict_bytes &&
+                   p->stored - p->dict_stored <= p->bytes - p->dict_bytes);
+    return (!own || whole) && pieces && (p->kind != KIND_ESCAPED || text) &&
+           (!packing_is_number(p->packing) || p->scale <= 18);
 }
 
 /* Reading a block takes memory by what its head says, so no head may say more than a block can hold. */

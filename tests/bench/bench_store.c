@@ -119,7 +119,7 @@ int main(int argc, char **argv)
         }
         arena_done(&a);
     }
-    static const char *const own[] = {"app", "shape", "recv", "row", "time", "digits", "severity"};
+    static const char *const own[] = {"app", "shape", "minutes", "recv", "row", "time", "digits", "severity"};
     double n = (double)events;
     printf("signatures %.2f table %.2f", signatures / n, table / n);
     for (size_t i = 0; i < LENGTH(own); i++)

@@ -62,6 +62,16 @@ static void one_line(struct buf *out, unsigned which, unsigned i)
     buf_lit(out, "}\n");
 }
 
+static void unpack_piece(const char *from, size_t stored, size_t bytes, struct buf *out)
+{
+    (void)buf_grow(out, bytes + 1);
+    if (stored < bytes)
+        assert(ZSTD_decompress(out->p + out->n, bytes, from, stored) == bytes);
+    else
+        memcpy(out->p + out->n, from, bytes);
+    out->n += bytes;
+}
+
 /* The same segment with every column as it is unpacked. */
 static void unpack(const struct buf *in, struct buf *out)
 {
@@ -80,13 +90,14 @@ static void unpack(const struct buf *in, struct buf *out)
             memcpy(&p, heads.p + columns + i * sizeof p, sizeof p);
             uint64_t from = p.offset;
             p.offset = out->n;
-            (void)buf_grow(out, p.bytes + 1);
-            if (p.stored < p.bytes)
-                assert(ZSTD_decompress(out->p + out->n, p.bytes, in->p + from, p.stored) == p.bytes);
-            else
-                memcpy(out->p + out->n, in->p + from, p.bytes);
-            out->n += p.bytes;
+            bool dict = p.packing == PACK_DICT;
+            if (dict)
+                unpack_piece(in->p + from, p.dict_stored, p.dict_bytes, out);
+            size_t stored = dict ? p.dict_stored : 0, bytes = dict ? p.dict_bytes : 0;
+            unpack_piece(in->p + from + stored, p.stored - stored, p.bytes - bytes, out);
             p.stored = p.bytes;
+            if (dict)
+                p.dict_stored = p.dict_bytes;
             memcpy(heads.p + columns + i * sizeof p, &p, sizeof p);
         }
         uint64_t from = h.signature;
@@ -137,8 +148,12 @@ static void sign_block(struct buf *b, uint64_t at)
         char *to = b->p + at + sizeof h + i * sizeof(struct packed);
         struct packed p;
         memcpy(&p, to, sizeof p);
-        if (p.offset <= b->n && p.stored <= b->n - p.offset)
-            p.sum = (uint32_t)xxh64(b->p + p.offset, p.stored, 0);
+        size_t dict = p.packing == PACK_DICT && p.dict_stored <= p.stored ? p.dict_stored : 0;
+        if (p.offset <= b->n && p.stored <= b->n - p.offset) {
+            p.sum = (uint32_t)xxh64(b->p + p.offset + dict, p.stored - dict, 0);
+            if (dict)
+                p.dict_sum = (uint32_t)xxh64(b->p + p.offset, dict, 0);
+        }
         memcpy(to, &p, sizeof p);
     }
     if (h.signature_bytes >= 8 && h.signature <= b->n && h.signature_bytes <= b->n - h.signature) {
@@ -180,7 +195,7 @@ static void read_columns(struct block *b)
         const struct column *c = block_column(b, i, &e);
         const uint16_t *rows = block_rows(b, i, &e);
         for (size_t k = 0; c && k < c->n; k++)
-            sum += i == SYSTEM_SHAPE ? 0 : column_text(c, k, room).n;
+            sum += i == SYSTEM_SHAPE || i == SYSTEM_MINUTES ? 0 : column_text(c, k, room).n;
         for (size_t k = 0; rows && k < b->columns[i].values; k++)
             assert(rows[k] < b->head->events);
         sum += block_name(b, i).n;

@@ -173,6 +173,50 @@ TEST(each_kind_of_value_is_packed_as_what_it_is)
     end();
 }
 
+/* Posts events of these seconds, some of them errors; what the block says of its minutes, summed; -1: nothing. */
+static int64_t minutes_of(const int *seconds, size_t n, size_t *ret_n)
+{
+    char text[100];
+    struct arena a = {0};
+    struct block b;
+    struct minutes m = {0};
+    int64_t sum = 0;
+    begin();
+    for (size_t i = 0; i < n; i++) {
+        snprintf(text, sizeof text, "{\"time\":%d,\"level\":\"%s\"}", seconds[i], i % 3 ? "info" : "error");
+        posted(text, 1764000000000000);
+    }
+    struct segment *s = sealed();
+    block_open(s, 0, &a, &b);
+    ((struct block_head *)b.head)->t_max = 3600 * NSEC_PER_SEC;
+    bool told = block_minutes(&b, &m);
+    for (size_t i = 0; i < m.n && told; i++)
+        sum += (int64_t)m.p[i].events * (1000 * m.p[i].at + m.p[i].severity);
+    *ret_n = m.n;
+    segment_unref(s);
+    arena_done(&a);
+    end();
+    return told ? sum : -1;
+}
+
+TEST(a_block_tells_its_minutes_when_events_are_many_and_in_order)
+{
+    enum { N = 120 };
+    int seconds[N];
+    int64_t want = 0;
+    size_t n;
+    for (int i = 0; i < N; i++) {
+        seconds[i] = i * 3; /* six minutes of two levels: 20 events each */
+        want += 1000 * (i * 3 / 60) + (i % 3 ? 9 : 17);
+    }
+    CHECK(minutes_of(seconds, N, &n) == want && n == 12);
+    seconds[50] = 20; /* out of order */
+    CHECK(minutes_of(seconds, N, &n) == -1);
+    for (int i = 0; i < N; i++)
+        seconds[i] = i * 60;
+    CHECK(minutes_of(seconds, N, &n) == -1); /* few a minute */
+}
+
 TEST(a_thousand_fields_and_a_hundred_thousand_names_come_back)
 {
     struct buf text = BUF_INIT(1 << 20);

@@ -188,6 +188,45 @@ TEST(a_histogram_counts_each_event_once_by_level)
     close_store();
 }
 
+/* Levels of what was posted in a quarter of an hour, as bars of several widths. */
+static void print_histograms(struct buf *out)
+{
+    static const uint32_t buckets[] = {1, 2, 7, 18, 200};
+    for (size_t i = 0; i < LENGTH(buckets); i++) {
+        struct store_view *v = store_view_open(store);
+        struct query *q;
+        struct err e;
+        struct query_options o = {.from = 1800000000 * NSEC_PER_SEC, .to = 1800000990 * NSEC_PER_SEC};
+        CHECK(query_parse(S(""), &q, &e) == 0);
+        CHECK(query_histogram(q, v, &o, buckets[i], out, &e) == 0);
+        query_free(q);
+        store_view_close(v);
+    }
+}
+
+TEST(a_histogram_is_the_same_of_head_and_segment_whatever_its_bars)
+{
+    static const char *const levels[] = {"info", "warn", "error", "info"};
+    struct buf head = BUF_INIT(1 << 22), sealed = BUF_INIT(1 << 22);
+    char text[200];
+    struct err e;
+    open_store();
+    for (int i = 0; i < 2000; i++) {
+        snprintf(text, sizeof text, "{\"time\":%d.%03d,\"level\":\"%s\"}", 1800000000 + i * 7919 % 990, i % 1000,
+                 levels[i * 31 % 4]);
+        post("a", text);
+    }
+    print_histograms(&head);
+    CHECK(store_seal(store, &e) == 0);
+    print_histograms(&sealed);
+    CHECK_STR(buf_view(&sealed), buf_view(&head));
+    CHECK(str_find(buf_view(&head), S("\"total\":2000,\"levels\":{\"info\":1000,")) > 0);
+    CHECK(str_find(buf_view(&head), S("\"step_s\":60,")) >= 0 && str_find(buf_view(&head), S("\"step_s\":5,")) >= 0);
+    buf_done(&head);
+    buf_done(&sealed);
+    close_store();
+}
+
 TEST(an_event_is_found_by_its_id_in_head_and_segment)
 {
     sample();
