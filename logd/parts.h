@@ -20,7 +20,7 @@ struct parts {
     struct tail *tail;
     struct secrets *secrets;   /* of unique counts; NULL in an offline command */
     const char *fold_unshared; /* SQL that makes a copy of fold.db fit to leave the machine */
-    struct maps *maps; /* source maps */
+    struct maps *maps;         /* source maps */
     struct http *http;
     char *_Atomic url;       /* as people reach it; set once, when the port is known */
     _Atomic usec last_stamp; /* batch_stamp */

@@ -175,6 +175,8 @@ static int ship_all(struct archive *a, struct err *e)
     if (rc == 0)
         rc = ship_windows(s, e);
     if (rc == 0)
+        rc = ship_maps(s, e);
+    if (rc == 0)
         rc = ship_journal(s, e);
     if (rc == 0) {
         drop_old_pieces(s, events_seq, fold_seq);

@@ -4,6 +4,7 @@
  *   PREFIX/events/app=NAME/date=YYYY-MM-DD/FIRST-LAST.ndjson.zst   sealed events, readable without logd
  *   PREFIX/journal/FIRST-LAST.j.zst            the tail that is not sealed yet, and records that are not events
  *   PREFIX/state/logd.db.zst, fold.db.zst      keys and users; issues, incidents, outbox, stats (with their position)
+ *   PREFIX/state/NNNNNNNN.w…, NNNNNNNN.map…   duplicate windows; indexes of source maps, so that issues go on as before
  *
  * Every `every` the new tail and the changed state go out, so losing the machine loses at most that. An object is never
  * changed but the manifest and state; the manifest is written last. Fence: a server takes the next generation when it

@@ -22,7 +22,7 @@ struct object {
     uint64_t first, last;
     uint64_t events;            /* lines; 0: not known */
     uint64_t file, offset, raw; /* journal: file number, offset and length in it */
-    char *target;               /* state: "logd.db", "fold.db", "journal/00000001.w" */
+    char *target;               /* state: "logd.db", "fold.db", "journal/00000001.w", "maps/00000001.map" */
 };
 struct manifest {
     char lineage[33];    /* of the server whose archive this is; survives a restore */

@@ -47,6 +47,8 @@ static void put_lost(const struct object *o, struct buf *out)
         buf_lit(out, "apps, keys and users");
     else if (strcmp(o->target, "fold.db") == 0)
         buf_printf(out, "issues, incidents, unsent mails and stats through record %llu", to);
+    else if (str_starts(str_of(o->target), S("maps/")))
+        buf_lit(out, "a source map: upload it again");
     else
         buf_printf(out, "what tells repeats of the requests in %s", o->target);
 }
@@ -99,39 +101,42 @@ static int fetch(struct restore *r, const struct object *o, struct err *e)
 /* Nothing else of the data folder is ever written from what a manifest says. */
 static bool is_state_file(const char *target)
 {
-    str t = str_of(target);
-    return str_eq(t, S("logd.db")) || str_eq(t, S("fold.db")) ||
-           (str_starts(t, S("journal/")) && t.n == 18 && str_ends(t, S(".w")) && strspn(target + 8, "0123456789") == 8);
+    str t = str_of(target), folders[] = {S("journal/"), S("maps/")}, ends[] = {S(".w"), S(".map")};
+    for (size_t i = 0; i < LENGTH(folders); i++)
+        if (str_starts(t, folders[i]) && t.n == folders[i].n + 8 + ends[i].n && str_ends(t, ends[i]))
+            return strspn(target + folders[i].n, "0123456789") == 8;
+    return str_eq(t, S("logd.db")) || str_eq(t, S("fold.db"));
+}
+
+/* r->plain as that file of the data folder. */
+static int put_state(struct restore *r, const char *target, struct err *e)
+{
+    const char *slash = strrchr(target, '/');
+    struct buf path = BUF_INIT(PATH_MAX);
+    buf_printf(&path, "%s/%.*s%c", r->data, slash ? (int)(slash - target) : 0, target, '\0');
+    int dir = dir_make(path.p, e) < 0 ? -1 : dir_open(path.p, e), rc = dir < 0 ? -1 : 0;
+    if (rc == 0)
+        rc = file_replace(dir, slash ? slash + 1 : target, buf_view(&r->plain), 0640, e);
+    if (rc == 0)
+        fprintf(r->progress, "restored %s (%zu bytes)\n", target, r->plain.n);
+    if (dir >= 0)
+        close(dir);
+    buf_done(&path);
+    return rc;
 }
 
 static int restore_state(struct restore *r, struct err *e)
 {
-    struct buf path = BUF_INIT(PATH_MAX);
-    buf_printf(&path, "%s/journal%c", r->data, '\0');
-    int dir = dir_make(path.p, e) < 0 ? -1 : dir_open(r->data, e), journal = dir < 0 ? -1 : dir_open(path.p, e);
-    int rc = journal < 0 ? -1 : 0;
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < r->manifest.n; i++) {
         const struct object *o = &r->manifest.objects[i];
         if (o->kind != OBJECT_STATE)
             continue;
         if (!is_state_file(o->target))
-            rc = err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"", o->target);
-        if (rc == 0 && (rc = fetch(r, o, e)) == 1) {
-            rc = 0;
-            continue;
-        }
-        if (rc == 0)
-            rc = file_replace(o->target[0] == 'j' ? journal : dir,
-                              strrchr(o->target, '/') ? strrchr(o->target, '/') + 1 : o->target, buf_view(&r->plain),
-                              0640, e);
-        if (rc == 0)
-            fprintf(r->progress, "restored %s (%zu bytes)\n", o->target, r->plain.n);
+            return err_set(e, ERR_CORRUPT, "the manifest names a state file that cannot be: \"%.60s\"", o->target);
+        rc = fetch(r, o, e);
+        rc = rc == 0 ? put_state(r, o->target, e) : rc < 0 ? -1 : 0;
     }
-    if (dir >= 0)
-        close(dir);
-    if (journal >= 0)
-        close(journal);
-    buf_done(&path);
     return rc;
 }
 
@@ -376,7 +381,7 @@ static int mark_unfinished(const char *data, bool on, struct err *e)
 /* Takes back what was written: the folder was empty. The mark goes last. */
 static void clear(const char *data)
 {
-    static const char *const folders[] = {"journal", "segments", NULL};
+    static const char *const folders[] = {"journal", "segments", "maps", NULL};
     struct err e;
     struct buf path = BUF_INIT(PATH_MAX);
     for (size_t i = 0; i < LENGTH(folders); i++) {

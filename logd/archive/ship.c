@@ -293,28 +293,29 @@ int ship_state(struct shipper *s, uint64_t *ret_fold_seq, struct err *e)
     return rc;
 }
 
-/* NNNNNNNN.w files never change: one is shipped once, and leaves when the journal has let it go. */
-int ship_windows(struct shipper *s, struct err *e)
+/* Files that are written once and never changed, as FOLDER/NAME of the data folder: one is shipped once, and leaves when it
+ * has gone there. */
+static int ship_unchanging(struct shipper *s, const char *folder, const char *suffix, struct err *e)
 {
-    char **names;
-    size_t n;
+    char **names = NULL;
+    size_t n = 0, prefix = strlen(folder) + 1;
     struct buf path = BUF_INIT(PATH_MAX), body = BUF_INIT(SIZE_MAX / 2);
     int rc = 0;
-    buf_printf(&path, "%s/journal%c", s->data, '\0');
-    if (dir_list(path.p, &names, &n, e) < 0)
-        return -1;
-    for (size_t i = s->manifest.n; i-- > 0;) {
+    buf_printf(&path, "%s/%s%c", s->data, folder, '\0');
+    if (dir_list(path.p, &names, &n, e) < 0 && e->sys != ENOENT)
+        rc = -1;
+    for (size_t i = s->manifest.n; rc == 0 && i-- > 0;) {
         const struct object *o = &s->manifest.objects[i];
-        bool there = o->kind != OBJECT_STATE || !str_ends(str_of(o->target), S(".w"));
+        bool there = o->kind != OBJECT_STATE || !str_ends(str_of(o->target), str_of(suffix));
         for (size_t k = 0; !there && k < n; k++)
-            there = strcmp(o->target + strlen("journal/"), names[k]) == 0;
+            there = strcmp(o->target + prefix, names[k]) == 0;
         if (!there)
             manifest_remove(&s->manifest, i);
     }
     for (size_t i = 0; rc == 0 && i < n; i++) {
         char target[300];
-        snprintf(target, sizeof target, "journal/%.255s", names[i]);
-        if (!str_ends(str_of(names[i]), S(".w")) || manifest_target(&s->manifest, target))
+        snprintf(target, sizeof target, "%s/%.255s", folder, names[i]);
+        if (!str_ends(str_of(names[i]), str_of(suffix)) || manifest_target(&s->manifest, target))
             continue;
         buf_reset(&path);
         buf_reset(&body);
@@ -330,6 +331,9 @@ int ship_windows(struct shipper *s, struct err *e)
     buf_done(&body);
     return rc;
 }
+
+int ship_windows(struct shipper *s, struct err *e) { return ship_unchanging(s, "journal", ".w", e); }
+int ship_maps(struct shipper *s, struct err *e) { return ship_unchanging(s, "maps", ".map", e); }
 
 /* ---- the journal's tail ---- */
 static void shipped_end(const struct manifest *m, uint64_t *ret_file, uint64_t *ret_offset)

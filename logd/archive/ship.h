@@ -21,7 +21,8 @@ int ship_segments(struct shipper *s, uint64_t *ret_last_seq, struct err *e) MUST
 int ship_state(struct shipper *s, uint64_t *ret_fold_seq,
                struct err *e) MUST_CHECK; /* before the journal: see archive.c */
 int ship_windows(struct shipper *s,
-                 struct err *e) MUST_CHECK; /* the duplicate windows of journal files that are gone */
+                 struct err *e) MUST_CHECK;                 /* the duplicate windows of journal files that are gone */
+int ship_maps(struct shipper *s, struct err *e) MUST_CHECK; /* indexes of source maps */
 int ship_journal(struct shipper *s, struct err *e) MUST_CHECK; /* sets manifest.position */
 
 #endif

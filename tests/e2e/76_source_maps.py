@@ -222,6 +222,30 @@ def test_posted_back_or_repeated_an_event_is_the_same():
         assert copy["error.frames"] == rows[0]["error.frames"] and issues(logd, "copy")[0]["culprit"] == "cart.ts:checkoutTotal", copy
 
 
+def test_a_restore_has_the_maps_and_makes_the_same_issue():
+    with Logd() as logd, Folder() as folder:
+        archive = os.path.join(logd.folder, "archive")
+        logd.configure(f'archive: {{url: "file://{archive}", every: 1s}}\n')
+        logd.restart()
+        dist = build(folder)
+        for release in ("1", "2", "2"):
+            logd.command("maps", "put", "--app", logd.app(), "--release", release, dist)
+        logd.command("maps", "remove", "--app", "shop", "--release", "1")
+        assert logd.post("/v1/events", event("2")).status == 200
+        before = issues(logd)
+        listed = logd.get("/v1/maps").json()["maps"]
+        logd.command("archive", "ship")
+        assert logd.command("archive", "verify").returncode == 0
+        logd.kill9()
+        shutil.rmtree(logd.data)
+        done = subprocess.run([logd.binary, "restore", "--from", "file://" + archive, "--data", logd.data], capture_output=True, text=True)
+        assert done.returncode == 0 and len(re.findall(r"restored maps/\d{8}\.map", done.stdout)) == 1, done
+        logd.start()
+        assert logd.get("/v1/maps").json()["maps"] == listed and listed[0]["release"] == "2" and len(listed) == 1, listed
+        assert logd.post("/v1/events", event("2", column=50)).status == 200
+        eventually(lambda: [(i["id"], i["count"]) for i in issues(logd)] == [(before[0]["id"], 2)], "the next event is the same issue")
+
+
 def test_a_hostile_map_costs_its_child_not_the_server():
     with Logd() as logd:
         def put(body):
