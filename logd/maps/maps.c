@@ -175,7 +175,8 @@ static int open_one(struct maps *m, const char *name, struct err *e)
         return 0;
     m->next = number >= m->next ? number + 1 : m->next;
     if (map_file_read(m->dir, number, &f, e) < 0) {
-        log_error("maps", "what=\"a source map cannot be used, upload it again\" why=\"%s\"", e->text);
+        log_error("maps", "what=\"a source map cannot be used: remove its file and upload it again\" why=\"%s\"",
+                  e->text);
         return 0;
     }
     link_file(m, f);

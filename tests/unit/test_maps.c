@@ -1,10 +1,23 @@
-/* Source maps: the 99 cases of the standard's own tests, an index that says what the map says, and hostile ones. */
+/* Source maps: the 99 cases of the standard's own tests, an index that says what the map says, hostile ones; bundles; which
+ * map a frame finds, and what it is called by it. */
 #include "base/buf.h"
 #include "base/file.h"
+#include "maps/bundle.h"
 #include "maps/index.h"
+#include "maps/maps.h"
+#include "maps/worker.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <jansson.h>
+#include <unistd.h>
+
+/* The child that reads maps is this program again. */
+__attribute__((constructor)) static void be_the_child(int argc, char **argv)
+{
+    if (argc == 2 && strcmp(argv[1], MAPS_WORKER) == 0)
+        _exit(maps_worker_main());
+}
 
 static struct arena arena;
 static struct buf index_bytes = BUF_INIT(1u << 30);
@@ -308,6 +321,254 @@ TEST(a_damaged_index_is_refused_or_answers_something)
     }
     buf_done(&text);
     buf_done(&good);
+}
+
+/* ---- bundles ---- */
+static struct buf bundle_bytes = BUF_INIT(1u << 24);
+
+static void write_bundle(void)
+{
+    const struct bundle_file files[] = {
+        {.type = "minified_source", .url = "~/js/a.js", .sourcemap = S("../maps/a.map"), .body = S("function p(){}")},
+        {.type = "source_map", .url = "~/maps/a.map", .body = S("{\"map\":\"of a\"}")},
+        {.type = "minified_source", .url = "~/b.js", .debug_id = S("ABCD"), .body = S("b")},
+        {.type = "source_map", .url = "~/other.map", .debug_id = S("ABCD"), .body = S("{\"map\":\"of b\"}")},
+        {.type = "minified_source", .url = "~/none.js", .body = S("no map")},
+        {.type = "source_map", .url = "~/alone.js.map", .body = S("{}")},
+    };
+    buf_reset(&bundle_bytes);
+    bundle_write(files, LENGTH(files), S("1.4"), &bundle_bytes);
+}
+
+TEST(a_bundle_pairs_each_map_with_its_minified_file)
+{
+    static const str paths[] = {S("~/js/a.js"), S("~/b.js"), S("~/alone.js")},
+                     maps[] = {S("{\"map\":\"of a\"}"), S("{\"map\":\"of b\"}"), S("{}")};
+    struct bundle *b;
+    struct err e;
+    struct buf text = BUF_INIT(1000);
+    size_t n;
+    write_bundle();
+    CHECK(bundle_is(buf_view(&bundle_bytes)));
+    CHECK(bundle_open(buf_view(&bundle_bytes), &b, &e) == 0);
+    const struct bundle_map *list = bundle_maps(b, &n);
+    CHECK_INT(n, 3);
+    CHECK_STR(bundle_release(b), S("1.4"));
+    for (size_t i = 0; i < n && i < LENGTH(paths); i++) {
+        buf_reset(&text);
+        CHECK_STR(list[i].path, paths[i]);
+        CHECK(bundle_entry(b, list[i].map, &text, &e) == 0);
+        CHECK_STR(buf_view(&text), maps[i]);
+        CHECK((list[i].minified == SIZE_MAX) == (i == 2));
+    }
+    bundle_close(b);
+    buf_done(&text);
+}
+
+TEST(a_damaged_bundle_is_refused_or_its_files_are)
+{
+    struct err e;
+    struct buf text = BUF_INIT(1u << 20), good = BUF_INIT(1u << 20);
+    size_t refused = 0, n;
+    write_bundle();
+    buf_str(&good, buf_view(&bundle_bytes));
+    for (int round = 0; round < 3000; round++) {
+        struct bundle *b;
+        bool bad = false;
+        memcpy(bundle_bytes.p, good.p, good.n);
+        bundle_bytes.p[below((uint32_t)good.n)] ^= (char)(1 + below(255));
+        if (bundle_open(str_head(buf_view(&bundle_bytes), below(4) ? good.n : below((uint32_t)good.n)), &b, &e) < 0) {
+            refused++;
+            continue;
+        }
+        const struct bundle_map *list = bundle_maps(b, &n);
+        for (size_t i = 0; i < n; i++) {
+            buf_reset(&text);
+            bad |= bundle_entry(b, list[i].map, &text, &e) < 0;
+        }
+        refused += bad;
+        bundle_close(b);
+    }
+    CHECK(refused > 1000);
+    buf_done(&text);
+    buf_done(&good);
+}
+
+/* ---- the catalogue ---- */
+static char folder[64];
+static void remove_folder(void)
+{
+    char **names, path[400];
+    size_t n;
+    struct err e;
+    if (dir_list(folder, &names, &n, &e) < 0)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+    dir_list_free(names, n);
+    (void)rmdir(folder);
+}
+
+static struct maps *open_maps(void)
+{
+    struct maps *m = NULL;
+    struct err e = {0};
+    if (!folder[0]) {
+        snprintf(folder, sizeof folder, "/tmp/test_maps.XXXXXX");
+        CHECK(mkdtemp(folder) != NULL && atexit(remove_folder) == 0);
+    }
+    CHECK(maps_open(folder, &m, &e) == 0);
+    return m;
+}
+
+/* A map of one place that says where it is from. */
+static int put(struct maps *m, uint32_t app, const char *release, const char *path, const char *id, const char *source)
+{
+    struct map_proof proof;
+    struct err e = {0};
+    struct arena a = {0};
+    struct buf map = BUF_INIT(4096);
+    buf_printf(&map, "{\"version\":3,\"sources\":[\"%s\"],\"names\":[\"pay\"],\"mappings\":\"SAAAA\"}", source);
+    struct map_new n = {.app = app,
+                        .release = str_of(release),
+                        .path = str_of(path),
+                        .debug_id = str_of(id),
+                        .map = buf_view(&map),
+                        .minified = S("function p(){throw 1}")};
+    int rc = maps_put(m, &n, &a, &proof, &e);
+    if (rc < 0)
+        printf("%s\n", e.text);
+    else
+        CHECK_STR(proof.source, str_of(source));
+    arena_done(&a);
+    buf_done(&map);
+    return rc;
+}
+
+static struct map_frame ask(struct maps *m, uint32_t app, const char *release, const char *file, const char *id)
+{
+    struct map_frame f = {.function = S("p"), .file = str_of(file), .line = 1, .column = 17, .debug_id = str_of(id)};
+    (void)maps_resolve(m, app, str_of(release), &f, 1, false, &arena);
+    return f;
+}
+
+TEST(a_frame_finds_the_map_of_its_app_release_and_path)
+{
+    struct maps *m = open_maps();
+    CHECK(put(m, 1, "1", "~/assets/main.js", NULL, "one.ts") == 0);
+    CHECK(put(m, 1, "2", "assets/main.js", NULL, "two.ts") == 0);
+    CHECK(put(m, 1, "2", "other/main.js", NULL, "other.ts") == 0);
+    CHECK(put(m, 2, "2", "assets/main.js", NULL, "app2.ts") == 0);
+    CHECK(put(m, 1, NULL, "x.js", "00112233-4455-6677-8899-AABBCCDDEEFF", "by-id.ts") == 0);
+    static const struct {
+        uint32_t app;
+        const char *release, *file, *id, *source;
+        enum map_cause cause;
+    } cases[] = {
+        {1, "1", "https://shop.example/assets/main.js", NULL, "one.ts", MAP_RESOLVED},
+        {1, "2", "https://cdn.example/v7/assets/main.js?x=1#y", NULL, "two.ts", MAP_RESOLVED},
+        {1, "2", "/srv/app/other/main.js", NULL, "other.ts", MAP_RESOLVED},
+        {1, "2", "https://shop.example/main.js", NULL, NULL, MAP_NO_FILE}, /* two of them end so */
+        {1, "2", "https://shop.example/xassets/main.js", NULL, NULL, MAP_NO_FILE},
+        {1, "1", "https://shop.example/main.js", NULL, "one.ts", MAP_RESOLVED},
+        {2, "1", "https://shop.example/assets/main.js", NULL, NULL, MAP_NO_MAPS},
+        {1, "3", "https://shop.example/assets/main.js", NULL, NULL, MAP_NO_MAPS},
+        {1, NULL, "https://shop.example/assets/main.js", NULL, NULL, MAP_NO_RELEASE},
+        {1, "9", "https://shop.example/any.js", "00112233445566778899aabbccddeeff", "by-id.ts", MAP_RESOLVED},
+        {2, "9", "https://shop.example/any.js", "00112233445566778899aabbccddeeff", NULL, MAP_NO_MAPS},
+        {1, "1", "https://shop.example/", NULL, NULL, MAP_NOT_OURS},
+        {1, "1", "node:internal/process/task_queues", NULL, NULL, MAP_NOT_OURS},
+        {1, "1", "<anonymous>", NULL, NULL, MAP_NOT_OURS},
+    };
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < LENGTH(cases); i++) {
+            arena_reset(&arena);
+            struct map_frame f = ask(m, cases[i].app, cases[i].release, cases[i].file, cases[i].id);
+            if (f.cause != cases[i].cause)
+                printf("%s of %s: %s\n", cases[i].file, cases[i].release, map_cause_names[f.cause]);
+            CHECK_INT(f.cause, cases[i].cause);
+            CHECK_STR(f.source, str_of(cases[i].source));
+            CHECK_STR(f.name, f.cause == MAP_RESOLVED ? S("pay") : S(""));
+        }
+        maps_close(m); /* and the same from disk */
+        m = open_maps();
+    }
+    maps_close(m);
+}
+
+TEST(uploading_again_replaces_and_removing_removes)
+{
+    struct maps *m = open_maps();
+    struct maps_stats before, after;
+    maps_get_stats(m, &before);
+    CHECK(put(m, 1, "2", "assets/main.js", NULL, "newer.ts") == 0);
+    maps_get_stats(m, &after);
+    CHECK_INT(after.files, before.files);
+    CHECK_STR(ask(m, 1, "2", "https://a/assets/main.js", NULL).source, S("newer.ts"));
+    CHECK_INT(maps_remove(m, 1, S("2"), S("other/main.js")), 1);
+    CHECK_STR(ask(m, 1, "2", "https://a/main.js", NULL).source, S("newer.ts"));
+    CHECK_INT(maps_remove(m, 1, S("2"), (str){0}), 1);
+    CHECK_INT(ask(m, 1, "2", "https://a/assets/main.js", NULL).cause, MAP_NO_MAPS);
+    CHECK(maps_any(m, 1) && maps_any(m, 2));
+    CHECK_INT(maps_remove(m, 2, (str){0}, (str){0}), 1);
+    CHECK(maps_any(m, 1) && !maps_any(m, 2));
+    maps_close(m);
+}
+
+TEST(a_file_that_was_damaged_on_disk_is_told_and_not_believed)
+{
+    struct maps *m = open_maps();
+    struct err e;
+    char **names, path[400];
+    size_t n;
+    CHECK(put(m, 7, "1", "a.js", NULL, "a.ts") == 0);
+    maps_close(m);
+    CHECK(dir_list(folder, &names, &n, &e) == 0 && n > 0);
+    snprintf(path, sizeof path, "%s/%s", folder, names[n - 1]);
+    int fd = open(path, O_RDWR);
+    CHECK(fd >= 0 && pwrite(fd, "\xff", 1, lseek(fd, 0, SEEK_END) - 30) == 1);
+    close(fd);
+    m = open_maps();
+    CHECK_INT(ask(m, 7, "1", "https://a/a.js", NULL).cause, MAP_DAMAGED);
+    maps_close(m);
+    CHECK(truncate(path, 100) == 0);
+    m = open_maps(); /* says so and goes on */
+    CHECK_INT(ask(m, 7, "1", "https://a/a.js", NULL).cause, MAP_NO_MAPS);
+    CHECK(put(m, 7, "1", "a.js", NULL, "a.ts") == 0);
+    CHECK_INT(ask(m, 7, "1", "https://a/a.js", NULL).cause, MAP_RESOLVED);
+    maps_close(m);
+    dir_list_free(names, n);
+}
+
+TEST(minified_names_become_those_of_their_declaration_or_caller)
+{
+    struct maps *m = open_maps();
+    struct arena a = {0};
+    struct map_proof proof;
+    struct err e;
+    /* p is declared in column 9; it is called by its name in column 30; the place of the error is column 13 */
+    str map = S("{\"version\":3,\"sources\":[\"a.ts\"],\"names\":[\"pay\"],\"mappings\":\"SAAAA,IAAI,iBAAAA\"}");
+    struct map_new with = {
+        .app = 3, .release = S("1"), .path = S("a.js"), .map = map, .minified = S("function p(){throw 1};void 0;p()")};
+    struct map_new without = {.app = 3, .release = S("2"), .path = S("a.js"), .map = map};
+    CHECK(maps_put(m, &with, &a, &proof, &e) == 0 && maps_put(m, &without, &a, &proof, &e) == 0);
+    for (int i = 0; i < 2; i++) {
+        struct map_frame f[] = {{.function = S("p"), .file = S("https://x/a.js"), .line = 1, .column = 14},
+                                {.function = S(""), .file = S("https://x/a.js"), .line = 1, .column = 31}};
+        CHECK_INT(maps_resolve(m, 3, i ? S("2") : S("1"), f, 2, false, &a), 2);
+        CHECK_STR(f[0].name, S("pay"));
+        CHECK_STR(f[1].name, S(""));
+        f[1].column = 32; /* not where the name stands: nothing is said */
+        CHECK_INT(maps_resolve(m, 3, i ? S("2") : S("1"), f, 2, false, &a), 2);
+        CHECK_STR(f[0].name, i ? S("") : S("pay"));
+        f[0].function = S("Cart.checkout");
+        CHECK_INT(maps_resolve(m, 3, i ? S("2") : S("1"), f, 1, false, &a), 1);
+        CHECK_STR(f[0].name, S("checkout"));
+    }
+    maps_close(m);
+    arena_done(&a);
 }
 
 UNIT_MAIN
