@@ -67,6 +67,7 @@ def test_messages_that_differ_in_a_word_are_one_issue_and_old_ids_find_it_after_
         post("dora")
         (left, count), = eventually(lambda: len(issues()) == 1 and issues(), "the fourth makes them one").items()
         assert left in before and count == 4, (before, left, count)
+        assert [(r["issue"], r["count"]) for r in logd.query("| issues")] == [(left, 4)], logd.query("| issues")
         logd.kill9_and_restart()
         post("emil", "bert")
         eventually(lambda: issues() == {left: 6}, "they still are")

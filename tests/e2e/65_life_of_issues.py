@@ -1,6 +1,6 @@
 """Issues live: resolved (in a release), muted, assigned, commented, merged and split, many at once; users and hours counted, samples kept. All of it
 is there after kill -9 and after a restore."""
-import datetime, json, os, shutil, sys, time, urllib.parse
+import collections, datetime, json, os, random, shutil, sqlite3, sys, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -103,18 +103,23 @@ def test_muted_until_a_time_a_count_a_rate_or_users_and_no_mail_meanwhile():
         more(1, user="bob")
         assert logd.state(id, 8) == "open"
         assert logd.issue(id)["users"] == 2
+        logd.change(id, state="muted", until={"users": 1})
+        more(2, user="ann")
+        assert logd.state(id, 10) == "muted" and logd.issue(id)["until"] == {"users": 1}
+        more(1, user="carl")
+        assert logd.state(id, 11) == "open" and logd.issue(id)["users"] == 3
         logd.change(id, state="muted", until={"rate": "3/day"})
         logd.send(*[error("slow", 86400 * d) for d in (0.3, 0.3)])
-        assert logd.state(id, 10) == "muted"
+        assert logd.state(id, 13) == "muted"
         logd.send(error("slow", 86400 * 0.3))
-        eventually(lambda: logd.issue(id)["count"] == 11, "all are there")
+        assert logd.state(id, 14) == "open"
         logd.change(id, state="muted", until={"time": "1h"})
         assert logd.issue(id)["state"] == "muted"
         logd.advance(3601)
         eventually(lambda: logd.issue(id)["state"] == "open", "an hour has passed")
         logd.change(id, state="muted")
         more(5)
-        assert logd.state(id, 16) == "muted" and logd.issue(id)["until"] == {}
+        assert logd.state(id, 19) == "muted" and logd.issue(id)["until"] == {}
         assert logd.change(id, state="open")["state"] == "open"
 
 
@@ -237,6 +242,43 @@ def test_what_people_did_comes_back_from_the_archive():
         logd.start()
         after = eventually(lambda: (lambda now: now == before and now)([logd.issue(i) for i in ids]), "all that people did is there again")
         assert after[1]["id"] == ids[0] and after[2]["activity"][0]["kind"] == "comment"
+
+
+def test_ten_thousand_fingerprints_are_counted_exactly_in_bounded_memory_through_kill9():
+    """LOGD_EVENTS: how many (a million in `make check`)."""
+    total, kinds, seed = int(os.environ.get("LOGD_EVENTS", "40000")), 10000, random.randrange(1 << 30)
+    rnd, sent, most = random.Random(seed), collections.Counter(), 0
+    print(f"    seed {seed}")
+    with Shop() as logd:
+        def memory():
+            with open(f"/proc/{logd.process.pid}/statm") as f:
+                return int(f.read().split()[1]) * 4096 >> 20
+
+        def settled():
+            now = logd.status()["positions"]
+            return now["rules"] >= now["journal"]
+        while sum(sent.values()) < total:
+            batch = [rnd.randrange(kinds) for _ in range(10000)]
+            body = "\n".join(f'{{"level":"error","type":"kind.{k}","message":"it failed {i} times","user":"u{rnd.randrange(50000)}"}}' for i, k in enumerate(batch))
+            while (r := logd.post("/v1/events", body)).status == 503:
+                time.sleep(0.1)
+            assert r.status == 200, r.text
+            sent.update(batch)
+            most = max(most, memory())
+            if sum(sent.values()) in (total // 2, total):
+                logd.kill9_and_restart()
+        eventually(settled, "all is counted", 120)
+        with sqlite3.connect(f"file:{logd.data}/fold.db?mode=ro", uri=True) as db:
+            got = {int(t.split(".")[1]): (i, n) for i, t, n in db.execute("SELECT id, type, count FROM issue")}
+            hours = dict(db.execute("SELECT issue, sum(count) FROM issue_hour GROUP BY issue"))
+        assert {k: n for k, (i, n) in got.items()} == dict(sent), seed
+        assert all(hours[i] == n for i, n in got.values()), seed
+        ids = {k: i for k, (i, n) in got.items()}
+        for k in rnd.sample(sorted(ids), 3):  # the same id again
+            logd.send({"level": "error", "type": f"kind.{k}", "message": "it failed 7 times"})
+            eventually(lambda: logd.issue(ids[k])["count"] == sent[k] + 1, f"kind {k} is the issue it was")
+        print(f"    {total} events, {len(ids)} issues, at most {most} MiB")
+        assert most < 320 * float(os.environ.get("LOGD_SLOW", "1")), most
 
 
 def test_another_version_of_grouping_is_previewed_and_keeps_ids():

@@ -67,6 +67,14 @@ def attack(tally):
     tally.run([("attack " + name_of(story), [sys.executable, story], 900, {"LOGD_ATTACK": "all", "PYTHONPATH": HERE})], 1)
 
 
+def many(tally):
+    """A million errors of ten thousand kinds."""
+    make(tally, "all")
+    story = [s for s in stories() if "65_life" in s][0]
+    tally.run([("many " + name_of(story), [sys.executable, story, "--only", "test_ten_thousand_fingerprints_are_counted_exactly_in_bounded_memory_through_kill9"],
+                900, {"LOGD_EVENTS": "1000000", "PYTHONPATH": HERE})], 1)
+
+
 def agree(tally):
     """Random filters, ten times as many as in `make test`; and of ClickHouse."""
     make(tally, "DEV=1", "build/gcc-release/unit/test_columns", "build/gcc-release/unit/test_sql")
@@ -85,6 +93,7 @@ def everything(tally):
     fuzz(tally, 20)
     crash(tally, "check")
     attack(tally)
+    many(tally)
 
 
 def main():
@@ -95,7 +104,7 @@ def main():
     elif what == "torture":
         crash(tally, "torture")
     else:
-        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack}[what](tally)
+        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack, "many": many}[what](tally)
     return tally.end()
 
 
