@@ -481,7 +481,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_life,
                                  stats_schema_packed,
                                  notify_schema_strands,
-                                 issues_schema_grouping};
+                                 issues_schema_grouping,
+                                 notify_schema_silences};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -2,6 +2,7 @@
  *
  *   a strand's time has come
  *     nothing held               its window was quiet: resolved; with the last strand the incident is (a mail for P1, P2)
+ *     a silence                  counted as suppressed
  *     a rule it is inhibited by  is open for the same host: later, and not at all when it ends before
  *     third issue, second rule   and later ones are gathered: 5 minutes after the last mail, then 15, 45 ...; a higher rank
  *                                breaks this
@@ -489,6 +490,16 @@ static int inhibited(struct incidents *in, const struct strand *s, str by, usec 
                : 0;
 }
 
+/* Counted, and told when the silence is over and it goes on. */
+static int silenced(struct incidents *in, const struct strand *s, const char *why, usec now, struct err *e)
+{
+    if (count_in(in, "pending", -s->held, e) < 0 || count_in(in, "suppressed", s->held, e) < 0 ||
+        run_with(in, "UPDATE strand SET held = 0, events = '' WHERE id = ?", str_of(s->id), e) < 0 ||
+        postpone(in, s, now + s->window, e) < 0)
+        return -1;
+    return decide(in, str_of(s->incident), now, "suppressed", why, e);
+}
+
 static int settle(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
 {
     int64_t opened = 0;
@@ -496,6 +507,10 @@ static int settle(struct incidents *in, const struct strand *s, usec now, struct
     str by;
     if (s->held == 0)
         return resolve(in, s, now, a, e);
+    const char *why;
+    int quiet = silence_of(in, s, now, &why, a, e);
+    if (quiet != 0)
+        return quiet < 0 ? -1 : silenced(in, s, why, now, e);
     int rc = is_inhibited(in, s, &by, a, e);
     if (rc != 0)
         return rc < 0 ? -1 : inhibited(in, s, by, now, a, e);

@@ -462,7 +462,12 @@ int incidents_action(struct incidents *in, str json, usec now, struct err *e)
     const char *id = json_string_value(json_object_get(o, "incident")),
                *what = json_string_value(json_object_get(o, "do"));
     int rc = add_up(in, e);
-    if (rc == 0 && id && what)
+    if (rc == 0 && json_object_get(o, "silence"))
+        rc = silence_apply(in, o, e);
+    else if (rc == 0 && json_object_get(o, "silence_end"))
+        rc = run_with(in, "UPDATE silence SET ends = 0 WHERE id = ?",
+                      str_of(json_string_value(json_object_get(o, "silence_end"))), e);
+    else if (rc == 0 && id && what)
         rc = change_state(in, str_of(id), str_of(what), str_of(json_string_value(json_object_get(o, "by"))),
                           json_integer_value(json_object_get(o, "until")), now, e);
     json_decref(o);

@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "event/event.h"
 
-extern const char notify_schema[], notify_schema_strands[]; /* SQL */
+extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
@@ -47,8 +47,16 @@ int incidents_event_done(struct incidents *in, usec now, struct err *e) MUST_CHE
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
 /* The clock was set back by so much: what waits, incidents and mails, falls due that much earlier. */
 int incidents_set_back(struct incidents *in, usec by, struct err *e) MUST_CHECK;
-/* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"} */
+/* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"}, what silence_check made, or
+ * {"silence_end":"ID","at":µs} */
 int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
+/* ---- silences ---- */
+/* The body of POST /v1/silences as an action for the journal. */
+int silence_check(str body, str by, usec now, struct buf *action, char ret_id[17], struct err *e) MUST_CHECK;
+int silences_json(struct db *read, usec now, struct buf *out, struct err *e) MUST_CHECK; /* those that have not ended */
+int silence_known(struct db *read, str id, usec now, struct err *e) MUST_CHECK;          /* ERR_GONE */
+/* {"until":TIME} of a snooze: RFC 3339, an epoch, or a duration from now. */
+int snooze_check(str body, usec now, usec *ret, struct err *e) MUST_CHECK;
 
 struct conservation {
     uint64_t signals, mailed, digested, suppressed, pending;

@@ -5,6 +5,8 @@
 #include "base/map.h"
 #include "notify/notify.h"
 
+#include <jansson.h>
+
 #define MINUTE (60 * USEC_PER_SEC)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
@@ -47,6 +49,12 @@ int decide(struct incidents *in, str incident, usec now, const char *verdict, co
            struct err *e) MUST_CHECK;
 /* One statement with one text. */
 int run_with(struct incidents *in, const char *sql, str text, struct err *e) MUST_CHECK;
+
+/* silences.c: `o` is the action of silence_check. */
+int silence_apply(struct incidents *in, json_t *o, struct err *e) MUST_CHECK;
+/* 1 and why: it is silenced. */
+int silence_of(struct incidents *in, const struct strand *s, usec now, const char **ret_why, struct arena *a,
+               struct err *e) MUST_CHECK;
 
 /* flush.c: all that is due at `now`, the earliest first. */
 int flush_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;

@@ -68,40 +68,86 @@ void get_incident(struct request *r)
         reply_err(r, &e);
 }
 
-void post_incident(struct request *r)
+/* *ret_until: of a snooze. False: answered. */
+static bool check_verb(struct request *r, struct db *db, usec *ret_until)
 {
-    static const str verbs[] = {S("ack"), S("resolve"), S("noise")};
-    struct db *db = alerts_reader(r);
-    struct buf json = BUF_INIT(4096);
+    static const str verbs[] = {S("ack"), S("snooze"), S("resolve"), S("noise")};
     struct err e;
-    bool known = false;
     char state[12];
-    if (!db)
-        return;
+    bool known = false;
     for (size_t i = 0; i < LENGTH(verbs); i++)
         known |= str_eq(r->arg[1], verbs[i]);
     if (!known) {
-        reply_error(r, 404, "expected ack, resolve or noise, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
-        return;
+        reply_error(r, 404, "expected ack, snooze, resolve or noise, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
+        return false;
     }
-    if (incident_state(db, r->arg[0], state, &e) < 0) {
+    if (incident_state(db, r->arg[0], state, &e) < 0 ||
+        (str_eq(r->arg[1], S("snooze")) && snooze_check(buf_view(&r->body), clock_now(), ret_until, &e) < 0)) {
         reply_err(r, &e);
-        return;
+        return false;
     }
     if (strcmp(state, "resolved") == 0 && !str_eq(r->arg[1], S("resolve"))) {
         reply_error(r, 409, "the incident is resolved: there is nothing to do for it");
-        return;
+        return false;
     }
+    return true;
+}
+
+void post_incident(struct request *r)
+{
+    struct db *db = alerts_reader(r);
+    struct buf json = BUF_INIT(4096);
+    usec until = 0;
+    if (!db || !check_verb(r, db, &until))
+        return;
     buf_lit(&json, "{\"incident\":");
     buf_json(&json, r->arg[0]);
     buf_lit(&json, ",\"do\":");
     buf_json(&json, r->arg[1]);
-    buf_lit(&json, ",\"by\":");
+    buf_printf(&json, ",\"until\":%lld,\"by\":", (long long)until);
     buf_json(&json, alerts_who(r));
     buf_byte(&json, '}');
     if (alerts_act(r, buf_view(&json)))
         get_incident(r);
     buf_done(&json);
+}
+
+/* ---- silences ---- */
+void get_silences(struct request *r)
+{
+    struct db *db = alerts_reader(r);
+    struct err e;
+    if (db && silences_json(db, clock_now(), &r->out, &e) < 0)
+        reply_err(r, &e);
+}
+
+void post_silence(struct request *r)
+{
+    struct buf action = BUF_INIT(8192);
+    struct err e;
+    char id[17];
+    if (silence_check(buf_view(&r->body), alerts_who(r), clock_now(), &action, id, &e) < 0)
+        reply_err(r, &e);
+    else if (alerts_reader(r) && alerts_act(r, buf_view(&action)))
+        buf_printf(&r->out, "{\"id\":\"%s\"}\n", id);
+    buf_done(&action);
+}
+
+void delete_silence(struct request *r)
+{
+    struct db *db = alerts_reader(r);
+    struct buf action = BUF_INIT(1024);
+    struct err e;
+    if (!db)
+        return;
+    buf_lit(&action, "{\"silence_end\":");
+    buf_json(&action, r->arg[0]);
+    buf_byte(&action, '}');
+    if (silence_known(db, r->arg[0], clock_now(), &e) < 0)
+        reply_err(r, &e);
+    else if (alerts_act(r, buf_view(&action)))
+        buf_lit(&r->out, "{}\n");
+    buf_done(&action);
 }
 
 void get_rules(struct request *r)

@@ -6,6 +6,7 @@
 
 /* events.c */
 void post_events(struct request *r);
+void any_heartbeat(struct request *r); /* heartbeat.c */
 /* beacon.c */
 void post_beacon(struct request *r);
 void post_reports(struct request *r);
@@ -32,6 +33,9 @@ void post_issues_regroup(struct request *r);
 void get_incidents(struct request *r);
 void get_incident(struct request *r);
 void post_incident(struct request *r);
+void get_silences(struct request *r);
+void post_silence(struct request *r);
+void delete_silence(struct request *r);
 void get_rules(struct request *r);
 /* stats.c */
 void post_stats(struct request *r);
