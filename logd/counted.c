@@ -7,6 +7,7 @@ enum { LINES_MAX = 1 << 20 };
 
 struct counted {
     struct db *db;
+    struct zone *zone; /* NULL: UTC */
     struct gather *series;
     struct buf lines; /* of `app`, not applied yet */
     uint32_t app;
@@ -25,16 +26,32 @@ void counted_free(struct counted *c)
 {
     if (!c)
         return;
+    zone_free(c->zone);
     gather_free(c->series);
     buf_done(&c->lines);
     free(c);
 }
 
+void counted_zone(struct counted *c, const char *name)
+{
+    struct err e;
+    struct zone *z = NULL;
+    if (zone_open(str_of(name), &z, &e) < 0)
+        log_error("rules", "what=\"days of stats go on in UTC\" why=\"%s\"", e.text);
+    zone_free(c->zone);
+    c->zone = z;
+}
+
+int counted_apply(struct counted *c, uint32_t app, str lines, struct err *e)
+{
+    return stats_apply(c->db, app, c->zone, lines, e);
+}
+
 void counted_forget(struct counted *c) { buf_reset(&c->lines); }
 
-int counted_flush(struct counted *c, usec now, struct err *e)
+int counted_flush(struct counted *c, struct err *e)
 {
-    int rc = c->lines.n ? stats_apply(c->db, c->app, buf_view(&c->lines), now, e) : 0;
+    int rc = c->lines.n ? counted_apply(c, c->app, buf_view(&c->lines), e) : 0;
     buf_reset(&c->lines);
     return rc;
 }
@@ -69,7 +86,7 @@ static struct gathered *find_series(struct counted *c, uint32_t app, const struc
     return ret;
 }
 
-int counted_add(struct counted *c, uint32_t app, const struct rules_stat *s, usec now, struct err *e)
+int counted_add(struct counted *c, uint32_t app, const struct rules_stat *s, struct err *e)
 {
     struct err why = {0};
     struct gathered *series = find_series(c, app, s, &why);
@@ -77,11 +94,11 @@ int counted_add(struct counted *c, uint32_t app, const struct rules_stat *s, use
         *e = why;
         return -1;
     }
-    if (c->app != app && counted_flush(c, now, e) < 0)
+    if (c->app != app && counted_flush(c, e) < 0)
         return -1;
     c->app = app;
     if (!series || !gather_line(series, s->value, s->event->time / NSEC_PER_USEC, &c->lines))
         log_warn("rules", "what=\"an event was not counted: %s\" rule=%s stat=\"%s\"",
                  series ? "its number is none of that type" : "another type or no such label", s->rule->id, s->name);
-    return c->lines.n > LINES_MAX ? counted_flush(c, now, e) : 0;
+    return c->lines.n > LINES_MAX ? counted_flush(c, e) : 0;
 }

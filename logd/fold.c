@@ -49,6 +49,7 @@ struct fold {
     uint64_t position;
     struct fold_stats stats;
     struct counted *counted;
+    struct zone *zone;                           /* whose days of stats are kept */
     uint32_t app;                                /* of the record */
     char refused[sizeof((struct err *)0)->text]; /* why the last reload was, "" while none is */
     _Atomic bool stopping, tick_now;
@@ -172,7 +173,7 @@ static int on_stat(const struct rules_stat *stat, void *arg)
 {
     struct firing *x = arg;
     x->f->stats.counted++;
-    return counted_add(x->f->counted, x->f->app, stat, x->now, &x->f->error);
+    return counted_add(x->f->counted, x->f->app, stat, &x->f->error);
 }
 
 /* Most lines tell nothing that anybody here wants to know, and that shows without reading them. */
@@ -245,7 +246,7 @@ static int apply(struct fold *f, const struct record *rec, struct err *e)
             if (apply_event(f, str_cut(&rest, '\n'), now, e) < 0)
                 return -1;
         return 0;
-    case RECORD_STATS: return stats_apply(f->db, rec->app, rec->body, now, e);
+    case RECORD_STATS: return counted_apply(f->counted, rec->app, rec->body, e);
     case RECORD_ACTION: return apply_action(f, rec, now, e);
     case RECORD_UNIQUE: return uniques_apply(f->uniques, rec->app, rec->body, e);
     }
@@ -333,8 +334,8 @@ static int seal(struct fold *f, usec now, struct err *e)
 
 static int commit(struct fold *f, uint64_t position, struct err *e)
 {
-    if (counted_flush(f->counted, f->now, e) < 0 || issues_flush(f->issues, e) < 0 ||
-        uniques_flush(f->uniques, e) < 0 || save_memory(f, e) < 0 || write_fired(f, e) < 0)
+    if (counted_flush(f->counted, e) < 0 || issues_flush(f->issues, e) < 0 || uniques_flush(f->uniques, e) < 0 ||
+        save_memory(f, e) < 0 || write_fired(f, e) < 0)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
@@ -384,6 +385,7 @@ static void take_changes(struct fold *f)
     if (c != f->config) {
         incidents_config(f->incidents, c, f->parts->url ? f->parts->url : c->url);
         f->config = c;
+        counted_zone(f->counted, c->stats.zone);
     }
 }
 

@@ -365,6 +365,10 @@ static const struct key archive_keys[] = {
     {"secret_key", VALUE, AT(archive.secret_key), .set = set_text},
     {"every", VALUE, AT(archive.every), .set = set_duration, .min = USEC_PER_SEC, .max = DAY, .fallback = "60s"},
 };
+static const struct key stats_keys[] = {
+    {"timezone", VALUE, AT(stats.zone), TEXT(zone_good, "a time zone of the system like Europe/Amsterdam"),
+     .fallback = "UTC"},
+};
 static const struct key unique_keys[] = {
     {"year", VALUE, AT(unique_year), .set = set_flag, .fallback = "false"},
 };
@@ -391,6 +395,7 @@ static const struct key keys[] = {
     {"recipients", RECORDS, AT(recipients), SUB(recipient_keys), .size = sizeof(struct config_recipient)},
     {"retention", SECTION, 0, SUB(retention_keys)},
     {"archive", SECTION, 0, SUB(archive_keys)},
+    {"stats", SECTION, 0, SUB(stats_keys)},
     {"unique", SECTION, 0, SUB(unique_keys)},
     {"limits", SECTION, 0, SUB(limits_keys)},
     {"query_deadline", VALUE, AT(query_deadline), .set = set_duration, .min = USEC_PER_SEC, .max = 3600 * USEC_PER_SEC,

@@ -61,7 +61,10 @@ struct config {
         char *udp, *path; /* ADDRESS:PORT, a Unix datagram socket; NULL: not listened on */
         char *app;        /* "statsd" */
     } statsd;
-    bool unique_year;    /* different people of a year are counted too: its secret lives for a year */
+    bool unique_year; /* different people of a year are counted too: its secret lives for a year */
+    struct {
+        char *zone; /* "UTC": whose days and months are kept */
+    } stats;
     usec query_deadline; /* 30 s: after it a query answers with what it has */
     char *store;         /* "local" */
     char **rules;        /* glob patterns, relative ones resolved beside the config file; default: rules/ there */

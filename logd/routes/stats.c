@@ -126,19 +126,86 @@ void get_stats_names(struct request *r)
         reply_err(r, &e);
 }
 
+/* The zones that a query needs; the caller frees them. */
+static int open_zones(struct request *r, struct zone **kept, struct zone **asked, struct err *e)
+{
+    const struct config *c = r->parts->config;
+    str tz = http_param(r, "tz");
+    if (zone_open(str_of(c->stats.zone), kept, e) < 0)
+        return -1;
+    return zone_open(tz.n ? tz : str_of(c->stats.zone), asked, e) < 0 ? err_wrap(e, "tz") : 0;
+}
+
+static int read_range(struct request *r, struct stats_query *q, struct err *e)
+{
+    str from = http_param(r, "from"), to = http_param(r, "to");
+    if (query_time(from.n ? from : S("-1d"), q->now, &q->from, e) < 0)
+        return err_wrap(e, "from");
+    return query_time(to.n ? to : S("now"), q->now, &q->to, e) < 0 ? err_wrap(e, "to") : 0;
+}
+
+/* The range that it is compared with: as long and just before, or a week ago by the calendar. */
+static int earlier(const struct stats_query *q, str what, struct stats_query *ret, struct err *e)
+{
+    nsec *ends[] = {&ret->from, &ret->to};
+    *ret = *q;
+    if (!str_eq(what, S("previous")) && !str_eq(what, S("week")))
+        return err_set(e, ERR_INPUT, "compare: expected previous or week, got \"%.*s\"", STR_ARG(str_head(what, 20)));
+    for (size_t i = 0; i < 2; i++) {
+        int64_t s = *ends[i] / NSEC_PER_SEC;
+        if (str_eq(what, S("previous")))
+            *ends[i] -= q->to - q->from;
+        else
+            *ends[i] += (zone_utc(q->zone, s + zone_offset(q->zone, s) - 7 * 86400) - s) * NSEC_PER_SEC;
+    }
+    return 0;
+}
+
+static int answer(struct request *r, struct db *db, struct stats_query *q, struct err *e)
+{
+    str what = http_param(r, "compare"), format = http_param(r, "format");
+    struct stats_query before;
+    if (format.n && !str_eq(format, S("csv")) && !str_eq(format, S("json")))
+        return err_set(e, ERR_INPUT, "format: expected json or csv, got \"%.*s\"", STR_ARG(str_head(format, 20)));
+    if (str_eq(format, S("csv")) && what.n)
+        return err_set(e, ERR_INPUT, "compare: expected format=json with it, got csv");
+    if (what.n && earlier(q, what, &before, e) < 0)
+        return -1;
+    if (stats_json(db, q, &r->out, e) < 0)
+        return -1;
+    if (str_eq(format, S("csv"))) {
+        stats_csv(&r->out);
+        r->type = "text/csv; charset=utf-8";
+    }
+    if (!what.n)
+        return 0;
+    r->out.n--; /* its last brace */
+    buf_lit(&r->out, ",\"compare\":");
+    int rc = stats_json(db, &before, &r->out, e);
+    buf_byte(&r->out, '}');
+    return rc;
+}
+
 void stats_answer(struct request *r, struct stats_query *q)
 {
     struct db *db = reader(r);
+    struct zone *kept = NULL, *asked = NULL;
     struct err e;
-    str by = http_param(r, "by"), from = http_param(r, "from"), to = http_param(r, "to");
-    usec now = clock_now();
+    str by = http_param(r, "by");
     if (!db)
         return;
     q->by = by.n ? by : S("hour");
-    if ((query_time(from.n ? from : S("-1d"), now, &q->from, &e) < 0 && err_wrap(&e, "from")) ||
-        (query_time(to.n ? to : S("now"), now, &q->to, &e) < 0 && err_wrap(&e, "to")) ||
-        stats_json(db, q, &r->out, &e) < 0)
+    q->now = clock_now();
+    q->stock = str_eq(http_param(r, "stock"), S("1"));
+    bool good = open_zones(r, &kept, &asked, &e) == 0 && read_range(r, q, &e) == 0;
+    q->kept = kept;
+    q->zone = asked && strcmp(zone_name(asked), "UTC") == 0 ? NULL : asked;
+    if (!good || answer(r, db, q, &e) < 0) {
+        buf_reset(&r->out);
         reply_err(r, &e);
+    }
+    zone_free(kept);
+    zone_free(asked);
 }
 
 void get_stats(struct request *r)

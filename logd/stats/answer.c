@@ -7,11 +7,16 @@
 
 enum { POINTS_MAX = 100000 };
 
-static void put_time(struct buf *out, int64_t s)
+/* "2026-03-29T00:00:00+01:00" */
+static void put_time(struct buf *out, const struct zone *z, int64_t s)
 {
     char t[TIME_TEXT_MAX];
-    time_print(s * NSEC_PER_SEC, 0, t);
-    buf_printf(out, "\"%s\"", t);
+    int32_t offset = zone_offset(z, s), minutes = (offset < 0 ? -offset : offset) / 60;
+    size_t n = time_print((s + offset) * NSEC_PER_SEC, 0, t);
+    buf_printf(out, "\"%.*s", (int)n - (offset != 0), t);
+    if (offset)
+        buf_printf(out, "%c%02d:%02d", offset < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    buf_byte(out, '"');
 }
 
 int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e)
@@ -35,7 +40,7 @@ int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err 
         else
             buf_double(out, sqlite3_column_double(st, 3));
         buf_lit(out, ",\"last_time\":");
-        put_time(out, sqlite3_column_int64(st, 4) / USEC_PER_SEC);
+        put_time(out, NULL, sqlite3_column_int64(st, 4) / USEC_PER_SEC);
         if (str_eq(db_str(st, 1), stat_type_names[STAT_COUNT]))
             buf_printf(out, ",\"total\":%lld", (long long)sqlite3_column_int64(st, 5));
         buf_byte(out, '}');
@@ -49,15 +54,39 @@ struct point {
     int64_t start;
     str group;
     struct cell cell;
+    int64_t stock; /* at its end */
 };
 struct answer {
     struct db *db;
     const struct stats_query *q;
-    int step, cells; /* of a point; of the cells that it is made of */
-    int type;        /* STAT_TYPES: nothing found yet */
+    int step, cells;  /* of a point; of the cells that it is made of */
+    bool local;       /* periods are dates of q->zone: their starts as if they were UTC */
+    int64_t from, to; /* of the cells, as they are kept */
+    int type;         /* STAT_TYPES: nothing found yet */
     struct map points;
+    struct map rest; /* group -> struct rest; of a stock */
     struct cell total;
 };
+
+struct rest {
+    int64_t count; /* of all time, but for what came after the range */
+};
+
+static bool same_zone(const struct stats_query *q)
+{
+    return str_eq(str_of(zone_name(q->zone)), str_of(zone_name(q->kept)));
+}
+
+/* Of the whole periods that the range touches. */
+static void read_range(struct answer *a)
+{
+    const struct stats_query *q = a->q;
+    int64_t from = q->from / NSEC_PER_SEC, to = q->to / NSEC_PER_SEC + (q->to % NSEC_PER_SEC > 0);
+    int64_t first = stat_period(a->local ? from + zone_offset(q->zone, from) : from, a->step);
+    bool hours = a->local && a->cells == HOUR;
+    a->from = hours ? zone_utc(q->zone, first) : first;
+    a->to = a->local && !hours ? to + zone_offset(q->zone, to) : to;
+}
 
 static int read_by(struct answer *a, struct err *e)
 {
@@ -69,7 +98,9 @@ static int read_by(struct answer *a, struct err *e)
     for (size_t i = 0; i < LENGTH(kinds); i++)
         if (str_eq(a->q->by, kinds[i].name)) {
             a->step = kinds[i].step;
-            a->cells = kinds[i].cells;
+            a->local = a->step >= DAY;
+            a->cells = a->local && !same_zone(a->q) ? HOUR : kinds[i].cells;
+            read_range(a);
             return 0;
         }
     return err_set(e, ERR_INPUT, "by: expected minute, hour, day, week, month or year, got \"%.*s\"",
@@ -106,13 +137,26 @@ static struct point *find_point(struct answer *a, int64_t start, str group)
 struct adding {
     struct answer *a;
     str group;
+    struct rest *rest;
 };
 
 static int add_cell(int64_t start, const struct cell *c, void *arg, struct err *e)
 {
     struct adding *x = arg;
     struct answer *a = x->a;
-    cell_add(&find_point(a, stat_period(start, a->step), x->group)->cell, c);
+    int64_t at = start;
+    if (start >= a->to) {
+        x->rest->count -= c->count;
+        return 0;
+    }
+    if (a->local && a->cells == HOUR) {
+        int32_t offset = zone_offset(a->q->zone, start);
+        if (offset % HOUR)
+            return err_set(e, ERR_INPUT, "tz: expected a zone whose days begin with an hour of UTC, or %s, got %s",
+                           zone_name(a->q->kept), zone_name(a->q->zone));
+        at += offset;
+    }
+    cell_add(&find_point(a, stat_period(at, a->step), x->group)->cell, c);
     cell_add(&a->total, c);
     return a->points.n > POINTS_MAX
                ? err_set(e, ERR_INPUT, "by: more than %d points, expected a longer period or a shorter range",
@@ -120,11 +164,21 @@ static int add_cell(int64_t start, const struct cell *c, void *arg, struct err *
                : 0;
 }
 
-static int add_series(struct answer *a, int64_t series, str group, struct err *e)
+static struct rest *find_rest(struct answer *a, str group)
 {
-    int64_t to = a->q->to / NSEC_PER_SEC + (a->q->to % NSEC_PER_SEC > 0);
-    return stat_cells(a->db, series, (enum stat_type)a->type, a->cells, stat_period(a->q->from / NSEC_PER_SEC, a->step),
-                      to, add_cell, &(struct adding){a, group}, e);
+    struct rest *r = map_get(&a->rest, group);
+    if (!r)
+        map_set(&a->rest, group, r = xcalloc(1, sizeof *r));
+    return r;
+}
+
+static int add_series(struct answer *a, int64_t series, str group, int64_t total, struct err *e)
+{
+    struct adding x = {a, group, find_rest(a, group)};
+    bool stock = a->q->stock && a->type == STAT_COUNT;
+    x.rest->count += total;
+    return stat_cells(a->db, series, (enum stat_type)a->type, a->cells, a->from, stock ? INT64_MAX / 2 : a->to,
+                      add_cell, &x, e);
 }
 
 /* What a series is: its type, and whether it is asked for. */
@@ -141,7 +195,8 @@ static int add_one(struct answer *a, sqlite3_stmt *st, struct err *e)
                          STR_ARG(str_head(a->q->name, 64)));
         a->type = (int)type;
         if (rc == 0)
-            rc = add_series(a, sqlite3_column_int64(st, 0), str_of(json_string_value(g)), e);
+            rc = add_series(a, sqlite3_column_int64(st, 0), str_of(json_string_value(g)), sqlite3_column_int64(st, 3),
+                            e);
     }
     json_decref(labels);
     return rc;
@@ -149,8 +204,8 @@ static int add_one(struct answer *a, sqlite3_stmt *st, struct err *e)
 
 static int collect(struct answer *a, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(a->db,
-                               "SELECT id, type, labels FROM stat_series WHERE name = ?1 AND (?2 = 0 OR app = ?2)");
+    sqlite3_stmt *st = db_stmt(
+        a->db, "SELECT id, type, labels, total FROM stat_series WHERE name = ?1 AND (?2 = 0 OR app = ?2)");
     int rc;
     db_bind_str(st, 1, a->q->name);
     sqlite3_bind_int64(st, 2, a->q->app);
@@ -199,11 +254,13 @@ static double value_of(const struct cell *c, int type)
     return type == STAT_MAX ? c->max : type == STAT_MIN ? c->min : c->last;
 }
 
-static void put_point(const struct point *p, int type, bool group, struct buf *out)
+static void put_point(const struct answer *a, const struct point *p, struct buf *out)
 {
     const struct cell *c = &p->cell;
+    const struct zone *z = a->q->zone;
+    int type = a->type;
     buf_lit(out, "{\"time\":");
-    put_time(out, p->start);
+    put_time(out, z, a->local ? zone_utc(z, p->start) : p->start);
     buf_byte(out, ',');
     if (type == STAT_COUNT)
         buf_printf(out, "\"value\":%lld", (long long)c->count);
@@ -220,7 +277,9 @@ static void put_point(const struct point *p, int type, bool group, struct buf *o
         put_number(out, S("mean"), c->n, c->sum / (double)c->n);
         buf_printf(out, ",\"n\":%llu", (unsigned long long)c->n);
     }
-    if (group) {
+    if (type == STAT_COUNT && a->q->stock)
+        buf_printf(out, ",\"stock\":%lld", (long long)p->stock);
+    if (a->q->group.n) {
         buf_lit(out, ",\"group\":");
         buf_json(out, p->group);
     }
@@ -240,6 +299,34 @@ static void put_total(const struct answer *a, struct buf *out)
     }
 }
 
+/* From when there are days of a zone that is not kept: as long as there are hours. */
+static void put_zone(const struct answer *a, struct buf *out)
+{
+    int64_t oldest = a->q->now / USEC_PER_SEC - HOURS_KEEP;
+    if (a->q->zone && a->local) {
+        buf_lit(out, "\"tz\":");
+        buf_json(out, str_of(zone_name(a->q->zone)));
+        buf_byte(out, ',');
+    }
+    if (a->local && a->cells == HOUR && a->from < oldest) {
+        buf_lit(out, "\"known_from\":");
+        put_time(out, a->q->zone, stat_period(oldest, HOUR) + HOUR);
+        buf_byte(out, ',');
+    }
+}
+
+/* Points in their order. */
+static void sum_up(struct answer *a, struct point **all, size_t n)
+{
+    struct rest *r = NULL;
+    for (size_t i = 0; i < n; i++) /* what came before the first */
+        find_rest(a, all[i]->group)->count -= all[i]->cell.count;
+    for (size_t i = 0; i < n; i++) {
+        r = find_rest(a, all[i]->group);
+        all[i]->stock = r->count += all[i]->cell.count;
+    }
+}
+
 static int by_group_and_time(const void *va, const void *vb)
 {
     const struct point *a = *(struct point *const *)va, *b = *(struct point *const *)vb;
@@ -256,6 +343,7 @@ static void print(struct answer *a, struct buf *out)
         all[n++] = slot->value;
     if (n)
         qsort(all, n, sizeof *all, by_group_and_time);
+    sum_up(a, all, n);
     buf_lit(out, "{\"name\":");
     buf_json(out, a->q->name);
     buf_lit(out, ",\"type\":");
@@ -264,9 +352,10 @@ static void print(struct answer *a, struct buf *out)
     for (size_t i = 0; i < n; i++) {
         if (i)
             buf_byte(out, ',');
-        put_point(all[i], a->type, a->q->group.n, out);
+        put_point(a, all[i], out);
     }
     buf_lit(out, "],");
+    put_zone(a, out);
     put_total(a, out);
     buf_byte(out, '}');
     free(all);
@@ -288,6 +377,9 @@ int stats_json(struct db *read, const struct stats_query *q, struct buf *out, st
         free(p);
     }
     map_done(&a.points);
+    for (size_t i = 0; (slot = map_next(&a.rest, &i));)
+        free(slot->value);
+    map_done(&a.rest);
     quantiles_done(&a.total.quantiles);
     return rc;
 }

@@ -17,7 +17,7 @@
 static const struct level {
     int step;
     int64_t stretch, keep;
-} levels[] = {{MINUTE, 6 * HOUR, 2 * DAY}, {HOUR, 10 * DAY, 90 * DAY}, {DAY, 180 * DAY, 5 * 366 * DAY}};
+} levels[] = {{MINUTE, 6 * HOUR, 2 * DAY}, {HOUR, 10 * DAY, HOURS_KEEP}, {DAY, 180 * DAY, 5 * 366 * DAY}};
 enum { LATE = HOUR };
 
 const char stats_schema_packed[] =

@@ -11,6 +11,7 @@ extern const str stat_type_names[STAT_TYPES];
 bool stat_type_of(str name, enum stat_type *ret); /* count is also flow */
 
 /* The largest numbers of a count, of a timing (ms), and of the others. */
+#define HOURS_KEEP (90 * DAY)
 #define STAT_COUNT_MAX 1e12
 #define STAT_TIMING_MAX 1e12
 #define STAT_SIZE_MAX 1e15

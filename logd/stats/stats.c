@@ -99,6 +99,7 @@ struct period {
 struct folding {
     struct db *db;
     uint32_t app;
+    const struct zone *zone;
     struct map series;  /* a line up to its time -> struct series */
     struct map periods; /* the first three fields of struct period -> it */
 };
@@ -251,8 +252,10 @@ static void add_number(struct folding *f, struct series *s, const struct cell *o
     plain.quantiles = (struct quantiles){0};
     cell_add(&s->all, &plain);
     for (size_t i = 0; i < LENGTH(steps); i++) {
-        if (s->minute != minute)
-            s->of_minute[i] = find_period(f, s, steps[i], stat_period(minute, steps[i]));
+        if (s->minute != minute) {
+            int64_t at = steps[i] < DAY ? minute : minute + zone_offset(f->zone, minute);
+            s->of_minute[i] = find_period(f, s, steps[i], stat_period(at, steps[i]));
+        }
         cell_add(&s->of_minute[i]->cell, one);
         if (s->type == STAT_TIMING && !one->quantiles.count)
             quantiles_add(&s->of_minute[i]->cell.quantiles, one->last);
@@ -428,11 +431,10 @@ static int flush(struct folding *f, int rc, struct err *e)
     return rc;
 }
 
-int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e)
+int stats_apply(struct db *db, uint32_t app, const struct zone *zone, str lines, struct err *e)
 {
-    struct folding f = {.db = db, .app = app};
+    struct folding f = {.db = db, .app = app, .zone = zone};
     int rc = 0;
-    (void)now;
     while (rc == 0 && lines.n) {
         rc = add_line(&f, str_cut(&lines, '\n'), e);
         if (f.periods.n >= CELLS_MAX)

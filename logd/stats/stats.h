@@ -3,12 +3,17 @@
  * stats_read checks posted objects and makes the record's body; stats_apply folds it into cells of fold.db: minute 48 h,
  * hour 90 d, day 5 y, month and totals for ever. At most 200 label sets a metric and app, then `__other__`. A metric has
  * one type in an app.
+ *
+ * A day or month in fold.db is a date of the kept zone, whatever hours that was: a date's start as if it were UTC. So a
+ * day of 23 hours is one, and where the zone is changed the dates go on. Days of another zone are added up from hours.
+ *
  * Owner   stats_read: intake. stats_apply, stats_tick: the rules thread. *_json: any read connection. */
 #ifndef STATS_STATS_H
 #define STATS_STATS_H
 
 #include "base/db.h"
 #include "base/err.h"
+#include "base/zone.h"
 #include "event/batch.h"
 
 struct unique_batch;
@@ -18,7 +23,8 @@ extern const char stats_schema[], stats_schema_types[], stats_schema_packed[]; /
  * they are refused), others batch_reject. `known` has the metrics that are there, NULL: nothing is known of them. */
 int stats_read(str body, usec now, struct db *known, struct unique_batch *ids, struct batch *b,
                struct err *e) MUST_CHECK;
-int stats_apply(struct db *db, uint32_t app, str lines, usec now, struct err *e) MUST_CHECK;
+/* `zone`: whose days and months are kept; NULL: UTC. */
+int stats_apply(struct db *db, uint32_t app, const struct zone *zone, str lines, struct err *e) MUST_CHECK;
 /* Packs cells whose stretch is over, drops those past their keep; 1: there is more to do, call again. */
 int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK;
 
@@ -30,9 +36,14 @@ struct stats_query {
     nsec from, to;
     str label_name[8], label_value[8];
     size_t labels_n;
-    str group;   /* absent: none */
+    str group;                      /* absent: none */
+    const struct zone *zone, *kept; /* of days and what is longer; of those in fold.db. NULL: UTC */
+    usec now;
+    bool stock;  /* a count's points say the running total at their end */
     bool closed; /* of uniques only periods that are over */
 };
+/* An answer of stats_json becomes CSV: a line a point, a column for each name that a point has. */
+void stats_csv(struct buf *answer);
 int stats_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -13,6 +13,7 @@ enum { APP = 3 };
 static const usec now = 1767225600 * USEC_PER_SEC; /* 2026-01-01 */
 static char path[] = "/tmp/logd-stats-XXXXXX";
 static struct db *db;
+static struct zone *kept; /* whose days are kept */
 
 static void open_db(void)
 {
@@ -42,7 +43,7 @@ static str post(uint32_t app, const char *body)
     struct batch *b = batch_new(RECORD_STATS, app, now);
     struct err e;
     CHECK(stats_read(str_of(body), now, db, NULL, b, &e) == 0);
-    CHECK(stats_apply(db, app, buf_view(&b->body), now, &e) == 0);
+    CHECK(stats_apply(db, app, kept, buf_view(&b->body), &e) == 0);
     refusal[0] = '\0';
     if (b->rejected)
         snprintf(refusal, sizeof refusal, "%s: %s", b->first_pointer, b->first_error);
@@ -226,9 +227,9 @@ TEST(two_senders_who_make_a_metric_at_once_do_not_mix_its_types)
 {
     struct err e;
     open_db(); /* both were checked before either was folded */
-    CHECK(stats_apply(db, APP, S("{\"n\":\"x\",\"t\":1764547200000000,\"v\":2}\n"), now, &e) == 0);
-    CHECK(stats_apply(db, APP, S("{\"k\":\"max\",\"l\":{\"a\":\"b\"},\"n\":\"x\",\"t\":1764547200000000,\"v\":9}\n"),
-                      now, &e) == 0);
+    CHECK(stats_apply(db, APP, NULL, S("{\"n\":\"x\",\"t\":1764547200000000,\"v\":2}\n"), &e) == 0);
+    CHECK(stats_apply(db, APP, NULL,
+                      S("{\"k\":\"max\",\"l\":{\"a\":\"b\"},\"n\":\"x\",\"t\":1764547200000000,\"v\":9}\n"), &e) == 0);
     check("x", "day", "{\"points\":[{\"time\":\"2025-12-01T00:00:00Z\",\"value\":2}],\"total\":2}");
     close_db();
 }
@@ -458,7 +459,7 @@ TEST(an_array_is_taken_value_by_value_and_refused_when_it_is_no_json)
     }
 }
 
-/* ---- packed ---- */
+/* ---- zones ---- */
 static uint64_t toss(uint64_t *x) { return *x ^= *x << 13, *x ^= *x >> 7, *x ^= *x << 17; }
 
 static void tick_all(usec at)
@@ -470,6 +471,123 @@ static void tick_all(usec at)
     CHECK_INT(rc, 0);
 }
 
+static struct zone *open_zone(const char *name)
+{
+    struct zone *z = NULL;
+    struct err e;
+    CHECK(zone_open(str_of(name), &z, &e) == 0);
+    return z;
+}
+
+static void check_in(const char *tz, const char *by, const char *want)
+{
+    struct zone *z = open_zone(tz);
+    struct stats_query q = query("x", by);
+    q.zone = z;
+    q.kept = kept;
+    q.now = now;
+    q.from = 1743000000 * NSEC_PER_SEC; /* 2025-03-26 */
+    json_t *o = ask(&q);
+    char *text = json_dumps(json_object_get(o, "points"), JSON_COMPACT);
+    CHECK_STR(str_of(text), str_of(want));
+    free(text);
+    json_decref(o);
+    zone_free(z);
+}
+
+/* The days of 23 and 25 hours, the last hour of a year, and a week over it, in Amsterdam. */
+static const char *const moments[] = {"2025-03-29T22:59:59Z", "2025-03-29T23:00:00Z", "2025-03-30T21:59:59Z",
+                                      "2025-03-30T22:00:00Z", "2025-10-25T21:59:59Z", "2025-10-25T22:00:00Z",
+                                      "2025-10-26T22:59:59Z", "2025-10-26T23:00:00Z", "2025-12-28T22:30:00Z",
+                                      "2025-12-28T23:30:00Z", "2025-12-31T22:30:00Z", "2025-12-31T23:30:00Z"};
+#define DAYS_OF_AMSTERDAM                                                                                              \
+    "[{\"time\":\"2025-03-29T00:00:00+01:00\",\"value\":1},{\"time\":\"2025-03-30T00:00:00+01:00\",\"value\":2},"      \
+    "{\"time\":\"2025-03-31T00:00:00+02:00\",\"value\":1},{\"time\":\"2025-10-25T00:00:00+02:00\",\"value\":1},"       \
+    "{\"time\":\"2025-10-26T00:00:00+02:00\",\"value\":2},{\"time\":\"2025-10-27T00:00:00+01:00\",\"value\":1},"       \
+    "{\"time\":\"2025-12-28T00:00:00+01:00\",\"value\":1},{\"time\":\"2025-12-29T00:00:00+01:00\",\"value\":1},"       \
+    "{\"time\":\"2025-12-31T00:00:00+01:00\",\"value\":1},{\"time\":\"2026-01-01T00:00:00+01:00\",\"value\":1}]"
+#define WEEKS_OF_AMSTERDAM                                                                                             \
+    "[{\"time\":\"2025-03-24T00:00:00+01:00\",\"value\":3},{\"time\":\"2025-03-31T00:00:00+02:00\",\"value\":1},"      \
+    "{\"time\":\"2025-10-20T00:00:00+02:00\",\"value\":3},{\"time\":\"2025-10-27T00:00:00+01:00\",\"value\":1},"       \
+    "{\"time\":\"2025-12-22T00:00:00+01:00\",\"value\":1},{\"time\":\"2025-12-29T00:00:00+01:00\",\"value\":3}]"
+
+TEST(days_and_weeks_of_a_zone_are_its_own_also_where_the_clock_changes)
+{
+    static const char *const zones[] = {"Europe/Amsterdam", "UTC"}; /* kept as days; added up from hours */
+    for (size_t k = 0; k < 2; k++) {
+        open_db();
+        kept = open_zone(zones[k]);
+        for (size_t i = 0; i < LENGTH(moments); i++) {
+            char body[100];
+            snprintf(body, sizeof body, "{\"name\":\"x\",\"time\":\"%s\"}", moments[i]);
+            CHECK_STR(post(APP, body), S(""));
+        }
+        check_in("Europe/Amsterdam", "day", DAYS_OF_AMSTERDAM);
+        check_in("Europe/Amsterdam", "week", WEEKS_OF_AMSTERDAM);
+        check_in(
+            "Europe/Amsterdam", "year",
+            "[{\"time\":\"2025-01-01T00:00:00+01:00\",\"value\":11},{\"time\":\"2026-01-01T00:00:00+01:00\",\"value\":1}]");
+        if (k == 0) { /* days are packed, hours are still rows or packed too: the same */
+            tick_all(now);
+            check_in("Europe/Amsterdam", "day", DAYS_OF_AMSTERDAM);
+        }
+        check_in(
+            "America/New_York", "month",
+            k == 0
+                ? "[{\"time\":\"2025-10-01T00:00:00-04:00\",\"value\":4},{\"time\":\"2025-12-01T00:00:00-05:00\",\"value\":4}]"
+                : "[{\"time\":\"2025-03-01T00:00:00-05:00\",\"value\":4},{\"time\":\"2025-10-01T00:00:00-04:00\",\"value\":4},"
+                  "{\"time\":\"2025-12-01T00:00:00-05:00\",\"value\":4}]"); /* hours are kept for 90 days */
+        zone_free(kept);
+        kept = NULL;
+        close_db();
+    }
+}
+
+TEST(a_zone_of_half_hours_has_no_days_from_hours_but_may_be_kept)
+{
+    struct zone *z = open_zone("Asia/Kolkata");
+    struct stats_query q = query("x", "day");
+    struct buf out = BUF_INIT(SIZE_MAX / 2);
+    struct err e;
+    open_db();
+    CHECK_STR(post(APP, "{\"name\":\"x\",\"time\":\"2025-12-31T18:30:00Z\"}"), S(""));
+    q.zone = z;
+    CHECK(stats_json(db, &q, &out, &e) < 0);
+    CHECK_STR(str_of(e.text), S("tz: expected a zone whose days begin with an hour of UTC, or UTC, got Asia/Kolkata"));
+    close_db();
+    open_db();
+    kept = z;
+    CHECK_STR(post(APP, "{\"name\":\"x\",\"time\":\"2025-12-31T18:30:00Z\"}"), S(""));
+    check_in("Asia/Kolkata", "day", "[{\"time\":\"2026-01-01T00:00:00+05:30\",\"value\":1}]");
+    kept = NULL;
+    zone_free(z);
+    close_db();
+    buf_done(&out);
+}
+
+TEST(a_stock_is_the_running_total_of_all_time)
+{
+    open_db();
+    CHECK_STR(post(APP, "[{\"name\":\"x\",\"value\":100,\"time\":\"2020-05-05T00:00:00Z\"},"
+                        "{\"name\":\"x\",\"value\":5,\"time\":\"2025-12-25T00:00:00Z\"},"
+                        "{\"name\":\"x\",\"value\":2,\"time\":\"2025-12-27T00:00:00Z\"},"
+                        "{\"name\":\"x\",\"value\":9,\"time\":\"2025-12-30T00:00:00Z\"}]"),
+              S(""));
+    struct stats_query q = query("x", "day");
+    q.stock = true;
+    q.from = 1766620800 * NSEC_PER_SEC; /* 2025-12-25 */
+    q.to = 1766966400 * NSEC_PER_SEC;   /* to 2025-12-29 */
+    json_t *o = ask(&q);
+    char *text = json_dumps(json_object_get(o, "points"), JSON_COMPACT);
+    CHECK_STR(str_of(text), S("[{\"time\":\"2025-12-25T00:00:00Z\",\"value\":5,\"stock\":105},"
+                              "{\"time\":\"2025-12-27T00:00:00Z\",\"value\":2,\"stock\":107}]"));
+    CHECK_INT(json_integer_value(json_object_get(o, "total")), 7);
+    free(text);
+    json_decref(o);
+    close_db();
+}
+
+/* ---- packed ---- */
 static int64_t rows(const char *sql)
 {
     struct err e;
@@ -618,7 +736,7 @@ static void flush_into_db(struct gather *g, usec at)
     struct batch *b = batch_new(RECORD_STATS, APP, now);
     struct err e;
     CHECK(gather_flush(g, at, b) && !gather_waits(g));
-    CHECK(stats_apply(db, APP, buf_view(&b->body), now, &e) == 0);
+    CHECK(stats_apply(db, APP, NULL, buf_view(&b->body), &e) == 0);
     batch_free(b);
 }
 
@@ -676,7 +794,7 @@ TEST(a_damaged_sum_is_passed_over)
         struct err e;
         snprintf(line, sizeof line, "{\"k\":\"timing\",\"l\":{},\"n\":\"x\",\"t\":1767225600000000,\"v\":%s}\n",
                  bad[i]);
-        CHECK(stats_apply(db, APP, str_of(line), now, &e) == 0);
+        CHECK(stats_apply(db, APP, NULL, str_of(line), &e) == 0);
     }
     check("x", "day", "{\"points\":[],\"total\":0}");
     close_db();
