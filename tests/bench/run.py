@@ -3,7 +3,8 @@
 
 usage: run.py [LEG...] [--events N] [--rounds N] [--rivals NAME,...|none] [--reuse]
 legs: intake (open-loop load), store (a corpus over HTTP, sealed), query (questions about it), cold (some of them, nothing cached),
-merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people);
+merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people),
+grouping (which messages are the same thing);
 none named: all.
 --rivals: of duck, clickhouse, grep, ripgrep, zstdgrep, memmem. --reuse: query what an earlier run has loaded.
 Results: a table, and build/bench/LEG.json. Exit 1: an answer of logd was wrong."""
@@ -11,10 +12,10 @@ import argparse, json, os, signal, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-import corpus, intake, stats, store, unique
+import corpus, grouping, intake, stats, store, unique
 from logd import Skip
 
-LEGS = ("intake", "stats", "unique", "store", "query", "cold", "merge", "busy")
+LEGS = ("intake", "stats", "unique", "grouping", "store", "query", "cold", "merge", "busy")
 RIVALS = "duck,clickhouse,grep,ripgrep,zstdgrep,memmem"
 
 
@@ -66,7 +67,12 @@ def main():
         keep("stats", stats.run())
     if "unique" in legs:
         keep("unique", unique.run())
-    if set(legs) <= {"intake", "stats", "unique"}:
+    if "grouping" in legs:
+        try:
+            keep("grouping", grouping.run())
+        except Skip as e:
+            print(f"SKIP grouping: {e}")
+    if set(legs) <= {"intake", "stats", "unique", "grouping"}:
         return 0
     try:
         c = corpus.Corpus(a.events)
