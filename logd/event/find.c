@@ -36,27 +36,25 @@ static inline bool both_bytes(const struct finder *f, const char *p)
     return ((uint8_t)p[f->at1] | f->fold1) == f->byte1 && ((uint8_t)p[f->at2] | f->fold2) == f->byte2;
 }
 
-typedef uint8_t v16 __attribute__((vector_size(16)));
+typedef uint8_t v32 __attribute__((vector_size(32), aligned(1), may_alias)); /* two of 16 where there is no AVX2 */
 enum { STRIDE = 64 };
 
-static inline v16 vector_of(uint8_t c) { return (v16){c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c}; }
-
-static inline v16 load(const char *p)
+/* From place i on, by whole strides: the first in which both bytes stand at their distance somewhere, or the end of whole
+ * strides. */
+VECTORS static size_t skip_strides(const struct finder *f, const char *p, size_t i, size_t places)
 {
-    v16 v;
-    memcpy(&v, p, sizeof v);
-    return v;
-}
-
-/* Do both bytes stand, at their distance, at one of the STRIDE places from p on? */
-static inline bool stride_may_match(const char *p, const struct finder *f, v16 byte1, v16 byte2, v16 fold1, v16 fold2)
-{
-    v16 any = {0};
-    for (size_t i = 0; i < STRIDE; i += 16)
-        any |= (v16)((load(p + f->at1 + i) | fold1) == byte1) & (v16)((load(p + f->at2 + i) | fold2) == byte2);
-    uint64_t half[2];
-    memcpy(half, &any, sizeof half);
-    return (half[0] | half[1]) != 0;
+    v32 byte1 = (v32){0} + f->byte1, byte2 = (v32){0} + f->byte2;
+    v32 fold1 = (v32){0} + f->fold1, fold2 = (v32){0} + f->fold2;
+    for (; places - i >= STRIDE; i += STRIDE) {
+        const v32 *a = (const v32 *)(p + i + f->at1), *b = (const v32 *)(p + i + f->at2);
+        v32 any = (v32)((a[0] | fold1) == byte1) & (v32)((b[0] | fold2) == byte2);
+        any |= (v32)((a[1] | fold1) == byte1) & (v32)((b[1] | fold2) == byte2);
+        uint64_t part[4];
+        memcpy(part, &any, sizeof part);
+        if (part[0] | part[1] | part[2] | part[3])
+            break;
+    }
+    return i;
 }
 
 ptrdiff_t find_nocase(const struct finder *f, str hay)
@@ -66,13 +64,9 @@ ptrdiff_t find_nocase(const struct finder *f, str hay)
     if (f->needle.n == 0)
         return 0;
     size_t places = hay.n - f->needle.n + 1, i = 0;
-    v16 byte1 = vector_of(f->byte1), byte2 = vector_of(f->byte2);
-    v16 fold1 = vector_of(f->fold1), fold2 = vector_of(f->fold2);
     while (i < places) {
-        bool whole = places - i >= STRIDE;
-        size_t end = whole ? i + STRIDE : places;
-        if (whole && !stride_may_match(hay.p + i, f, byte1, byte2, fold1, fold2))
-            i = end;
+        i = skip_strides(f, hay.p, i, places);
+        size_t end = places - i >= STRIDE ? i + STRIDE : places;
         for (; i < end; i++)
             if (both_bytes(f, hay.p + i) && str_starts_nocase(str_skip(hay, i), f->needle))
                 return (ptrdiff_t)i;

@@ -33,6 +33,7 @@ struct store {
     _Atomic size_t head_memory;        /* of all chunks that live, also those sealed that a view still holds */
     struct chunk *spare;               /* nobody's, their lines wait to be written to again */
     size_t spare_n, spare_least;       /* how many; the fewest since some were let go */
+    _Atomic size_t keep_left;          /* bytes of signatures that may still be kept in memory */
     size_t head_max;                   /* of head_memory; past it intake is told to come back */
     _Atomic bool pressed;              /* somebody was told: seal at once */
     uint64_t sealed_seq, appended_seq; /* position; see store_sealed */

@@ -332,6 +332,7 @@ static void swap(struct store *s, struct merge *m, struct segment *merged)
     while (s->segments[i] != m->run[0])
         i++;
     s->segments[i] = merged;
+    merged->keep_left = &s->keep_left;
     memmove(s->segments + i + 1, s->segments + i + m->n, (s->segments_n - i - m->n) * sizeof *s->segments);
     s->segments_n -= m->n - 1;
     for (size_t k = 0; k < m->n; k++) {

@@ -402,11 +402,94 @@ static int read_segment(struct segment *s, struct err *e)
     return read_table(s, &t, e);
 }
 
+/* ---- signatures: most queries ask for all of them and for nothing else ---- */
+
+struct kept {
+    struct signatures {
+        size_t bytes; /* that count */
+        char *read;
+        struct signature of[]; /* each block's; bits NULL: damaged */
+    } * _Atomic all;
+};
+
+static struct kept *kept_new(void) { return xcalloc(1, sizeof(struct kept)); }
+
+static void signatures_free(const struct segment *s, struct signatures *all)
+{
+    if (!all)
+        return;
+    atomic_fetch_add(s->keep_left, all->bytes);
+    free(all->read);
+    free(all);
+}
+
+static void kept_free(const struct segment *s)
+{
+    if (s->kept)
+        signatures_free(s, atomic_load(&s->kept->all));
+    free(s->kept);
+}
+
+/* How many bytes they have when they stand as they are written, one behind the other; 0: they do not. */
+static size_t signatures_bytes(const struct segment *s)
+{
+    uint64_t at = s->n ? s->blocks[0].head->signature : 0;
+    for (size_t i = 0; i < s->n; i++) {
+        if (s->blocks[i].head->signature != at || s->blocks[i].head->signature_bytes % 8)
+            return 0;
+        at += s->blocks[i].head->signature_bytes;
+    }
+    return s->n ? (size_t)(at - s->blocks[0].head->signature) : 0;
+}
+
+static bool reserve(_Atomic size_t *left, size_t n)
+{
+    size_t had = atomic_load(left);
+    while (had >= n)
+        if (atomic_compare_exchange_weak(left, &had, had - n))
+            return true;
+    return false;
+}
+
+static struct signatures *read_signatures(const struct segment *s)
+{
+    size_t bytes = signatures_bytes(s), table = sizeof(struct signatures) + s->n * sizeof(struct signature), got;
+    if (bytes == 0 || !reserve(s->keep_left, bytes + table))
+        return NULL;
+    struct signatures *all = xcalloc(1, table);
+    all->bytes = bytes + table;
+    all->read = xmalloc(bytes);
+    uint64_t from = s->blocks[0].head->signature;
+    if (pread_all(s->fd, all->read, bytes, from, &got) < 0 || got != bytes) {
+        signatures_free(s, all);
+        return NULL;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        const struct block_head *h = s->blocks[i].head;
+        if (!signature_read(str_n(all->read + (h->signature - from), h->signature_bytes), &all->of[i]))
+            all->of[i].bits = NULL;
+    }
+    return all;
+}
+
+/* NULL: they are not kept. */
+static const struct signatures *kept_signatures(const struct segment *s)
+{
+    struct signatures *none = NULL, *all = s->keep_left ? atomic_load(&s->kept->all) : NULL;
+    if (all || !s->keep_left || !(all = read_signatures(s)))
+        return all;
+    if (atomic_compare_exchange_strong(&s->kept->all, &none, all))
+        return all;
+    signatures_free(s, all); /* another thread was first */
+    return none;
+}
+
 int segment_open(const char *path, struct segment **ret, struct err *e)
 {
     struct segment *s = xcalloc(1, sizeof *s);
     s->path = xstrdup(path);
     s->refs = 1;
+    s->kept = kept_new();
     s->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (read_segment(s, e) < 0) {
         segment_unref(s);
@@ -425,6 +508,7 @@ void segment_unref(struct segment *s)
         close(s->fd);
     if (s->doomed)
         (void)unlink(s->path);
+    kept_free(s);
     free(s->blocks);
     free(s->table);
     free(s->names);
@@ -455,6 +539,11 @@ int segment_lines(const struct segment *s, size_t block, struct buf *scratch, st
 
 bool segment_signature(const struct segment *s, size_t block, struct arena *a, struct signature *ret)
 {
+    const struct signatures *all = kept_signatures(s);
+    if (all) {
+        *ret = all->of[block];
+        return ret->bits != NULL;
+    }
     const struct block_head *h = s->blocks[block].head;
     size_t got;
     char *p = arena_alloc(a, h->signature_bytes + 1);

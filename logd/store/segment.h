@@ -22,8 +22,10 @@ struct segment {
     str *names;  /* views into it */
     size_t names_n;
     _Atomic unsigned refs;
-    _Atomic bool doomed; /* the file goes with the last reference */
-    usec recv_max;       /* of its events */
+    _Atomic bool doomed;       /* the file goes with the last reference */
+    usec recv_max;             /* of its events */
+    struct kept *kept;         /* its signatures, once they were asked for */
+    _Atomic size_t *keep_left; /* bytes that may still be kept, of all segments together; NULL: none */
     /* Under the store's lock: */
     bool merging;                   /* stays on the list */
     bool unmergeable;               /* a block is damaged */
@@ -52,7 +54,8 @@ int segment_open(const char *path, struct segment **ret, struct err *e) MUST_CHE
 void segment_unref(struct segment *s);
 /* All lines of a block, each ended by \n; `scratch` owns them. */
 int segment_lines(const struct segment *s, size_t block, struct buf *scratch, str *ret, struct err *e) MUST_CHECK;
-/* The signature of a block, read into `a`. False: damaged or unreadable, so nothing can be said. */
+/* The signature of a block, kept or read into `a`. The first that is asked for brings all of its segment into memory, in
+ * one read, as far as keep_left goes. False: damaged or unreadable, so nothing can be said. */
 bool segment_signature(const struct segment *s, size_t block, struct arena *a, struct signature *ret) MUST_CHECK;
 
 #endif

@@ -244,6 +244,7 @@ void segments_add(struct store *s, struct segment *seg)
         s->segments = xrealloc(s->segments,
                                (s->segments_cap = s->segments_cap ? s->segments_cap * 2 : 64) * sizeof *s->segments);
     size_t i = s->segments_n++;
+    seg->keep_left = &s->keep_left;
     for (; i > 0 && s->segments[i - 1]->first_seq > seg->first_seq; i--)
         s->segments[i] = s->segments[i - 1];
     s->segments[i] = seg;
@@ -403,6 +404,7 @@ int store_open(const struct store_config *c, struct store **ret, struct err *e)
     if (!s->conf.head_bytes)
         s->conf.head_bytes = s->conf.memory / 8 < HEAD_BYTES_MAX ? (size_t)s->conf.memory / 8 : HEAD_BYTES_MAX;
     s->head_max = (size_t)(s->conf.memory / 4);
+    s->keep_left = (size_t)(s->conf.memory / 16);
     if (!s->conf.reserve_bytes)
         s->conf.reserve_bytes = DISK_RESERVE;
     s->archived = c->archived ? 0 : UINT64_MAX;

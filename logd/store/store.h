@@ -18,7 +18,8 @@
 struct store;
 struct store_config {
     const char *dir;        /* …/segments */
-    uint64_t memory;        /* that the server may take, 0: 512 MiB. The head with what is being sealed: a quarter */
+    uint64_t memory;        /* that the server may take, 0: 512 MiB. The head with what is being sealed: a quarter;
+                               signatures that are kept: a sixteenth */
     size_t head_bytes;      /* sealed at so many; 0: 1/8 of memory, at most 64 MiB */
     usec head_age;          /* 0: 1 h */
     usec keep;              /* retention by age, 0: for ever */

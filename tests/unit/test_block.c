@@ -351,3 +351,26 @@ TEST(a_signature_denies_nothing_that_is_there)
 }
 
 UNIT_MAIN
+
+TEST(signatures_are_kept_as_far_as_memory_goes_and_say_the_same)
+{
+    struct arena a = {0};
+    _Atomic size_t left = 64 << 20;
+    begin();
+    posted("{\"time\":1,\"message\":\"heliotrope\",\"id2\":\"00112233445566778899aabbccddeeff\"}", 1764000000000000);
+    for (int room = 0; room < 2; room++) {
+        struct segment *s = sealed();
+        struct signature read, kept, again;
+        CHECK(segment_signature(s, 0, &a, &read));
+        s->keep_left = &left;
+        left = room ? 64 << 20 : 16;
+        CHECK(segment_signature(s, 0, &a, &kept) && segment_signature(s, 0, &a, &again));
+        CHECK(room ? kept.bits == again.bits && left < 64 << 20 : kept.bits != again.bits && left == 16);
+        CHECK(kept.mask == read.mask && memcmp(kept.bits, read.bits, (read.mask + 1) / 8) == 0);
+        CHECK(kept.blocks_n == read.blocks_n && memcmp(kept.blocks, read.blocks, 32 * read.blocks_n) == 0);
+        segment_unref(s);
+        CHECK(left == (room ? 64 << 20 : 16));
+    }
+    arena_done(&a);
+    end();
+}
