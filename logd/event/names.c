@@ -185,3 +185,14 @@ const struct name *names_look(struct names *k, str text)
     *set = *fresh;
     return set;
 }
+
+/* Of one that is not kept nothing is known. */
+void names_follow(struct names *k, const struct name *before, const struct name *now)
+{
+    const struct name *next = now == &k->other ? NULL : now;
+    struct name *all = &k->slots[0][0];
+    if (!before)
+        k->first = next;
+    else if (before->next != next && before != &k->other)
+        all[before - all].next = next;
+}

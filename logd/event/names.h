@@ -48,17 +48,27 @@ struct name {
     str secret;   /* the kind of secret its value is, or absent */
     uint8_t n;    /* 0: the slot is free */
     char text[71];
+    const struct name *next; /* the slot of the one that followed it last; NULL: unknown */
 };
 struct names {
     uint64_t key[2];
-    uint32_t turn;     /* which of a set's slots is given away next */
-    struct name other; /* the last one that is not kept */
+    uint32_t turn;            /* which of a set's slots is given away next */
+    const struct name *first; /* as `next`: the one that came first in an event */
+    struct name other;        /* the last one that is not kept */
     struct name slots[128][4];
 };
 
 void names_init(struct names *k);
 /* `name` decoded. The answer is good until the next call. */
 const struct name *names_look(struct names *k, str name);
+/* Which name probably follows `before` (NULL: comes first), by what names_follow was told last; NULL: unknown. It is only
+ * a guess: what it says of itself is true, but not that it follows. */
+static inline const struct name *names_guess(const struct names *k, const struct name *before)
+{
+    const struct name *next = before ? before->next : k->first;
+    return next && next->n ? next : NULL;
+}
+void names_follow(struct names *k, const struct name *before, const struct name *now);
 str part_name(enum part part);
 /* HALF_NAME, HALF_VALUE or 0, by the last part of a dotted name. */
 unsigned name_half(str text);

@@ -120,6 +120,18 @@ static str joined(struct event_writer *w, str prefix, str name)
     return (str){p, n + name.n};
 }
 
+/* What the next member is probably called, by what followed the one before it when that came last. *ret_own: without the
+ * names of the objects around it. */
+static const struct name *guess(const struct event_writer *w, str prefix, str *ret_own)
+{
+    const struct name *k = names_guess(&w->names, w->before);
+    size_t n = prefix.p ? prefix.n + 1 : 0;
+    if (!k || k->n <= n || !k->plain || (n && (k->text[n - 1] != '.' || !same_bytes(k->text, prefix.p, prefix.n))))
+        return NULL;
+    *ret_own = (str){k->text + n, k->n - n};
+    return k;
+}
+
 /* The member's whole name, decoded and scrubbed, and what is known of it. */
 static int full_name(struct event_writer *w, str prefix, const struct json_token *t, str *ret,
                      const struct name **ret_k, struct err *e)
@@ -308,15 +320,18 @@ static int close_object(struct event_writer *w, const struct json *j, const stru
     return empty && o->name.p ? add(w, o->name, names_look(&w->names, o->name), J_ARRAY, raw, 0, e) : 0;
 }
 
-/* One member of *outer. An object whose members follow is noted in *inner. */
-static int take(struct event_writer *w, struct json *j, enum json_kind kind, struct json_token *t, struct open *outer,
-                struct open *inner, struct err *e)
+/* One member of *outer, called *k if that is known. An object whose members follow is noted in *inner. */
+static int take(struct event_writer *w, struct json *j, enum json_kind kind, struct json_token *t, const struct name *k,
+                struct open *outer, struct open *inner, struct err *e)
 {
-    const struct name *k = NULL;
     struct name told;
-    str name;
-    if (full_name(w, outer->name, t, &name, &k, e) < 0)
+    str name = t->name;
+    if (k && outer->name.p)
+        name = joined(w, outer->name, t->name);
+    if ((!k || !name.p) && full_name(w, outer->name, t, &name, &k, e) < 0)
         return -1;
+    names_follow(&w->names, w->before, k);
+    w->before = k;
     if (UNLIKELY(k->half)) {
         told = *k;
         told.secret = take_half(w, outer, k->half, name, kind, t);
@@ -341,6 +356,7 @@ static int take(struct event_writer *w, struct json *j, enum json_kind kind, str
 static int gather(struct event_writer *w, struct json *j, struct err *e)
 {
     struct json_token t;
+    str own;
     struct open open[JSON_DEPTH_MAX + 2]; /* by depth */
     enum json_kind kind = json_next(j, &t), before;
     assert(kind == J_OBJECT);
@@ -348,14 +364,18 @@ static int gather(struct event_writer *w, struct json *j, struct err *e)
     while (j->depth > 0) {
         uint32_t d = j->depth;
         int rc;
+        const struct name *k = guess(w, open[d].name, &own);
         before = kind;
-        kind = json_next(j, &t);
+        if (!k || !json_next_named(j, &t, own, &kind)) {
+            k = NULL;
+            kind = json_next(j, &t);
+        }
         if (kind == J_ERROR)
             return refuse_syntax(w, j, e);
         if (kind == J_CLOSE)
             rc = close_object(w, j, &open[d], before == J_OBJECT, e);
         else
-            rc = take(w, j, kind, &t, &open[d], &open[d + 1], e);
+            rc = take(w, j, kind, &t, k, &open[d], &open[d + 1], e);
         if (kind == J_OBJECT && j->depth == d)
             kind = J_ARRAY; /* a secret, taken whole: the object around it is not empty */
         if (rc < 0)
@@ -573,13 +593,34 @@ static void write_error_message(struct event_writer *w, struct buf *out)
     buf_done(&text);
 }
 
+static void write_run(struct buf *out, str *run)
+{
+    if (run->n) {
+        buf_byte(out, ',');
+        buf_str(out, *run);
+    }
+    *run = (str){NULL, 0};
+}
+
+/* What stood side by side in the object and is written as it stood is written in one piece. */
 static void write_members(struct event_writer *w, const struct event_source *src, struct buf *out)
 {
+    str run = {NULL, 0}, one;
     for (size_t i = 0; i < w->n; i++) {
         const struct member *m = &w->m[i];
-        if (!m->dropped && !(src->browser && str_eq(m->name, S("trust"))))
+        if (m->dropped || (src->browser && str_eq(m->name, S("trust"))))
+            continue;
+        if (UNLIKELY(!value_verbatim(w, m, &one))) {
+            write_run(out, &run);
             value_write(w, m, out);
+        } else if (run.n && run.p + run.n + 1 == one.p && run.p[run.n] == ',') {
+            run.n += 1 + one.n;
+        } else {
+            write_run(out, &run);
+            run = one;
+        }
     }
+    write_run(out, &run);
     if (src->browser) {
         write_error_message(w, out);
         buf_lit(out, ",\"trust\":\"browser\"");
@@ -650,6 +691,7 @@ int event_add(struct event_writer *w, const struct event_source *src, str object
     w->limit = limit(src->max_fields, LIMIT_FIELDS);
     w->root = ROOT_NONE;
     w->id = w->number = NULL;
+    w->before = NULL;
     memset(w->best, 0, sizeof w->best);
     buf_reset(&w->text);
     next_epoch(w);

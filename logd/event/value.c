@@ -211,35 +211,24 @@ static void write_json(struct event_writer *w, str raw, struct buf *out)
     }
 }
 
-/* ,"name":value of plain bytes in one step; true: it was. The way of nearly all members. */
-static bool write_fast(struct event_writer *w, const struct member *m, struct buf *out)
+/* The way of nearly all members. */
+bool value_verbatim(struct event_writer *w, const struct member *m, str *ret)
 {
-    bool text = m->kind == J_STRING, quotes = text || m->as_text;
-    if (!m->plain || m->flags || m->secret.p || m->kind >= J_ARRAY || (!text && m->raw.n >= NUMBER_MAY_BE_CARD))
+    bool text = m->kind == J_STRING;
+    const char *value = m->name.p + m->name.n + 2 + text;
+    if (!m->plain || m->flags || m->secret.p || m->kind >= J_ARRAY || m->raw.p != value ||
+        value[-1] != (text ? '"' : ':'))
+        return false;
+    if (!text && (m->as_text || m->raw.n >= NUMBER_MAY_BE_CARD))
         return false;
     if (text && value_scrubbed(w, m->raw).p != m->raw.p)
         return false;
-    if (!buf_room(out, m->name.n + m->raw.n + 6))
-        return true;
-    char *p = out->p + out->n;
-    *p++ = ',', *p++ = '"';
-    memcpy(p, m->name.p, m->name.n);
-    p += m->name.n;
-    *p++ = '"', *p++ = ':';
-    if (quotes)
-        *p++ = '"';
-    memcpy(p, m->raw.p, m->raw.n);
-    p += m->raw.n;
-    if (quotes)
-        *p++ = '"';
-    out->n = (size_t)(p - out->p);
+    *ret = (str){m->name.p - 1, m->name.n + m->raw.n + 3 + 2 * (size_t)text};
     return true;
 }
 
 void value_write(struct event_writer *w, const struct member *m, struct buf *out)
 {
-    if (LIKELY(write_fast(w, m, out)))
-        return;
     buf_lit(out, ",\"");
     if (m->plain)
         buf_str(out, m->name);

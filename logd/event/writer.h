@@ -23,10 +23,11 @@ struct member {          /* one leaf of the object that was posted */
 };
 struct event_writer {
     struct names names;
-    struct buf text;     /* names that had to be put together; never moves */
-    struct buf decoded;  /* one value or name without its escapes; wiped */
-    struct buf scrubbed; /* what the scrubber wrote last */
-    bool dirty;          /* `text` or `decoded` held something that was redacted */
+    const struct name *before; /* of the member that was read last; NULL: none */
+    struct buf text;           /* names that had to be put together; never moves */
+    struct buf decoded;        /* one value or name without its escapes; wiped */
+    struct buf scrubbed;       /* what the scrubber wrote last */
+    bool dirty;                /* `text` or `decoded` held something that was redacted */
     struct member m[LIMIT_FIELDS + 1];
     size_t n, limit;
     bool repeated;               /* a name came twice: the last one took the place of the first */
@@ -46,6 +47,8 @@ static inline str value_decoded(struct event_writer *w, str raw, unsigned flags)
 }
 /* `s` scrubbed: itself or a view of w->scrubbed. */
 str value_scrubbed(struct event_writer *w, str s);
+/* `"name":value` as it stands in the object that was posted, if that is how it is to be written. */
+bool value_verbatim(struct event_writer *w, const struct member *m, str *ret);
 /* ,"name":value */
 void value_write(struct event_writer *w, const struct member *m, struct buf *out);
 /* The string between quotes, scrubbed. */
