@@ -572,10 +572,43 @@ static void random_value(struct buf *p, int depth)
         if (i)
             buf_byte(p, ',');
         if (kind == 3)
-            buf_printf(p, "\"%s\":", names[rnd(LENGTH(names))]);
+            buf_printf(p, rnd(8) ? "\"%s\":" : "\"%s\" : ", names[rnd(LENGTH(names))]);
         random_value(p, depth - 1);
     }
     buf_byte(p, kind == 2 ? ']' : '}');
+}
+
+/* A writer guesses names by the events before, and copies what stands side by side. */
+TEST(what_came_before_changes_no_line)
+{
+    struct buf p = BUF_INIT(1 << 20);
+    seed = (uint64_t)time(NULL) * 2654435761u + 88172645463325252u;
+    printf("seed %llu\n", (unsigned long long)seed);
+    for (int round = 0; round < 2000 && !unit_failed; round++) {
+        do {
+            buf_reset(&p);
+            random_value(&p, 3);
+        } while (p.p[0] != '{');
+        buf_byte(&p, '\0');
+        struct event_writer *kept = w, *fresh = event_writer_new();
+        str line = line_of(p.p);
+        struct batch *first = b;
+        struct err told = e;
+        b = NULL;
+        w = fresh;
+        str again = line_of(p.p);
+        CHECK((line.p != NULL) == (again.p != NULL));
+        if (line.p)
+            CHECK_STR(again, line);
+        else
+            CHECK_STR(str_of(e.text), str_of(told.text));
+        if (unit_failed)
+            printf("posted %s\n", p.p);
+        batch_free(first);
+        w = kept;
+        event_writer_free(fresh);
+    }
+    buf_done(&p);
 }
 
 TEST(every_object_at_random_gives_a_line_that_reads_back_or_a_sentence)
