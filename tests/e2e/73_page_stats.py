@@ -117,5 +117,15 @@ def test_periods_are_cut_as_the_server_cuts_them():
             assert server == starts, (by, server, starts)
 
 
+def test_days_of_a_zone_are_23_and_25_hours_long_when_its_clock_changes():
+    code = """import('/app/periods.js').then(p => [['2026-03-28T12:00:00Z', '2026-03-31T12:00:00Z', 'day'], ['2026-10-24T12:00:00Z', '2026-10-26T12:00:00Z', 'day'], ['2026-03-25T00:00:00Z', '2026-04-08T00:00:00Z', 'week'], ['2026-03-15T00:00:00Z', '2026-05-01T00:00:00Z', 'month']]
+        .map(([from, to, by]) => p.starts(Date.parse(from), Date.parse(to), by, 'Europe/Amsterdam').map(t => new Date(t).toISOString().slice(5, 13) + ' ' + p.nameOf(t, by, 'Europe/Amsterdam').slice(5))))"""
+    with Logd() as logd:
+        (cuts,) = signed_in(logd, "/stats", {"do": "wait", "at": ".empty"}, {"do": "eval", "code": code})
+    assert cuts[0] == ["03-27T23 03-28", "03-28T23 03-29", "03-29T22 03-30", "03-30T22 03-31"], cuts
+    assert cuts[1] == ["10-23T22 10-24", "10-24T22 10-25", "10-25T23 10-26"], cuts
+    assert cuts[2] == ["03-22T23 03-23", "03-29T22 03-30", "04-05T22 04-06"] and cuts[3] == ["02-28T23 03", "03-31T22 04", "04-30T22 05"], cuts
+
+
 if __name__ == "__main__":
     run(globals())

@@ -1,7 +1,7 @@
 // A real Chromium for the stories. usage: node browser.js STEPS.json
 // STEPS: [{"do":"open","url":…}, {"do":"fill","at":"input[name=email]","text":…}, {"do":"click","at":…}, {"do":"wait","at":…},
 //         {"do":"text","at":…}, {"do":"eval","code":…}, {"do":"shot","file":…,"width":…,"dark":…}, {"do":"axe"}, {"do":"close-page"}, {"do":"offline","on":true},
-//         {"do":"drag","at":…,"from":0.2,"to":0.5} (parts of its width), {"do":"download","at":…} (clicks; [name, text])]
+//         {"do":"drag","at":…,"from":0.2,"to":0.5} (parts of its width), {"do":"download","at":…} (clicks; [name, text]), {"do":"zone","name":…}]
 // Prints one JSON object: {"texts":[…], "console":[…], "dialogs":n, "axe":[…]}.
 const {chromium} = require('playwright-core')
 const fs = require('fs')
@@ -28,6 +28,7 @@ const fs = require('fs')
     else if (s.do === 'text') said.texts.push(await page.textContent(s.at))
     else if (s.do === 'count') said.texts.push(await page.locator(s.at).count())
     else if (s.do === 'eval') said.texts.push(await page.evaluate(s.code).catch(e => 'threw ' + e.message))
+    else if (s.do === 'zone') await (await context.newCDPSession(page)).send('Emulation.setTimezoneOverride', {timezoneId: s.name})
     else if (s.do === 'download') {
       const [file] = await Promise.all([page.waitForEvent('download'), page.click(s.at)])
       said.texts.push([file.suggestedFilename(), fs.readFileSync(await file.path(), 'utf8')])

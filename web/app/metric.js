@@ -1,7 +1,7 @@
 // One metric as people look at it: what can be chosen, and the charts of what the server answers. Used by the stats page and by shared pages.
 import {chart, exact, scaleOf} from './chart.js'
 import {choice, h, number} from './dom.js'
-import {PERIODS, nameOf, nextStart, periodFor, startOf, starts, timeOf} from './periods.js'
+import {HERE, PERIODS, nameOf, nextStart, periodFor, startOf, starts, timeOf} from './periods.js'
 
 const RANGES = {'-1h': 'Last hour', '-6h': 'Last 6 hours', '-1d': 'Last day', '-7d': 'Last 7 days', '-30d': 'Last 30 days', '-90d': 'Last 90 days', '-365d': 'Last year', '-1826d': 'Last 5 years'}
 const DAY = 86400e3, FIGURES = 24
@@ -11,7 +11,7 @@ export const STATE = ['app', 'from', 'to', 'by', 'group', 'compare', 'shape', 'z
 export function stateOf(params, type) {
   const state = Object.fromEntries([...params].filter(([k]) => STATE.includes(k) || k.startsWith('label.')))
   const from = timeOf(state.from ?? (type === 'unique' ? '-30d' : '-1d')), to = timeOf(state.to ?? 'now'), auto = periodFor(from, to)
-  return {...state, period: state.by ?? (type === 'unique' && auto === 'minute' ? 'hour' : auto), begin: from, end: to, local: state.zone === 'local'}
+  return {...state, period: state.by ?? (type === 'unique' && auto === 'minute' ? 'hour' : auto), begin: from, end: to, tz: state.zone === 'local' && type !== 'unique' ? HERE : undefined}
 }
 
 const asked = state => Object.fromEntries(Object.entries(state).filter(([k]) => STATE.includes(k) || k.startsWith('label.')))
@@ -20,24 +20,25 @@ const asked = state => Object.fromEntries(Object.entries(state).filter(([k]) => 
 export function timeChoices(state, type, change) {
   const now = asked(state), set = (k, v) => change({...now, [k]: v})
   const from = state.from ?? (type === 'unique' ? '-30d' : '-1d'), custom = state.to !== undefined || !(from in RANGES)
-  const ranges = custom ? {'': `${nameOf(state.begin, 'minute', state.local)} to ${nameOf(state.end, 'minute', state.local)}`, ...RANGES} : RANGES
+  const ranges = custom ? {'': `${nameOf(state.begin, 'minute', state.tz)} to ${nameOf(state.end, 'minute', state.tz)}`, ...RANGES} : RANGES
   return [choice('Time range', ranges, custom ? '' : from, v => change({...now, from: v, to: '', by: ''})),
     choice('Period', {'': `By ${state.period}`, ...Object.fromEntries(PERIODS.filter(p => type !== 'unique' || p !== 'minute').map(p => [p, 'By ' + p]))}, state.by ?? '', v => set('by', v)),
-    choice('Compare', {'': 'Compare with nothing', previous: 'With the time before', weekday: 'With the same weekday'}, state.compare ?? '', v => set('compare', v))]
+    choice('Compare', {'': 'Compare with nothing', previous: 'With the time before', weekday: 'With the same weekday'}, state.compare ?? '', v => set('compare', v)),
+    HERE !== 'UTC' && type !== 'unique' && choice('Zone', {'': "The server's zone", local: HERE}, state.zone ?? '', v => set('zone', v))]
 }
 
 /** The range that another is compared with: as many periods just before, or whole weeks earlier. */
-function before(state, times) {
+function before(state, times, zone) {
   if (state.compare === 'weekday') {
     const shift = Math.ceil((state.end - state.begin) / (7 * DAY)) * 7 * DAY
     return {begin: state.begin - shift, end: state.end - shift}
   }
-  return {begin: times.reduce(t => startOf(t - 1, state.period, state.local), times[0]), end: times[0]}
+  return {begin: times.reduce(t => startOf(t - 1, state.period, zone), times[0]), end: times[0]}
 }
 
 const iso = t => new Date(t).toISOString()
 export const query = (state, range = state) => new URLSearchParams({by: state.period, from: iso(range.begin), to: iso(range.end), ...state.app && {app: state.app}, ...state.group && {group: state.group},
-  ...state.local && {tz: Intl.DateTimeFormat().resolvedOptions().timeZone}, ...Object.fromEntries(Object.entries(state).filter(([k]) => k.startsWith('label.')))})
+  ...state.tz && {tz: state.tz}, ...Object.fromEntries(Object.entries(state).filter(([k]) => k.startsWith('label.')))})
 
 /** Columns of the points of one group, in step with `times`: {value: […], low: […], …}. */
 function columns(answer, group, times) {
@@ -68,9 +69,10 @@ function totals(answer, old) {
 
 /** The charts of what ask(URLSearchParams) answers. */
 export async function charts(state, title, ask, zoom) {
-  const times = starts(state.begin, state.end, state.period, state.local), names = times.map(t => nameOf(t, state.period, state.local))
-  const range = state.compare && before(state, times), old_times = range && starts(range.begin, range.end, state.period, state.local)
-  const [answer, old] = await Promise.all([ask(query(state)), range && ask(query(state, range))])
+  const answer = await ask(query(state)), zone = state.tz ?? answer.tz // days may be those of the server's zone
+  const times = starts(state.begin, state.end, state.period, zone), names = times.map(t => nameOf(t, state.period, zone))
+  const range = state.compare && before(state, times, zone), old_times = range && starts(range.begin, range.end, state.period, zone)
+  const old = range && await ask(query(state, range))
   if (!answer.points.length) return h('div', {class: 'empty'}, h('p', null, `Nothing of ${title} in this time range.`))
   const groups = [...new Set(answer.points.map(p => p.group ?? ''))].map(g => ({g, get: columns(answer, g, times)}))
   for (const one of groups) {
@@ -80,7 +82,7 @@ export async function charts(state, title, ask, zoom) {
   groups.sort((a, b) => sum(b.get(mainOf(answer.type))) - sum(a.get(mainOf(answer.type))))
   const shown = groups.slice(0, FIGURES), scale = scaleOf(shown.flatMap(one => one.series)), grouped = state.group && true
   const figures = shown.map(one => chart({title: grouped ? one.g || `(no ${state.group})` : title, names, series: one.series, scale, small: grouped, unit: answer.type === 'timing' ? ' ms' : '',
-    of: state.period[0].toUpperCase() + state.period.slice(1), zoom: zoom && ((a, b) => zoom(times[a], nextStart(times[b], state.period, state.local)))}))
+    of: state.period[0].toUpperCase() + state.period.slice(1), zoom: zoom && ((a, b) => zoom(times[a], nextStart(times[b], state.period, zone)))}))
   return h('div', null, totals(answer, old), h('div', {class: grouped && 'multiples'}, figures),
     groups.length > FIGURES && h('p', {class: 'soft'}, `The ${FIGURES} largest of ${number(groups.length)}; choose one label to see another.`))
 }

@@ -1,32 +1,39 @@
-// Periods as the server cuts them, minute to year; weeks begin on Monday. Times are milliseconds; `local` is the reader's own zone, else UTC.
+// Periods as the server cuts them, minute to year; weeks begin on Monday. Times are milliseconds; a zone is a name like Europe/Amsterdam, none is UTC.
 
 export const PERIODS = ['minute', 'hour', 'day', 'week', 'month', 'year']
+export const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone
 const FIXED = {minute: 60e3, hour: 3600e3}, DAY = 86400e3
 const UNITS = {s: 1e3, m: 60e3, h: 3600e3, d: DAY, w: 7 * DAY}
 
-const at = (local, y, m, d) => local ? +new Date(y, m, d) : Date.UTC(y, m, d)
-function parts(t, local) {
-  const d = new Date(t)
-  return local ? [d.getFullYear(), d.getMonth(), d.getDate(), (d.getDay() + 6) % 7] : [d.getUTCFullYear(), d.getUTCMonth(), d.getUTCDate(), (d.getUTCDay() + 6) % 7]
+const clocks = new Map()
+/** What a clock on the wall of that zone shows, as if it were UTC. */
+function wall(t, zone) {
+  if (!zone || zone === 'UTC') return t
+  if (!clocks.has(zone)) clocks.set(zone, new Intl.DateTimeFormat('en-US', {timeZone: zone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'}))
+  const p = Object.fromEntries(clocks.get(zone).formatToParts(t).map(x => [x.type, x.value]))
+  return Date.UTC(p.year, p.month - 1, p.day, p.hour, p.minute, p.second)
 }
 
-/** The start of the period that holds t. */
-export function startOf(t, by, local) {
-  if (FIXED[by]) return Math.floor(t / FIXED[by]) * FIXED[by]
-  const [y, m, d, weekday] = parts(t, local)
-  return at(local, y, by === 'year' ? 0 : m, by === 'day' ? d : by === 'week' ? d - weekday : 1)
+/** When the clock shows that; asked twice, since the first answer may lie on the other side of a change of the clock. */
+function unwall(w, zone) {
+  const once = w - (wall(w, zone) - w)
+  return w - (wall(once, zone) - once)
 }
 
-export function nextStart(t, by, local) {
-  if (FIXED[by]) return t + FIXED[by]
-  const [y, m, d] = parts(t, local)
-  return at(local, by === 'year' ? y + 1 : y, by === 'month' ? m + 1 : m, by === 'day' ? d + 1 : by === 'week' ? d + 7 : 1)
+/** The start of the period that holds t, or with `ahead` of the next one. */
+export function startOf(t, by, zone, ahead = 0) {
+  if (FIXED[by]) return (Math.floor(t / FIXED[by]) + ahead) * FIXED[by]
+  const d = new Date(wall(t, zone)), y = d.getUTCFullYear(), m = d.getUTCMonth(), day = d.getUTCDate()
+  const starts = {day: [y, m, day + ahead], week: [y, m, day - (d.getUTCDay() + 6) % 7 + 7 * ahead], month: [y, m + ahead, 1], year: [y + ahead, 0, 1]}
+  return unwall(Date.UTC(...starts[by]), zone)
 }
+
+export const nextStart = (t, by, zone) => startOf(t, by, zone, 1)
 
 /** Starts of all periods from the one that holds `from` to before `to`; at most 3,000, the newest. */
-export function starts(from, to, by, local) {
+export function starts(from, to, by, zone) {
   const all = []
-  for (let t = startOf(from, by, local); t < to && all.length < 20000; t = nextStart(t, by, local)) all.push(t)
+  for (let t = startOf(from, by, zone); t < to && all.length < 20000; t = nextStart(t, by, zone)) all.push(t)
   return all.slice(-3000)
 }
 
@@ -45,7 +52,7 @@ export function periodFor(from, to, now = Date.now()) {
 }
 
 /** What a chart calls a period. */
-export function nameOf(t, by, local) {
-  const d = new Date(local ? t - new Date(t).getTimezoneOffset() * 60e3 : t).toISOString()
+export function nameOf(t, by, zone) {
+  const d = new Date(wall(t, zone)).toISOString()
   return by === 'year' ? d.slice(0, 4) : by === 'month' ? d.slice(0, 7) : by === 'minute' || by === 'hour' ? d.slice(0, 16).replace('T', ' ') : d.slice(0, 10)
 }

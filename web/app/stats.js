@@ -88,7 +88,7 @@ export async function metricPage(name, params) {
     m.type !== 'timing' && choice('Shape', {'': 'Bars or lines', bar: 'Bars', line: 'Lines'}, state.shape ?? '', v => set('shape', v)))
   return h('div', null, h('p', {class: 'soft'}, link('/stats', 'Stats')), h('h1', null, name, h('span', {class: 'soft'}, ' ' + m.type)), bar,
     await charts(state, name, ask, (from, to) => change({...now, from: new Date(from).toISOString(), to: new Date(to).toISOString(), by: ''})),
-    h('div', {class: 'bar'}, h('span', {class: 'soft'}, 'Mark a part of the chart to zoom in. Times are UTC.'),
+    h('div', {class: 'bar'}, h('span', {class: 'soft'}, 'Mark a part of the chart to zoom in.'),
       h('a', {href: url, download: name + '.json'}, 'JSON'),
       h('button', {class: 'plain', onclick: async () => save(name + '.csv', 'text/csv', csv(await get(url).catch(e => { say(e.message); throw e })))}, 'CSV')))
 }
