@@ -12,6 +12,7 @@ const struct route routes[] = {
     {HTTP_GET, "/incidents/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/stats", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/stats/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
+    {HTTP_GET, "/maps", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/shares", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/shared/{}", RIGHT_NONE, ROUTE_PUBLIC, get_page},
     {HTTP_GET, "/app/{}", RIGHT_NONE, ROUTE_PUBLIC, get_file},

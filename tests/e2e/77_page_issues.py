@@ -109,5 +109,19 @@ def test_what_was_merged_is_taken_out_and_a_viewer_only_looks():
         assert texts == [["Copy JSON"], 0], texts
 
 
+def test_what_stays_minified_is_shown_with_its_cause_and_its_fix():
+    small = json.dumps({"version": 3, "sources": ["src/cart.ts"], "names": ["pay"], "mappings": "AAAAA"})
+    frame = lambda file, **more: {"level": "error", "error": {"type": "Error", "message": file, "frames": [{"function": "n", "file": file, "line": 1, "column": 1}]}, **more}
+    with Shop() as logd:
+        texts = logd.signed_in("/maps", {"do": "wait", "at": ".empty pre"}, {"do": "text", "at": ".empty pre"}, {"do": "axe"})
+        assert texts[0].startswith("logd maps put --app shop --release 1.4 dist --server " + logd.url), texts
+        put = logd.post("/v1/maps?release=1&path=assets/main.js", small, key="deploy")
+        assert put.status == 200, put
+        logd.post("/v1/events", [frame("https://shop.example/assets/main.js", release="1"), frame("https://shop.example/assets/main.js", release="2"), frame("https://shop.example/other.js?x=1", release="1"), frame("https://shop.example/assets/main.js")])
+        texts = logd.signed_in("/issues?state=all", {"do": "click", "at": "a:has-text('Source maps')"}, {"do": "wait", "at": "table.maps"}, text("main > div > p"), text("tbody td:nth-child(3)"), *looks("maps"))
+        assert texts[0][0].startswith("1 frame resolved, 3 not, since "), texts
+        assert sorted(t.split(":")[0] for t in texts[1][:3]) == ["no map of this release was uploaded", "the events name no release", "the release has maps, but none whose path is the end of this URL"] and texts[2] == 0, texts
+
+
 if __name__ == "__main__":
     run(globals())

@@ -3,6 +3,7 @@ import {first, session, signIn, signOut, who} from './api.js'
 import {h, say} from './dom.js'
 import {searchPage} from './search.js'
 import {sharedPage, sharesPage} from './shared.js'
+import {mapsPage} from './maps.js'
 import {metricPage, statsPage} from './stats.js'
 import {incidentPage, incidentsPage} from './alerts.js'
 import {issuePage, issuesPage} from './issues.js'
@@ -15,6 +16,7 @@ const PAGES = [
   [/^\/incidents\/([^/]+)$/, 'Incidents', m => incidentPage(decodeURIComponent(m[1]))],
   [/^\/stats$/, 'Stats', (m, params) => statsPage(params)],
   [/^\/stats\/([^/]+)$/, 'Stats', (m, params) => metricPage(decodeURIComponent(m[1]), params)],
+  [/^\/maps$/, 'Issues', () => mapsPage()],
   [/^\/shares$/, 'Stats', () => sharesPage()],
 ]
 

@@ -67,7 +67,7 @@ export async function issuesPage(params) {
   return h('div', null, h('h1', null, 'Issues'),
     h('form', {class: 'search', onsubmit: e => { e.preventDefault(); set('q', input.value) }}, input, h('button', {class: 'main'}, 'Find')),
     h('div', {class: 'bar'}, choice('State', ['open', 'resolved', 'muted', 'all'], state.state, v => set('state', v)), choice('Order', {last_seen: 'Last seen first', rank: 'Gravest first', count: 'Most events first'}, state.order, v => set('order', v)),
-      choice('App', {'': 'Every app', ...Object.fromEntries(apps.map(a => [a, a]))}, state.app, v => set('app', v)), h('span', {class: 'soft'}, many(issues.length, 'issue'))),
+      choice('App', {'': 'Every app', ...Object.fromEntries(apps.map(a => [a, a]))}, state.app, v => set('app', v)), h('span', {class: 'soft'}, many(issues.length, 'issue')), link('/maps', 'Source maps')),
     wrong, issues.length > 0 && mayEdit() && bar,
     issues.length ? h('table', {class: 'list issues'}, h('thead', null, h('tr', null, mayEdit() && h('td'), ['Rank', 'Issue', 'App', 'Events', 'Users', 'Last seen'].map(head))), h('tbody', null, issues.map(i => row(i, chosen, changed))))
       : !wrong && h('p', {class: 'empty'}, state.q || state.app ? 'No issue matches.' : state.state === 'open' ? 'No open issue. An error that arrives makes one.' : 'Nothing here.'))
