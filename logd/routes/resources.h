@@ -66,6 +66,7 @@ void delete_maps(struct request *r);
 void get_chunk_upload(struct request *r);
 void post_chunk_upload(struct request *r);
 void post_assemble(struct request *r);
+void put_release(struct request *r);
 
 /* static.c */
 void get_page(struct request *r);

@@ -62,6 +62,8 @@ const struct route routes[] = {
     {HTTP_GET, "/api/0/organizations/{}/chunk-upload/", RIGHT_MAPS, 0, get_chunk_upload},
     {HTTP_POST, "/api/0/organizations/{}/chunk-upload/", RIGHT_MAPS, ROUTE_BODY | ROUTE_POOL, post_chunk_upload},
     {HTTP_POST, "/api/0/organizations/{}/artifactbundle/assemble/", RIGHT_MAPS, ROUTE_POOL, post_assemble},
+    {HTTP_POST, "/api/0/organizations/{}/releases/", RIGHT_MAPS, ROUTE_POOL, put_release},
+    {HTTP_PUT, "/api/0/organizations/{}/releases/{}/", RIGHT_MAPS, ROUTE_POOL, put_release},
     {HTTP_GET, "/v1/shares", RIGHT_ADMIN, ROUTE_POOL, get_shares},
     {HTTP_POST, "/v1/shares", RIGHT_ADMIN, ROUTE_POOL, post_share},
     {HTTP_DELETE, "/v1/shares/{}", RIGHT_ADMIN, ROUTE_POOL, delete_share},

@@ -5,7 +5,11 @@
  *   POST …/chunk-upload/            multipart/form-data: parts `file` or `file_gzip`, their filename the SHA-1
  *   POST …/artifactbundle/assemble/ again: all is there, the bundle is read
  *
+ * Before it, `releases new` and `finalize` make a release and end it: here one is there as soon as something names it, so
+ * they are answered and change nothing.
+ *
  * The key is a deploy key; its app is the project, whatever the organization is called. */
+#include "base/clock.h"
 #include "base/str.h"
 #include "maps/bundle.h"
 #include "maps/chunk.h"
@@ -201,5 +205,24 @@ void post_assemble(struct request *r)
         fail(r, 400, e.text);
     else if (app && !tell_missing(r, app, w))
         read_bundle(r, app, w);
+    json_decref(doc);
+}
+
+/* ---- releases ---- */
+void put_release(struct request *r)
+{
+    char now[TIME_TEXT_MAX];
+    json_t *doc = json_loadb(r->body.p ? r->body.p : "", r->body.n, 0, NULL);
+    str in_body = str_of(json_string_value(json_object_get(doc, "version")));
+    str version = in_body.n ? in_body : r->arg[1];
+    time_print(clock_now() * NSEC_PER_USEC, 3, now);
+    if (!version.n) {
+        fail(r, 400, "version: expected the release's name");
+    } else {
+        r->status = r->method == HTTP_POST ? 201 : 200;
+        buf_lit(&r->out, "{\"version\":");
+        buf_json(&r->out, version);
+        buf_printf(&r->out, ",\"dateCreated\":\"%s\",\"dateReleased\":\"%s\",\"newGroups\":0}\n", now, now);
+    }
     json_decref(doc);
 }

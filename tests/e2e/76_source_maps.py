@@ -160,8 +160,11 @@ def test_sentry_cli_uploads_and_a_debug_id_finds_its_map_in_any_release():
         dist = build(folder)
         env = dict(os.environ, CI="1", SENTRY_URL=logd.url, SENTRY_AUTH_TOKEN=logd.key("deploy"), SENTRY_ORG="any", PATH=os.path.dirname(os.path.realpath(os.path.join(DEPS, "node-bin"))) + ":" + os.environ["PATH"])
 
-        def sentry(*args):
-            return subprocess.run([tool, "sourcemaps", *args], env=env, capture_output=True, text=True, timeout=60)
+        def sentry(*args, group="sourcemaps"):
+            return subprocess.run([tool, group, *args], env=env, capture_output=True, text=True, timeout=60)
+        for words in (("new", "-p", "shop", "2.0"), ("finalize", "2.0")):
+            done = sentry(*words, group="releases")
+            assert done.returncode == 0, (words, done.stdout, done.stderr)
         done = sentry("inject", dist)
         assert done.returncode == 0, done.stderr
         done = sentry("upload", "-p", "shop", "--release", "2.0", dist)
@@ -244,6 +247,21 @@ def test_a_restore_has_the_maps_and_makes_the_same_issue():
         assert logd.get("/v1/maps").json()["maps"] == listed and listed[0]["release"] == "2" and len(listed) == 1, listed
         assert logd.post("/v1/events", event("2", column=50)).status == 200
         eventually(lambda: [(i["id"], i["count"]) for i in issues(logd)] == [(before[0]["id"], 2)], "the next event is the same issue")
+
+
+def test_the_child_that_reads_maps_can_do_nothing_else():
+    if os.environ.get("LOGD_BIN"):
+        raise Skip("a sanitizer needs more calls and memory than the child may have")
+    with subprocess.Popen([Logd().binary, "--read-source-map"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        def proc(name):
+            return read("/proc/%d/%s" % (child.pid, name))
+        eventually(lambda: re.search(r"Seccomp:\s*2", proc("status")), "it has given up system calls")
+        limits = proc("limits")
+        for name, most in (("Max cpu time", 20), ("Max address space", 768 << 20), ("Max open files", 0), ("Max core file size", 0)):
+            assert re.search(name + r"\s+%d\s+%d\b" % (most, most), limits), limits
+        assert re.search(r"NoNewPrivs:\s*1", proc("status")) and set(os.listdir("/proc/%d/fd" % child.pid)) <= {"0", "1", "2"}
+        child.stdin.close()
+        assert child.wait(10) == 1, "half a map is none"
 
 
 def test_a_hostile_map_costs_its_child_not_the_server():
