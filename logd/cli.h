@@ -118,6 +118,8 @@ int cli_archive_verify(struct cli *c);
 int cli_archive_ship(struct cli *c);
 int cli_restore(struct cli *c);
 int cli_issues_regroup(struct cli *c);
+int cli_issues_list(struct cli *c); /* cli_issues.c */
+int cli_issues_resolve(struct cli *c);
 int cli_debug_group(struct cli *c); /* cli_debug.c */
 int cli_debug_parse(struct cli *c);
 int cli_debug_sketch(struct cli *c);

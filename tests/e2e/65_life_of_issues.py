@@ -170,6 +170,11 @@ def test_many_are_changed_by_one_query_in_the_language_of_all_queries():
         assert [i["title"] for i in logd.get("/v1/issues").json()["issues"]] == ["http: page gone"]
         assert titles("assignee=ann@x.example state=resolved") == titles("type:db.*")
         assert logd.request("PATCH", "/v1/issues?q=type%3Adb.*", {"state": "open"}).json() == {"changed": 0}  # of the open ones
+        id = logd.named("http: page gone", 2)
+        assert logd.command("issues", "list", "page").stdout.split("\n")[1].split()[:4] == [id, "open", "P3", "2"], logd.command("issues", "list").stdout
+        logd.command("issues", "resolve", id, "--in-release", "next")
+        assert logd.issue(id)["in_release"] == "next" and logd.command("issues", "list", "--state", "resolved").stdout.count("\n") == 5
+        assert "no issue has the id" in logd.command("issues", "resolve", "0" * 16, check=False).stderr
 
 
 def test_merged_issues_are_one_and_split_they_are_what_they_were():

@@ -570,6 +570,48 @@ TEST(the_sender_s_own_fingerprint_is_the_group_and_may_name_ours)
     arena_done(&a);
 }
 
+TEST(past_the_limit_the_issues_unseen_for_longest_go_with_all_that_is_theirs)
+{
+    char dir[] = "/tmp/logd-issues-XXXXXX", path[64];
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
+                                 issues_schema_grouping};
+    struct db *db;
+    struct err e;
+    usec next;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fold.db", dir);
+    CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
+    /* 100,002 issues seen at 1, 2, 3, ...; the first was merged into the last, so it goes on with it */
+    CHECK(db_exec(db,
+                  "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 100002)"
+                  " INSERT INTO issue(id, app, title, state, count, last_seen) SELECT printf('%016x', i), 'a', 't',"
+                  " 'open', 1, i FROM n;"
+                  "UPDATE issue SET merged_into = printf('%016x', 100002) WHERE last_seen = 1;"
+                  "INSERT INTO issue_users(issue, key, sketch) SELECT id, id, 'x' FROM issue WHERE last_seen < 4;"
+                  "INSERT INTO issue_hour SELECT id, 500000, 1 FROM issue WHERE last_seen < 4;"
+                  "INSERT INTO issue_hour SELECT id, 400000, 1 FROM issue WHERE last_seen < 4;"
+                  "INSERT INTO issue_sample SELECT id, 0, 1, '{}' FROM issue WHERE last_seen < 4;"
+                  "INSERT INTO issue_note(issue, time, kind) SELECT id, 1, 'comment' FROM issue WHERE last_seen < 4",
+                  &e) == 0);
+    struct issues *is = issues_new(db, &counted);
+    usec now = 500001LL * 3600 * USEC_PER_SEC;
+    CHECK(db_begin(db, &e) == 0);
+    CHECK(issues_tick(is, now, &next, &e) == 0);
+    CHECK(db_commit(db, &e) == 0);
+    CHECK_INT(next, now + 24LL * 3600 * USEC_PER_SEC);
+    CHECK_INT(count_of(db, "SELECT count(*) FROM issue"), 100001); /* 100,000 and the merged one */
+    CHECK_INT(count_of(db, "SELECT count(*) FROM issue WHERE last_seen = 2"), 0);
+    const char *const theirs[] = {"SELECT count(*) FROM issue_users",
+                                  "SELECT count(*) FROM issue_hour", /* old hours too */
+                                  "SELECT count(*) FROM issue_sample", "SELECT count(*) FROM issue_note"};
+    for (size_t i = 0; i < LENGTH(theirs); i++)
+        CHECK_INT(count_of(db, theirs[i]), 2); /* of the merged one, and of the third */
+    issues_free(is);
+    db_close(db);
+    (void)!system(arena_printf(&a, "rm -rf %s", dir));
+    arena_done(&a);
+}
+
 TEST(the_sender_s_own_template_is_the_group)
 {
     struct fingerprint x = print_of(LINE("2026-01-01T10:00:00Z", "000000000000001",
