@@ -173,6 +173,15 @@ static bool zone_good(str s)
     return good;
 }
 
+static bool stat_good(str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] | 32) >= 'a' && (s.p[i] | 32) <= 'z') && !(s.p[i] >= '0' && s.p[i] <= '9') &&
+            (!s.p[i] || !strchr("._-/:", s.p[i])))
+            return false;
+    return s.n > 0 && s.n <= 64;
+}
+
 static bool store_good(str s) { return str_eq(s, S("local")); }
 /* ---- one value ---- */
 
@@ -368,6 +377,8 @@ static const struct key archive_keys[] = {
 static const struct key stats_keys[] = {
     {"timezone", VALUE, AT(stats.zone), TEXT(zone_good, "a time zone of the system like Europe/Amsterdam"),
      .fallback = "UTC"},
+    {"metrics", VALUES, AT(stats.metrics),
+     TEXT(stat_good, "a stat's name: letters, digits and '.', '_', '-', '/', ':'")},
 };
 static const struct key unique_keys[] = {
     {"year", VALUE, AT(unique_year), .set = set_flag, .fallback = "false"},

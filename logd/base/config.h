@@ -63,7 +63,9 @@ struct config {
     } statsd;
     bool unique_year; /* different people of a year are counted too: its secret lives for a year */
     struct {
-        char *zone; /* "UTC": whose days and months are kept */
+        char *zone;     /* "UTC": whose days and months are kept */
+        char **metrics; /* names of stats that /metrics shows */
+        size_t metrics_n;
     } stats;
     usec query_deadline; /* 30 s: after it a query answers with what it has */
     char *store;         /* "local" */

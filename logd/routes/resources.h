@@ -75,6 +75,8 @@ void get_reporter(struct request *r);
 /* state.c */
 void get_health(struct request *r);
 void get_metrics(struct request *r);
+void stats_metrics(struct request *r); /* adds to get_metrics' answer */
+void metrics_as_open(struct buf *b);   /* Prometheus' text becomes OpenMetrics */
 void get_status(struct request *r);
 
 /* admin.c */

@@ -299,7 +299,12 @@ void get_metrics(struct request *r)
     if (p->statsd)
         statsd_metrics(b, p->statsd);
     maps_metrics(b, p->maps);
+    stats_metrics(r);
     r->type = "text/plain; version=0.0.4; charset=utf-8";
+    if (str_find(http_header(r, "Accept"), S("application/openmetrics-text")) >= 0) {
+        metrics_as_open(b);
+        r->type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    }
 }
 
 /* ---- /v1/status ---- */

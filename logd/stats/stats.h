@@ -42,6 +42,14 @@ struct stats_query {
     bool stock;  /* a count's points say the running total at their end */
     bool closed; /* of uniques only periods that are over */
 };
+/* Of one stat, in Prometheus' text; nothing when there is none of that name. */
+struct stats_expose {
+    usec now;
+    const struct zone *kept;
+    str (*app_name)(uint32_t app, void *arg); /* valid until the next call */
+    void *arg;
+};
+int stats_expose(struct db *read, str name, const struct stats_expose *x, struct buf *out, struct err *e) MUST_CHECK;
 /* An answer of stats_json becomes CSV: a line a point, a column for each name that a point has. */
 void stats_csv(struct buf *answer);
 int stats_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
