@@ -293,7 +293,8 @@ static int end_mutes(struct issues *is, usec now, struct err *e)
     return 0;
 }
 
-/* Past 100,000 issues those go that were not seen for longest, with the bits of their users and the key. */
+/* Past 100,000 issues those go that were not seen for longest, with the bits of their users and the key:
+ * fold.db is opened so that what is deleted is overwritten. */
 static int expire(struct issues *is, usec now, struct err *e)
 {
     static const char *const tables[] = {
@@ -306,7 +307,7 @@ static int expire(struct issues *is, usec now, struct err *e)
         "DELETE FROM issue WHERE id IN (SELECT id FROM gone)",
     };
     if (db_exec(is->db,
-                "PRAGMA secure_delete = ON; CREATE TEMP TABLE IF NOT EXISTS gone(id TEXT PRIMARY KEY);"
+                "CREATE TEMP TABLE IF NOT EXISTS gone(id TEXT PRIMARY KEY);"
                 "DELETE FROM gone",
                 e) < 0)
         return -1;
@@ -326,7 +327,7 @@ static int expire(struct issues *is, usec now, struct err *e)
             return -1;
     st = db_stmt(is->db, "DELETE FROM issue_hour WHERE hour < ?");
     sqlite3_bind_int64(st, 1, now / HOUR - HOURS_KEPT);
-    return db_run(is->db, st, e) < 0 || db_exec(is->db, "PRAGMA secure_delete = OFF", e) < 0 ? -1 : 0;
+    return db_run(is->db, st, e);
 }
 
 int issues_tick(struct issues *is, usec now, usec *ret_next, struct err *e)
