@@ -7,9 +7,17 @@
 
 #include <jansson.h>
 
-enum { IMAGES = 64 };
+enum { IMAGES = 64, GROWTH = 16 << 20 }; /* GROWTH: bytes that one request may become longer */
+static const struct {
+    str stack, frames;
+} places[] = {{S("error.stack"), S("error.frames")}, /* the causes too, as deep as reporters tell them */
+              {S("error.cause.stack"), S("error.cause.frames")},
+              {S("error.cause.cause.stack"), S("error.cause.cause.frames")},
+              {S("error.cause.cause.cause.stack"), S("error.cause.cause.cause.frames")},
+              {S("error.cause.cause.cause.cause.stack"), S("error.cause.cause.cause.cause.frames")}};
 
-struct stack_at {        /* what one event says of its stack */
+struct stack_at { /* what one event says of one of its stacks */
+    str frames_name;
     json_t *frames;      /* as they came; NULL: only text */
     json_t *images;      /* or NULL */
     struct stack *stack; /* in the arena; frames in the same order */
@@ -41,15 +49,16 @@ static str debug_id_of(const struct stack_at *x, size_t i)
     return (str){0};
 }
 
-static bool read_stack(const struct event *ev, struct arena *a, struct stack_at *ret)
+static bool read_stack(const struct event *ev, size_t place, struct arena *a, struct stack_at *ret)
 {
     size_t i;
     json_t *frame;
-    str text = event_text(ev, S("error.stack"), a);
-    const struct field *f = event_field(ev, S("error.frames"));
+    str text = event_text(ev, places[place].stack, a);
+    const struct field *f = event_field(ev, places[place].frames);
     ret->stack = arena_alloc(a, sizeof *ret->stack);
     ret->stack->n = 0;
-    ret->frames = json_field(ev, S("error.frames"));
+    ret->frames_name = places[place].frames;
+    ret->frames = json_field(ev, places[place].frames);
     json_array_foreach(ret->frames, i, frame) if (json_object_get(frame, "raw")) return false;
     if (ret->frames)
         stack_read_json(f->raw, a, ret->stack);
@@ -99,11 +108,13 @@ static void put_frame(struct buf *out, const struct frame *f, const struct map_f
 /* The line with other frames: in the place of those that came, or as its last field. */
 static void put_line(const struct event *ev, const struct stack_at *x, struct buf *out)
 {
-    const struct field *f = event_field(ev, S("error.frames"));
+    const struct field *f = event_field(ev, x->frames_name);
     str line = ev->line;
     const char *from = f ? f->raw.p : line.p + line.n - 1, *to = f ? f->raw.p + f->raw.n : from;
     buf_str(out, str_n(line.p, (size_t)(from - line.p)));
-    buf_str(out, f ? S("[") : S(",\"error.frames\":["));
+    if (!f)
+        buf_printf(out, ",\"%.*s\":", STR_ARG(x->frames_name));
+    buf_byte(out, '[');
     for (size_t i = 0; i < x->stack->n; i++) {
         buf_str(out, i ? S(",") : S(""));
         put_frame(out, &x->stack->frames[i], &x->found[i]);
@@ -113,12 +124,12 @@ static void put_line(const struct event *ev, const struct stack_at *x, struct bu
 }
 
 /* Adds the changed line to out; false: nothing is to be changed. */
-static bool resolve_event(struct maps *m, uint32_t app, const struct event *ev, bool count, struct arena *a,
-                          struct buf *out)
+static bool resolve_stack(struct maps *m, uint32_t app, const struct event *ev, size_t place, bool count,
+                          struct arena *a, struct buf *out)
 {
     struct stack_at x = {0};
     size_t resolved = 0, before = out->n;
-    if (read_stack(ev, a, &x)) {
+    if (read_stack(ev, place, a, &x)) {
         x.found = arena_zero(a, x.stack->n * sizeof *x.found);
         for (size_t i = 0; i < x.stack->n; i++) {
             const struct frame *f = &x.stack->frames[i];
@@ -130,22 +141,36 @@ static bool resolve_event(struct maps *m, uint32_t app, const struct event *ev, 
         }
         resolved = maps_resolve(m, app, event_text(ev, S("release"), a), x.found, x.stack->n, count, a);
     }
-    if (resolved)
+    if (resolved && (event_field(ev, x.frames_name) || ev->n < LIMIT_FIELDS_STORED))
         put_line(ev, &x, out);
     json_decref(x.frames);
     json_decref(x.images);
-    if (out->n - before > LIMIT_EVENT ||
-        (resolved && !event_field(ev, S("error.frames")) && ev->n >= LIMIT_FIELDS_STORED)) {
+    if (out->n - before > LIMIT_EVENT)
         out->n = before;
-        return false;
-    }
-    return resolved > 0;
+    return out->n > before;
 }
 
 /* Names stand unescaped in a stored line, and a quote inside of a text does not: this may only find too much. */
 static bool may_have_stack(str text)
 {
-    return str_find(text, S("\"error.stack\":\"")) >= 0 || str_find(text, S("\"error.frames\":[")) >= 0;
+    return str_find(text, S(".stack\":\"")) >= 0 || str_find(text, S(".frames\":[")) >= 0;
+}
+
+/* The line with every stack in it resolved, in `a`; or as it is. */
+static str resolve_line(struct maps *m, uint32_t app, str line, bool count, struct event *ev, struct arena *a)
+{
+    struct err e;
+    for (size_t i = 0; i < LENGTH(places) && may_have_stack(line); i++) {
+        struct buf out = BUF_INIT(2 * (size_t)LIMIT_EVENT + line.n);
+        if (event_read(line, ev, a, &e) < 0)
+            return line;
+        if (!event_field(ev, places[i].stack) && !event_field(ev, places[i].frames))
+            break; /* no error, or no further cause */
+        if (resolve_stack(m, app, ev, i, count, a, &out))
+            line = arena_str(a, buf_view(&out));
+        buf_done(&out);
+    }
+    return line;
 }
 
 struct rewriting {
@@ -153,18 +178,16 @@ struct rewriting {
     struct event *event;
     struct arena arena;
     struct buf out;
-    bool changed;
+    size_t left; /* that the batch may still grow: past it stacks stay as they came */
 };
 
 static void rewrite_line(struct rewriting *w, uint32_t app, str line)
 {
-    struct err e;
     arena_reset(&w->arena);
-    if (may_have_stack(line) && event_read(line, w->event, &w->arena, &e) == 0 &&
-        resolve_event(w->maps, app, w->event, true, &w->arena, &w->out))
-        w->changed = true;
-    else
-        buf_str(&w->out, line);
+    str now = w->left ? resolve_line(w->maps, app, line, true, w->event, &w->arena) : line;
+    size_t more = now.n > line.n ? now.n - line.n : 0;
+    buf_str(&w->out, more > w->left ? line : now);
+    w->left -= more > w->left ? w->left : more;
     buf_byte(&w->out, '\n');
 }
 
@@ -186,7 +209,7 @@ static void rewrite_batch(struct rewriting *w, struct batch *b)
 void resolve_batch(struct request *r, struct batch *b)
 {
     struct maps *m = r->parts->maps;
-    struct rewriting w = {.maps = m, .out = BUF_INIT(b->body.max + ((size_t)LIMIT_EVENTS << 20))};
+    struct rewriting w = {.maps = m, .out = BUF_INIT(b->body.n + GROWTH), .left = GROWTH};
     if (b->type != RECORD_EVENTS || (r->who.role != ROLE_BROWSER && !maps_any(m, b->app)) ||
         !may_have_stack(buf_view(&b->body)))
         return;
@@ -204,16 +227,16 @@ void resolve_answer(struct request *r, size_t at)
 {
     struct err e;
     struct arena a = {0};
-    struct buf out = BUF_INIT(r->out.max);
     struct event *ev = xmalloc(sizeof *ev);
     uint32_t app;
     str line = str_trim(str_skip(buf_view(&r->out), at));
-    if (may_have_stack(line) && event_read(line, ev, &a, &e) == 0 && auth_app_find(r->parts->auth, ev->app, &app) &&
-        resolve_event(r->parts->maps, app, ev, false, &a, &out)) {
-        r->out.n = at;
-        buf_str(&r->out, buf_view(&out));
+    if (may_have_stack(line) && event_read(line, ev, &a, &e) == 0 && auth_app_find(r->parts->auth, ev->app, &app)) {
+        str now = resolve_line(r->parts->maps, app, line, false, ev, &a);
+        if (now.p != line.p) {
+            r->out.n = at;
+            buf_str(&r->out, now);
+        }
     }
-    buf_done(&out);
     free(ev);
     arena_done(&a);
 }

@@ -7,7 +7,9 @@
  *   "error.frames":[{"function":"checkout","file":"src/cart.ts","line":47,"column":9,"in_app":true,
  *                    "raw":{"function":"t","file":"https://shop.example/a.js","line":1,"column":4523}}, …]
  *
- * An event whose frames have a `raw` was resolved already and stays as it is. Debug ids are taken from a frame's `debug_id`
+ * Causes (`error.cause.stack`, `error.cause.cause.stack` …) get `frames` in the same way.
+ *
+ * A stack whose frames have a `raw` was resolved already and stays as it is. Debug ids are taken from a frame's `debug_id`
  * or from `debug_meta.images` ([{"code_file","debug_id"}], as Sentry's SDKs send them).
  * Owner   any thread. */
 #ifndef ROUTES_RESOLVE_H

@@ -1,5 +1,5 @@
 """Source maps: what a minified bundle throws in a real Chromium comes back as the file, line and function that somebody wrote."""
-import os, re, shutil, subprocess, sys, tempfile
+import json, os, re, shutil, subprocess, sys, tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import TREE, Logd, Skip, eventually, run
@@ -218,6 +218,10 @@ def test_posted_back_or_repeated_an_event_is_the_same():
         assert again["accepted"] == 1 and again["duplicates"] == 4, again
         rows = sorted(logd.query(""), key=lambda r: r["n"])
         assert [r["n"] for r in rows] == [0, 1, 2, 3, 4] and all(r["error.frames"][0]["file"] == "src/cart.ts" for r in rows if r["n"] != 3), rows
+        inner = {"type": "Error", "message": "inner", "stack": event()["error"]["stack"]}
+        logd.post("/v1/events", event("1", n=5, error={"type": "Error", "stack": "Error: outer\n    at zz (https://shop.example/other.js:1:5)", "cause": {**inner, "cause": inner}}))
+        row = logd.query("n=5")[0]
+        assert "error.frames" not in row and [row[f"error.{c}.frames"][0]["function"] for c in ("cause", "cause.cause")] == ["checkoutTotal"] * 2, row
         logd.app("copy")
         assert logd.post("/v1/events", [rows[0]], key=logd.key("ingest", "copy")).json()["accepted"] == 1
         copy = logd.query("app=copy")[0]
@@ -230,6 +234,18 @@ def test_posted_back_or_repeated_an_event_is_the_same():
         assert row["error.frames"][0]["file"] == "assets/main.js" and logd.get("/v1/events/" + row["id"]).json() == row, row
         assert logd.post("/v1/events", [dict(row, n=10)]).json()["accepted"] == 1
         assert logd.query("n=10")[0]["error.frames"] == row["error.frames"]
+
+
+def test_a_request_grows_by_so_much_and_no_more():
+    with Logd() as logd, Folder() as folder:
+        logd.command("maps", "put", "--app", logd.app(), "--release", "1", build(folder))
+        stack = "E: x\n" + "\n".join("at n (https://x/assets/main.js:1:56)" for _ in range(128))
+        n = 1200
+        reply = logd.post("/v1/events", "\n".join('{"level":"info","release":"1","n":%d,"error":{"stack":%s}}' % (i, json.dumps(stack)) for i in range(n)))
+        assert reply.json()["accepted"] == n, reply
+        resolved = logd.count("error.frames:*")
+        assert 0 < resolved < n and logd.count("") == n, resolved
+        assert logd.query("n=0")[0]["error.frames"][127]["file"] == "src/cart.ts" and "error.frames" not in logd.query("n=%d" % (n - 1))[0]
 
 
 def test_a_restore_has_the_maps_and_makes_the_same_issue():
