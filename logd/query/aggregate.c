@@ -147,6 +147,30 @@ void accumulator_add(const struct aggregate *g, struct accumulator *c, const str
     }
 }
 
+void accumulator_add_times(const struct aggregate *g, struct accumulator *c, const struct field *f, uint64_t times,
+                           struct arena *a, size_t *bytes)
+{
+    struct number x;
+    if (g->fn == FN_COUNT || g->fn == FN_RATE)
+        c->n += times;
+    else if (g->fn == FN_UNIQ)
+        add_uniq(c, f, field_text(f, a), bytes);
+    else if (read_finite(f, field_text(f, a), &x))
+        for (uint64_t i = 0; i < times; i++)
+            g->fn == FN_QUANTILE ? add_quantile(c, x.v, bytes) : add_total(c, &x);
+}
+
+void accumulator_add_whole(const struct aggregate *g, struct accumulator *c, int64_t v, size_t *bytes)
+{
+    if (g->fn == FN_QUANTILE) {
+        add_quantile(c, (double)v, bytes);
+        return;
+    }
+    assert(g->fn == FN_SUM || g->fn == FN_AVG);
+    c->n++;
+    c->total.whole += v;
+}
+
 void accumulator_done(const struct aggregate *g, struct accumulator *c)
 {
     switch (g->fn) {

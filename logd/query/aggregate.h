@@ -35,6 +35,11 @@ bool aggregate_needs_event(const struct aggregate *g);
 /* `r` gives time and id. *bytes: grows and shrinks with what is held. */
 void accumulator_add(const struct aggregate *g, struct accumulator *c, const struct event *ev, const struct row *r,
                      struct arena *a, size_t *bytes);
+/* The same value of so many rows. COUNT, RATE, UNIQ, SUM, AVG, QUANTILE: in which order rows come does not show. */
+void accumulator_add_times(const struct aggregate *g, struct accumulator *c, const struct field *f, uint64_t times,
+                           struct arena *a, size_t *bytes);
+/* The same of a value that is a whole number: SUM, AVG, QUANTILE. */
+void accumulator_add_whole(const struct aggregate *g, struct accumulator *c, int64_t v, size_t *bytes);
 void accumulator_done(const struct aggregate *g, struct accumulator *c);
 /* The value as JSON. `seconds`: of the stretch, for rate. *ret_error: the relative error an estimate may have, or 0. */
 void accumulator_print(const struct aggregate *g, const struct accumulator *c, double seconds, struct buf *out,

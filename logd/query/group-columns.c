@@ -153,8 +153,8 @@ static void count_rows(const struct codes *c, const uint64_t *bits, size_t rows,
         }
 }
 
-/* The group of a combination of codes, counted. */
-static int add_group(struct groups *g, const struct codes *c, size_t at, uint32_t n, struct err *e)
+/* The key of a combination of codes; false: `top` does not count it. */
+static bool key_of_codes(struct groups *g, const struct codes *c, size_t at)
 {
     uint32_t code[QUERY_FIELDS_MAX + 1];
     for (size_t i = c->n; i-- > 0; at /= c->part[i].n)
@@ -163,10 +163,194 @@ static int add_group(struct groups *g, const struct codes *c, size_t at, uint32_
     for (size_t i = 0; i < g->st->fields_n; i++) {
         const struct field *f = &c->part[i].text[code[i]];
         if (f->kind == VALUE_NULL && g->st->kind == STAGE_TOP)
-            return 0;
+            return false;
         group_key_add(g, f->kind, f->raw);
     }
-    return group_add_key(g, n, e);
+    return true;
+}
+
+/* ---- functions of values: each column in one sweep, every value handed to the accumulator of its row's group ---- */
+
+struct sweep {
+    struct groups *g;
+    struct block *b;
+    const uint64_t *bits;
+    uint16_t *of;               /* of each event that matches: which combination of codes its group is */
+    struct accumulator **group; /* of each combination: all functions of its group */
+    size_t groups_n;
+    struct event *ev; /* has the value at hand, and nothing else */
+    struct arena one; /* of that value */
+};
+
+static bool is_told_apart(str name)
+{
+    return str_eq(name, S("id")) || str_eq(name, S("time")) || str_eq(name, S("severity_number")) ||
+           str_eq(name, S("level"));
+}
+
+/* Do the columns of the function's field give all its values, and in an order that does not matter? */
+static bool is_sweepable(const struct block *b, const struct aggregate *f)
+{
+    size_t columns = 0;
+    for (size_t i = 0; f->field.p && i < b->head->columns; i++) {
+        bool is = str_eq(block_name(b, i), f->field);
+        if (b->columns[i].kind == KIND_REST || (is && b->columns[i].kind == KIND_ESCAPED))
+            return false;
+        columns += is;
+    }
+    bool kept = f->fn == FN_MIN || f->fn == FN_MAX; /* of equal values, 1 and 1.0, the first one */
+    return !f->only && f->fn != FN_FIRST && f->fn != FN_LAST && !(f->field.p && is_told_apart(f->field)) &&
+           !(kept && columns > 1);
+}
+
+/* Can it be done value by value? */
+static bool sweeps(const struct groups *g, const struct block *b)
+{
+    bool can = g->st->kind < STAGE_PATTERNS;
+    for (size_t k = 0; can && k < g->st->aggregates_n; k++)
+        can = is_sweepable(b, &g->st->aggregates[k]);
+    return can;
+}
+
+/* To which group each event belongs. */
+static int find_groups(struct sweep *w, const struct codes *c, struct arena *a, struct err *e)
+{
+    size_t rows = w->b->head->events;
+    w->groups_n = c->product;
+    w->group = arena_zero(a, c->product * sizeof(void *));
+    w->of = arena_alloc(a, rows * sizeof *w->of);
+    for (size_t row = 0; row < rows; row++) {
+        size_t at = 0;
+        if (!(w->bits[row / 64] >> row % 64 & 1))
+            continue;
+        for (size_t i = 0; i < c->n; i++)
+            at = at * c->part[i].n + c->part[i].of[row];
+        if (!w->group[at] && key_of_codes(w->g, c, at) && !(w->group[at] = group_at_key(w->g, e)))
+            return -1;
+        w->of[row] = (uint16_t)at;
+    }
+    return 0;
+}
+
+static void sweep_value(struct sweep *w, size_t k, struct accumulator *c, const struct packed *p, str text)
+{
+    const struct aggregate *f = &w->g->st->aggregates[k];
+    w->ev->n = 1;
+    w->ev->f[0] = (struct field){.name = f->field, .raw = text, .kind = (enum value_kind)p->kind};
+    accumulator_add(f, &c[k], w->ev, &(struct row){.time = TIME_NONE}, &w->one, &w->g->bytes);
+    if (w->one.used > 64 << 10)
+        arena_reset(&w->one);
+}
+
+/* The functions of the group of an event; NULL: it does not match. */
+static struct accumulator *group_of(const struct sweep *w, size_t row)
+{
+    return w->bits[row / 64] >> row % 64 & 1 ? w->group[w->of[row]] : NULL;
+}
+
+enum { TIMES_MAX = 1 << 14 };
+
+/* A column of few texts, for a function to which order is nothing: how often each group has each text. False: it is
+ * neither. */
+static bool sweep_texts(struct sweep *w, size_t k, const struct column *v, const uint16_t *rows)
+{
+    const struct aggregate *f = &w->g->st->aggregates[k];
+    size_t distinct = v->info->packing == PACK_CONST ? 1 : v->info->packing == PACK_DICT ? v->info->distinct : 0;
+    if (!distinct || f->fn == FN_MIN || f->fn == FN_MAX || distinct * w->groups_n > TIMES_MAX)
+        return false;
+    uint32_t *times = xcalloc(distinct * w->groups_n, sizeof *times);
+    for (size_t i = 0; i < v->n; i++) {
+        size_t row = rows ? rows[i] : i;
+        if (w->bits[row / 64] >> row % 64 & 1)
+            times[w->of[row] * distinct + (v->codes ? column_code(v, i) : 0)]++;
+    }
+    for (size_t i = 0; i < distinct * w->groups_n; i++) {
+        struct field value = {f->field, column_distinct(v, i % distinct), (enum value_kind)v->info->kind, false};
+        struct accumulator *c = w->group[i / distinct];
+        if (times[i] && c)
+            accumulator_add_times(f, &c[k], &value, times[i], &w->one, &w->g->bytes);
+    }
+    free(times);
+    return true;
+}
+
+static int sweep_column(struct sweep *w, size_t k, size_t column, struct err *damage)
+{
+    const struct aggregate *f = &w->g->st->aggregates[k];
+    const struct packed *p = &w->b->columns[column];
+    const struct column *v = block_column(w->b, column, damage);
+    const uint16_t *rows = NULL;
+    char room[PACKED_TEXT_MAX];
+    if (!v || (!(p->flags & COLUMN_EVERY) && !(rows = block_rows(w->b, column, damage))))
+        return -1;
+    if (sweep_texts(w, k, v, rows))
+        return 0;
+    bool whole = (p->packing == PACK_INT || p->packing == PACK_DELTA) &&
+                 (f->fn == FN_SUM || f->fn == FN_AVG || f->fn == FN_QUANTILE);
+    for (size_t n = 0; n < v->n; n++) {
+        size_t i = w->g->o->ascending ? n : v->n - 1 - n; /* as rows are given: of equal values the first is kept */
+        struct accumulator *c = group_of(w, rows ? rows[i] : i);
+        if (c && whole)
+            accumulator_add_whole(f, &c[k], v->numbers[i], &w->g->bytes);
+        else if (c)
+            sweep_value(w, k, c, p, column_text(v, i, room));
+    }
+    return 0;
+}
+
+static bool is_swept(const struct block *b, size_t column, const struct aggregate *f)
+{
+    const struct packed *p = &b->columns[column];
+    return f->field.p && p->kind != KIND_NULL && p->kind != KIND_SYSTEM && str_eq(block_name(b, column), f->field);
+}
+
+/* Function k, over all columns of its field. */
+static int sweep_function(struct sweep *w, size_t k, struct err *damage)
+{
+    const struct aggregate *f = &w->g->st->aggregates[k];
+    for (size_t row = 0; !f->field.p && row < w->b->head->events; row++) {
+        struct accumulator *c = group_of(w, row);
+        if (c)
+            c[k].n++;
+    }
+    for (size_t i = 0; i < w->b->head->columns; i++)
+        if (is_swept(w->b, i, f) && sweep_column(w, k, i, damage) < 0)
+            return -1;
+    return 0;
+}
+
+/* All that will be swept, so that damage is met before anything was added. */
+static int read_swept(const struct groups *g, struct block *b, struct err *damage)
+{
+    for (size_t k = 0; k < g->st->aggregates_n; k++)
+        for (size_t i = 0; i < b->head->columns; i++)
+            if (is_swept(b, i, &g->st->aggregates[k]) &&
+                (!block_column(b, i, damage) || (!(b->columns[i].flags & COLUMN_EVERY) && !block_rows(b, i, damage))))
+                return -1;
+    return 0;
+}
+
+static int add_sweep(struct groups *g, struct block *b, const uint64_t *bits, struct arena *a, struct err *damage,
+                     struct err *e)
+{
+    struct codes c;
+    struct sweep w = {.g = g, .b = b, .bits = bits};
+    int rc = code_all(g, b, &c, a, damage);
+    if (rc <= 0)
+        return rc < 0 ? 2 : 0;
+    if (read_swept(g, b, damage) < 0)
+        return 2;
+    if (find_groups(&w, &c, a, e) < 0)
+        return -1;
+    w.ev = xmalloc(sizeof *w.ev);
+    w.ev->time = TIME_NONE;
+    w.ev->severity = 0;
+    w.ev->line = (str){NULL, 0};
+    for (size_t k = 0; rc == 1 && k < g->st->aggregates_n; k++)
+        rc = sweep_function(&w, k, damage) < 0 ? 2 : 1;
+    free(w.ev);
+    arena_done(&w.one);
+    return rc == 1 && groups_check_bytes(g, e) < 0 ? -1 : rc;
 }
 
 /* ---- one field, all events: counted as its values stand, without looking whose they are ---- */
@@ -283,7 +467,7 @@ int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, st
     struct codes c;
     size_t n = bits_count(bits, bit_words(b->head->events));
     if (!groups_count_rows(g))
-        return 0;
+        return sweeps(g, b) ? add_sweep(g, b, bits, a, damage, e) : 0;
     if (g->st->fields_n == 0 && !g->st->every) {
         group_key_begin(g, 0);
         return group_add_key(g, n, e) < 0 ? -1 : 1;
@@ -298,7 +482,7 @@ int groups_add_block(struct groups *g, struct block *b, const uint64_t *bits, st
     uint32_t *counts = arena_zero(a, c.product * sizeof *counts);
     count_rows(&c, bits, b->head->events, counts);
     for (size_t i = 0; i < c.product; i++)
-        if (counts[i] && add_group(g, &c, i, counts[i], e) < 0)
+        if (counts[i] && key_of_codes(g, &c, i) && group_add_key(g, counts[i], e) < 0)
             return -1;
     return 1;
 }

@@ -116,7 +116,7 @@ static bool make_key(struct groups *g, const struct event *ev, struct arena *a)
     return true;
 }
 
-static int check_bytes(const struct groups *g, struct err *e)
+int groups_check_bytes(const struct groups *g, struct err *e)
 {
     if (g->key.full || g->bytes > LIMIT_RESULT)
         return err_at(e, g->st->column,
@@ -134,7 +134,7 @@ static struct accumulator *group_new(struct groups *g, struct err *e)
                             LIMIT_GROUPS),
                NULL;
     g->bytes += g->key.n + own + sizeof(struct map_slot);
-    if (check_bytes(g, e) < 0)
+    if (groups_check_bytes(g, e) < 0)
         return NULL;
     struct accumulator *c = xcalloc(1, own);
     map_set(&g->map, buf_view(&g->key), c);
@@ -159,7 +159,7 @@ int groups_add(struct groups *g, struct event *ev, const struct row *r, struct a
         return -1;
     for (size_t i = 0; i < st->aggregates_n; i++)
         accumulator_add(&st->aggregates[i], &c[i], ev, r, a, &g->bytes);
-    return check_bytes(g, e);
+    return groups_check_bytes(g, e);
 }
 
 void groups_add_many(struct groups *g, uint64_t n)

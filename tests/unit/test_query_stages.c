@@ -71,6 +71,62 @@ static void functions(void)
 }
 TEST(every_function_of_stats_says_what_the_manual_says) { in_head_and_segment(functions); }
 
+/* Values of each packing: whole numbers, decimals, few texts of which some are the same number, many texts, and a field of
+ * two kinds; each is missing now and then. */
+static void post_values(void)
+{
+    static const char *const few[] = {"1", "1.0", "\"1\"", "\"x\"", "7", "true", "null", "-0", "\"a\\nb\""};
+    char text[400];
+    for (unsigned i = 0; i < 1500; i++) {
+        unsigned r = i * 2654435761u >> 8;
+        snprintf(text, sizeof text,
+                 "{\"time\":%u,\"level\":\"%s\",\"%s\":%d,\"d\":%u.%02u,\"k\":%s,\"%s\":\"t%u\",\"m\":%s%u%s,\"z\":%s}",
+                 1800000000 + i, r % 5 ? "info" : "error", r % 7 ? "n" : "n2", (int)(r % 4000) - 2000, r % 900, r % 100,
+                 few[r % 7 + (r % 2 ? 0 : 2)], r % 3 ? "s" : "s2", r % 1000, r % 2 ? "" : "\"", r % 300,
+                 r % 2 ? "" : "\"", few[r % 2]);
+        post(r % 4 ? "shop" : "api", text);
+    }
+}
+
+TEST(every_function_of_stats_is_the_same_of_lines_and_columns)
+{
+    static const char *const by[] = {"", " by app", " by level,k", " by k every 5m", " every 1m", " by nothing"};
+    static const char *const before[] = {"| ", "n>0 | ", "level:error | "};
+    struct buf got[2] = {BUF_INIT(1 << 24), BUF_INIT(1 << 24)};
+    char q[400];
+    struct err e;
+    open_store();
+    post_values();
+    for (int sealed = 0; sealed < 2; sealed++) {
+        for (size_t i = 0; i < LENGTH(by) * LENGTH(before) * 5; i++) {
+            static const char *const fields[] = {"n", "d", "k", "m", "z"};
+            const char *f = fields[i % 5];
+            snprintf(
+                q, sizeof q,
+                "%sstats sum(%s), avg(%s), min(%s), max(%s), p50(%s), p99(%s), uniq(%s), count(%s), count(), uniq(s), "
+                "max(s)%s",
+                before[i / 5 % 3], f, f, f, f, f, f, f, f, by[i / 15]);
+            struct query_result r = run(q, all(0));
+            buf_str(&got[sealed], str_of(q));
+            buf_byte(&got[sealed], '\n');
+            buf_str(&got[sealed], buf_view(&r.rows));
+            query_result_done(&r);
+        }
+        CHECK(store_seal(store, &e) == 0);
+    }
+    str a = buf_view(&got[0]), b = buf_view(&got[1]), query = {NULL, 0};
+    while (a.n || b.n) {
+        str x = str_cut(&a, '\n'), y = str_cut(&b, '\n');
+        query = str_chr(x, '|') >= 0 ? x : query;
+        if (!str_eq(x, y))
+            printf("%.*s\nlines:   %.*s\ncolumns: %.*s\n", STR_ARG(query), STR_ARG(x), STR_ARG(y));
+        CHECK(str_eq(x, y));
+    }
+    close_store();
+    buf_done(&got[0]);
+    buf_done(&got[1]);
+}
+
 TEST(a_rate_is_per_second_of_the_range_and_of_each_stretch_within_it)
 {
     struct query_options o = all(10);
