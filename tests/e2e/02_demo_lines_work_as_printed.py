@@ -39,6 +39,7 @@ def test_each_line_of_the_demo_does_what_it_says():
     with Demo() as demo:
         assert json.loads(shell(demo.line("post")))["accepted"] == 1
         assert "shop" in shell(demo.line("query"))
+        assert json.loads(shell("curl -s" + demo.line("numbers").split("curl")[1]))["accepted"] == 1
         url = demo.line("open").split("/first")[0]
         with open(demo.demo + "/page/index.html") as f:
             assert url + "/b.js" in f.read()

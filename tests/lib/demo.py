@@ -48,9 +48,10 @@ def event(t):
         return "worker", {"time": at, "level": random.choice(["debug", "info"]), "host": "worker-1", "env": "prod", "message": f"thumbnail {random.randint(1000, 9999)}.jpg done", "type": "pic.thumbnail"}
     if roll < 0.993:
         return "api", {"time": at, "level": "error", "host": "api-1", "env": "prod", "release": "2.0.1", "type": "order.failed", "message": f"order {random.randint(10000, 99999)} failed",
-                       "error": {"type": "PaymentError", "message": "card service answered 502", "stack": TRACE}}
+                       "user": user, "error": {"type": "PaymentError", "message": "card service answered 502", "stack": TRACE}}
     return "shop", {"time": at, "level": "error", "env": "prod", "release": "1.4.2", "type": "browser.error", "url": "https://shop.example/checkout",
-                    "message": "TypeError: Cannot read properties of undefined", "error": {"type": "TypeError", "message": "Cannot read properties of undefined (reading 'amount')", "stack": STACK}}
+                    "message": "TypeError: Cannot read properties of undefined", "user": user,
+                    "breadcrumbs": [time.strftime("%H:%M:%S ", time.gmtime(t - 9 + i * 4)) + what for i, what in enumerate(("to https://shop.example/checkout", "GET https://shop.example/api/cart 200 41ms", "click button pay"))], "error": {"type": "TypeError", "message": "Cannot read properties of undefined (reading 'amount')", "stack": STACK}}
 
 
 def page(url, key):
@@ -132,6 +133,7 @@ def main():
                  (the link makes you the administrator; later: {url}/)
   post           curl {url}/v1/events -H 'Authorization: Bearer {keys['shop']}' -d '{{"level":"error","message":"hello from curl"}}'
   query          build/logd query 'level>=error | count by app' --data {SHOWN}/data
+  numbers        {url}/stats has a month of them; another: curl {url}/v1/stats -H 'Authorization: Bearer {keys['shop']}' -d '{{"name":"lamps.sold","type":"count","value":2}}'
   in a page      python3 -m http.server 8000 -b 127.0.0.1 -d {SHOWN}/page    then press the button on http://localhost:8000
   mails          no mail leaves this machine: they are files in {SHOWN}/mail/new
   archive        {SHOWN}/archive        rules  rules/*.yaml           log  {SHOWN}/log
