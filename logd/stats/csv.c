@@ -4,13 +4,15 @@
 
 #include <jansson.h>
 
+/* A text that starts like a formula gets a ' before it: a spreadsheet would run it. */
 static void put_text(struct buf *out, const char *text)
 {
-    if (!strpbrk(text, ",\"\r\n")) {
+    bool guard = *text && strchr("=+-@\t\r", *text);
+    if (!guard && !strpbrk(text, ",\"\r\n")) {
         buf_str(out, str_of(text));
         return;
     }
-    buf_byte(out, '"');
+    buf_str(out, guard ? S("\"'") : S("\""));
     for (; *text; text++) {
         if (*text == '"')
             buf_byte(out, '"');

@@ -95,12 +95,12 @@ def test_labels_stand_beside_each_other_and_stay_text():
         shop(logd)
         texts = signed_in(logd, "/stats/pic.upload?group=kind&shape=line", {"do": "wait", "at": ".multiples .small"}, text(".small figcaption b"), text(".small .ticks"), *looks("multiples"),
                           {"do": "click", "at": ".small:nth-child(3) summary"}, {"do": "wait", "at": "details table"}, text("details tbody tr:nth-last-child(2) > *"), {"do": "axe"},
-                          {"do": "download", "at": "button:has-text('CSV')"}, {"do": "download", "at": "a:has-text('JSON')"},
+                          {"do": "download", "at": "a:has-text('CSV')"}, {"do": "download", "at": "a:has-text('JSON')"},
                           {"do": "open", "url": logd.url + "/stats/pic.upload?label.kind=png"}, {"do": "wait", "at": "dd"}, text("dd"))
         assert texts[0] == ["jpg", "png", HOSTILE] and len(set(texts[1])) == 1, f"one scale for all: {texts}"
         assert texts[2] == 0 and texts[3][1] == "1", texts
         name, csv = texts[4]
-        assert name == "pic.upload.csv" and csv.startswith("time,value,group\r\n") and f"1,'{HOSTILE}\r\n" in csv and csv.count("\n") == 26, csv
+        assert name == "pic.upload.csv" and csv.startswith("time,value,group\r\n") and f",1,\"'{HOSTILE}\"\r\n" in csv and csv.count("\n") == 26, csv
         name, body = texts[5]
         assert name == "pic.upload.json" and json.loads(body)["total"] == 121 and texts[6] == ["40"], texts
 
@@ -125,6 +125,20 @@ def test_days_of_a_zone_are_23_and_25_hours_long_when_its_clock_changes():
     assert cuts[0] == ["03-27T23 03-28", "03-28T23 03-29", "03-29T22 03-30", "03-30T22 03-31"], cuts
     assert cuts[1] == ["10-23T22 10-24", "10-24T22 10-25", "10-25T23 10-26"], cuts
     assert cuts[2] == ["03-22T23 03-23", "03-29T22 03-30", "04-05T22 04-06"] and cuts[3] == ["02-28T23 03", "03-31T22 04", "04-30T22 05"], cuts
+
+
+def test_days_are_those_of_the_server_or_of_the_reader():
+    noon = HOUR // 86400 * 86400 - 2 * 86400 + 12 * 3600
+    late = noon + 11 * 3600 + 1800  # half past eleven of the evening in UTC is the next day in Tokyo, and the same as noon's in New York
+    walk = [{"do": "wait", "at": ".plot"}, {"do": "eval", "code": "[...document.querySelectorAll('rect.bar')].map(b => document.querySelector('.plot').ariaValueMax - (+b.getAttribute('x') - 1) / 10)"}]
+    with Logd(config="stats: {timezone: Asia/Tokyo}\n") as logd:
+        logd.post("/v1/stats", [{"name": "x", "time": noon}, {"name": "x", "value": 3, "time": late}])
+        texts = signed_in(logd, "/stats/x?from=-7d&by=day", *walk, {"do": "zone", "name": "America/New_York"}, {"do": "open", "url": logd.url + "/stats/x?from=-7d&by=day&zone=local"}, *walk,
+                          {"do": "eval", "code": "document.querySelector('select[aria-label=Zone]').selectedOptions[0].textContent"}, {"do": "axe"})
+    today = lambda hours: (int(time.time()) + hours * 3600) // 86400
+    day = lambda t, hours: (t + hours * 3600) // 86400
+    assert texts[0] == [today(9) - day(noon, 9), today(9) - day(late, 9)], texts
+    assert texts[1] in ([today(-5) - day(noon, -5)], [today(-4) - day(noon, -4)]) and texts[2] == "America/New_York", texts
 
 
 if __name__ == "__main__":

@@ -86,18 +86,3 @@ export async function charts(state, title, ask, zoom) {
   return h('div', null, totals(answer, old), h('div', {class: grouped && 'multiples'}, figures),
     groups.length > FIGURES && h('p', {class: 'soft'}, `The ${FIGURES} largest of ${number(groups.length)}; choose one label to see another.`))
 }
-
-/** Rows of an answer as CSV; a cell that a spreadsheet would take for a formula is kept text. */
-export function csv(answer) {
-  const columns = [...new Set(answer.points.flatMap(Object.keys))], cell = v => {
-    const text = typeof v === 'string' && /^[=+\-@\t\r]/.test(v) ? "'" + v : String(v ?? '')
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
-  }
-  return [columns, ...answer.points.map(p => columns.map(c => p[c]))].map(r => r.map(cell).join(',') + '\r\n').join('')
-}
-
-export function save(name, type, text) {
-  const a = h('a', {href: URL.createObjectURL(new Blob([text], {type})), download: name})
-  a.click()
-  setTimeout(() => URL.revokeObjectURL(a.href), 10000)
-}

@@ -1,8 +1,8 @@
 // The stats pages: which metrics there are, and one of them.
 import {get, session} from './api.js'
-import {ago, choice, h, many, say} from './dom.js'
+import {ago, choice, h, many} from './dom.js'
 import {exact, spark} from './chart.js'
-import {charts, csv, query, save, stateOf, timeChoices} from './metric.js'
+import {charts, query, stateOf, timeChoices} from './metric.js'
 import {starts} from './periods.js'
 import {go, link} from './app.js'
 
@@ -90,5 +90,5 @@ export async function metricPage(name, params) {
     await charts(state, name, ask, (from, to) => change({...now, from: new Date(from).toISOString(), to: new Date(to).toISOString(), by: ''})),
     h('div', {class: 'bar'}, h('span', {class: 'soft'}, 'Mark a part of the chart to zoom in.'),
       h('a', {href: url, download: name + '.json'}, 'JSON'),
-      h('button', {class: 'plain', onclick: async () => save(name + '.csv', 'text/csv', csv(await get(url).catch(e => { say(e.message); throw e })))}, 'CSV')))
+      h('a', {href: url + '&format=csv', download: name + '.csv'}, 'CSV')))
 }
