@@ -169,15 +169,21 @@ static int fill_head(struct server *s, struct err *e)
     int more;
     if (journal_reader_open(s->parts.journal, store_sealed(s->parts.store), &reader, e) < 0)
         return -1;
+    struct batch *b = batch_new(RECORD_EVENTS, 0, 0);
     while ((more = journal_reader_next(reader, 0, &rec, e)) > 0) {
-        struct batch *b = batch_new(rec.type, rec.app, rec.recv_us);
+        b->type = rec.type;
+        b->app = rec.app;
+        b->recv_us = rec.recv_us;
         b->seq = rec.seq;
         b->events = rec.events;
+        b->t_min = INT64_MAX;
+        b->t_max = INT64_MIN;
+        buf_reset(&b->body);
         buf_str(&b->body, rec.body);
         store_wait(s->parts.store);
         store_append(s->parts.store, b);
-        batch_free(b);
     }
+    batch_free(b);
     journal_reader_close(reader);
     journal_stats(s->parts.journal, &st);
     s->parts.last_stamp = st.last_recv_us;
@@ -297,8 +303,10 @@ static void close_all(struct server *s)
         mailer_stop(p->mailer);
     if (p->archive)
         archive_stop(p->archive);
-    if (p->journal)
+    if (p->journal) {
+        release_journal(s); /* the next start reads what is left */
         journal_close(p->journal);
+    }
     statsd_free(p->statsd);
     tail_free(p->tail);
     store_close(p->store);

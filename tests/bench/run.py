@@ -2,7 +2,7 @@
 """Measures logd beside its rivals, in one run on this machine; `make bench`.
 
 usage: run.py [LEG...] [--events N] [--rounds N] [--rivals NAME,...|none] [--reuse]
-legs: intake (open-loop load), store (a corpus over HTTP, sealed), query (questions about it), cold (some of them, nothing cached),
+legs: intake (open-loop load), store (a corpus over HTTP, sealed), replay (a start with its journal alone), query (questions about it), cold (some of them, nothing cached),
 merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people),
 grouping (which messages are the same thing);
 none named: all.
@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import corpus, grouping, intake, stats, store, unique
 from logd import Skip
 
-LEGS = ("intake", "stats", "unique", "grouping", "store", "query", "cold", "merge", "busy")
+LEGS = ("intake", "stats", "unique", "grouping", "store", "replay", "query", "cold", "merge", "busy")
 RIVALS = "duck,clickhouse,grep,ripgrep,zstdgrep,memmem"
 
 

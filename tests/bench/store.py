@@ -59,6 +59,7 @@ class Server:
 
         def look():
             while not over.wait(0.5):
+                self.keep_journal()
                 s = self.logd.status()
                 now = {"head_MB": s["bytes"]["head"] / 1e6, "rules_behind": s["positions"]["journal"] - s["positions"]["rules"],
                        "anonymous_MB": rivals.memory(self.pid)["RssAnon"]}
@@ -71,7 +72,43 @@ class Server:
         finally:
             over.set()
             looker.join()
+            self.keep_journal()
             r["peaks"] = peaks
+
+    def keep_journal(self):
+        """What the server would let go stays, under another name, for replay()."""
+        kept = os.path.join(self.folder, "journal-kept")
+        os.makedirs(kept, exist_ok=True)
+        for name in os.listdir(os.path.join(self.logd.data, "journal")):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
+                if name.endswith(".j"):
+                    os.link(os.path.join(self.logd.data, "journal", name), os.path.join(kept, name))
+
+    def replay(self):
+        """A start with the journal of the whole load and nothing else: figures of how it becomes segments, issues and all else."""
+        folder = os.path.join(self.folder, "replay")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(os.path.join(folder, "data"))
+        shutil.copytree(os.path.join(self.folder, "journal-kept"), os.path.join(folder, "data", "journal"))
+        for name in os.listdir(self.logd.data):
+            if name.startswith("logd.db"):
+                shutil.copy(os.path.join(self.logd.data, name), os.path.join(folder, "data"))
+        size = sum(os.path.getsize(os.path.join(folder, "data", "journal", f)) for f in os.listdir(os.path.join(folder, "data", "journal")))
+        logd = Logd(CONFIG, data=folder)
+        logd.keys = self.logd.keys
+        begun = time.monotonic()
+        try:
+            logd.start(timeout=600)
+            listens = time.monotonic() - begun
+            eventually(lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"], "the rules have seen all", 600)
+            r = {"bytes": size, "listens_s": listens, "seconds": time.monotonic() - begun, "cpu_s": rivals.cpu(logd.process.pid),
+                 "cpu_by_thread": intake.cpu_by_thread(logd.process.pid), "memory": rivals.memory(logd.process.pid)}
+            n = logd.count()
+            assert n == self.corpus.events, f"all {self.corpus.events} are there again, not {n}"
+            return r
+        finally:
+            logd.stop()
+            shutil.rmtree(folder, ignore_errors=True)
 
     def merge(self):
         """The corpus' days are over: waits until its segments have become what they stay. Returns figures."""
@@ -302,6 +339,13 @@ def merged_figures(corpus, wanted, merged):
     return rows
 
 
+def replay_figures(corpus, r):
+    return [{"figure": f"replay of {r['bytes'] / 1e6:,.0f} MB of journal, events a second", "unit": "", "logd": corpus.events / r["seconds"], "cpu_ms": r["cpu_s"] * 1e3,
+             "reach": 500000, "better": "more", "rivals": {}},
+            {"figure": "it listens again after", "unit": "ms", "logd": r["listens_s"] * 1e3, "reach": None, "better": "less", "rivals": {}},
+            {"figure": "memory at replay, peak", "unit": "MB", "logd": r["memory"]["VmHWM"], "reach": 256, "better": "less", "rivals": {}}]
+
+
 def extra_figures(cold, busy):
     rows = [{"figure": f"cold: {name}", "unit": "ms", "logd": ms, "reach": None, "better": "less", "rivals": {}} for name, ms in cold.items()]
     if busy:
@@ -323,6 +367,8 @@ def measure_logd(corpus, legs, reuse, wanted, more):
             print(f"loaded, in {more['load']['feed']['seconds']:.0f} s", flush=True)
         more["disk"] = server.disk()
         more["again"] = server.start_again()
+        if "replay" in legs:
+            more["replay"] = server.replay()
         if "query" in legs:
             more["answers"], more["asking"] = server.ask_all(wanted)
         if "cold" in legs:
@@ -380,6 +426,8 @@ def run(corpus, legs, names, reuse):
             db.close()
     if "merged" in more:
         rows += merged_figures(corpus, wanted, more["merged"])
+    if "replay" in more:
+        rows += replay_figures(corpus, more["replay"])
     more["weather"].append(weather(corpus))
     return rows + extra_figures(more.get("cold", {}), more.get("busy")), more
 
