@@ -11,6 +11,7 @@ struct point {
     int64_t start;
     str group; /* follows the struct */
     struct unique_sum sum;
+    int step; /* of the cells that it is made of */
     bool open;
 };
 struct answer {
@@ -66,7 +67,7 @@ static struct point *find_point(struct answer *a, int64_t start, str group)
     return p;
 }
 
-/* Cells of `step` become points of a->step; those that are there from another step already stay as they are. */
+/* Cells of `step` become points of a->step; one that is there from cells of another step stays as it is. */
 static int read_cells(struct answer *a, int step, bool open, struct err *e)
 {
     sqlite3_stmt *st = db_stmt(
@@ -89,6 +90,9 @@ static int read_cells(struct answer *a, int step, bool open, struct err *e)
     while ((rc = db_step(a->db, st, e)) > 0) {
         int64_t start = stat_period(sqlite3_column_int64(st, 0), a->step);
         struct point *p = find_point(a, start, a->q->group.n ? db_str(st, 1) : S(""));
+        if (p->step && p->step != step)
+            continue;
+        p->step = step;
         p->open |= open;
         if (sqlite3_column_type(st, 2) != SQLITE_NULL)
             unique_sum_add(&p->sum, sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3),
@@ -102,7 +106,7 @@ static int collect(struct answer *a, struct err *e)
     bool open = !a->q->closed;
     if ((open && read_cells(a, a->step, true, e) < 0) || read_cells(a, a->step, false, e) < 0)
         return -1;
-    if (a->step == YEAR && a->points.n == 0) /* years are not counted: what their months say */
+    if (a->step == YEAR) /* of years that were not counted: what their months say */
         return open && read_cells(a, MONTH, true, e) < 0 ? -1 : read_cells(a, MONTH, false, e);
     return 0;
 }
@@ -139,10 +143,22 @@ static int by_group_and_time(const void *va, const void *vb)
     return c ? c : (a->start > b->start) - (a->start < b->start);
 }
 
-static void print(struct answer *a, struct buf *out)
+/* Of all points; with groups of all people, for those of two groups are not told apart. */
+static struct unique_sum total_of(const struct answer *a)
+{
+    struct unique_sum total = {0};
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&a->points, &i));) {
+        const struct point *p = slot->value;
+        if (p->sum.max >= UNIQUE_BELOW)
+            unique_sum_add(&total, unique_sum_value(&p->sum), p->sum.low, p->sum.high);
+    }
+    return total;
+}
+
+static void print(const struct answer *a, const struct unique_sum *total, struct buf *out)
 {
     struct point **all = xmalloc((a->points.n + 1) * sizeof *all);
-    struct unique_sum total = {0};
     struct map_slot *slot;
     size_t n = 0;
     for (size_t i = 0; (slot = map_next(&a->points, &i));)
@@ -155,25 +171,33 @@ static void print(struct answer *a, struct buf *out)
         if (i)
             buf_byte(out, ',');
         put_point(a, all[i], out);
-        if (all[i]->sum.max >= UNIQUE_BELOW)
-            unique_sum_add(&total, unique_sum_value(&all[i]->sum), all[i]->sum.low, all[i]->sum.high);
     }
     buf_lit(out, "],\"total\":{");
-    put_sum(&total, out);
+    put_sum(total, out);
     buf_lit(out, "}}");
     free(all);
 }
 
+static void forget(struct answer *a)
+{
+    struct map_slot *slot;
+    for (size_t i = 0; (slot = map_next(&a->points, &i));)
+        free(slot->value);
+    map_done(&a->points);
+}
+
 int unique_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e)
 {
-    struct answer a = {.db = read, .q = q};
-    struct map_slot *slot;
+    struct answer a = {.db = read, .q = q}, all = a;
     int rc = read_by(q, &a.step, e) < 0 || read_label(&a, e) < 0 ? -1 : collect(&a, e);
+    all.step = a.step;
+    if (rc == 0 && q->group.n && !q->labels_n)
+        rc = collect(&all, e);
+    struct unique_sum total = total_of(all.points.n ? &all : &a);
     if (rc == 0)
-        print(&a, out);
-    for (size_t i = 0; (slot = map_next(&a.points, &i));)
-        free(slot->value);
-    map_done(&a.points);
+        print(&a, &total, out);
+    forget(&a);
+    forget(&all);
     return rc;
 }
 

@@ -250,8 +250,11 @@ int uniques_apply(struct uniques *u, uint32_t app, str body, struct err *e)
     if (know_sealed(u, e) < 0)
         return -1;
     while (unique_next(&body, &x)) {
-        if (x.start <= u->sealed[place_of(x.step)])
-            continue; /* the clock was set back after it was sealed */
+        if (x.start <=
+            u->sealed[place_of(x.step)]) { /* the clock was set back, or the disk hung, until it was sealed */
+            unique_late_add(x.n);
+            continue;
+        }
         if (find_series(u, app, &x, &series, e) < 0)
             return -1;
         if (!series)
@@ -266,15 +269,15 @@ int uniques_apply(struct uniques *u, uint32_t app, str body, struct err *e)
 
 static int64_t whole(uint64_t n) { return n > INT64_MAX / 1000 ? INT64_MAX / 1000 : (int64_t)n; }
 
-/* What the list of metrics says of it: the people of the newest day. */
-static int write_last(struct uniques *u, const struct open_cell *c, int64_t value, struct err *e)
+/* What the list of metrics says of it: the people of the newest day; fewer than five: nothing. */
+static int write_last(struct uniques *u, int64_t series, int64_t start, int64_t value, struct err *e)
 {
     sqlite3_stmt *st = db_stmt(u->db, "UPDATE stat_series SET last = ?1, last_time = ?2"
                                       " WHERE id = ?3 AND (last_time IS NULL OR last_time <= ?2)");
     if (value >= UNIQUE_BELOW)
         sqlite3_bind_int64(st, 1, value);
-    sqlite3_bind_int64(st, 2, c->start * USEC_PER_SEC);
-    sqlite3_bind_int64(st, 3, c->series);
+    sqlite3_bind_int64(st, 2, start * USEC_PER_SEC);
+    sqlite3_bind_int64(st, 3, series);
     return db_run(u->db, st, e);
 }
 
@@ -295,7 +298,7 @@ static int write_cell(struct uniques *u, struct open_cell *c, struct err *e)
     int rc = db_run(u->db, st, e);
     buf_done(&code);
     c->dirty = false;
-    return rc == 0 && c->step == DAY ? write_last(u, c, whole(n.value), e) : rc;
+    return rc == 0 && c->step == DAY ? write_last(u, c->series, c->start, whole(n.value), e) : rc;
 }
 
 int uniques_flush(struct uniques *u, struct err *e)
@@ -382,7 +385,10 @@ static int write_sealed(struct sealing *s, int64_t series, const struct unique_s
         sqlite3_bind_int64(st, 5, sum->low);
         sqlite3_bind_int64(st, 6, sum->high);
     }
-    return db_run(s->u->db, st, e);
+    if (db_run(s->u->db, st, e) < 0)
+        return -1;
+    int64_t told = sum->max < UNIQUE_BELOW ? 0 : unique_sum_value(sum);
+    return s->step == DAY ? write_last(s->u, series, s->start, told, e) : 0;
 }
 
 static int join_part(struct joined *j, sqlite3_stmt *st, struct err *e)
@@ -418,6 +424,8 @@ static int join(struct sealing *s, struct joined *j, struct sealed_cell *c, stru
     sqlite3_stmt *st = db_stmt(s->u->db, "SELECT segment, value, low, high, sketch FROM unique_open"
                                          " WHERE step = ? AND start = ? AND series = ?");
     int rc;
+    if (s->step == DAY && write_last(s->u, c->series, s->start, 0, e) < 0) /* it is not told by itself any more */
+        return -1;
     c->joined = true;
     sqlite3_bind_int(st, 1, s->step);
     sqlite3_bind_int64(st, 2, s->start);
@@ -504,6 +512,16 @@ static int forget_period(struct sealing *s, struct err *e)
     return db_run(s->u->db, st, e);
 }
 
+/* Hours stay for 90 days, days for 5 years, the rest for ever. */
+static int forget_old(struct sealing *s, struct err *e)
+{
+    int64_t keep = s->step == HOUR ? 90 * DAY : 5ll * 366 * DAY;
+    sqlite3_stmt *st = db_stmt(s->u->db, "DELETE FROM unique_cell WHERE step = ? AND start < ?");
+    sqlite3_bind_int(st, 1, s->step);
+    sqlite3_bind_int64(st, 2, s->start - keep);
+    return s->step > DAY ? 0 : db_run(s->u->db, st, e);
+}
+
 static int seal_period(struct uniques *u, int step, int64_t start, struct err *e)
 {
     struct sealing s = {.u = u, .step = step, .start = start};
@@ -515,7 +533,7 @@ static int seal_period(struct uniques *u, int step, int64_t start, struct err *e
         rc = seal_label(&s, &s.cell[i], n, e);
     }
     if (rc == 0)
-        rc = forget_period(&s, e);
+        rc = forget_period(&s, e) < 0 ? -1 : forget_old(&s, e);
     cells_free(&s);
     return rc;
 }

@@ -13,6 +13,7 @@ static const int steps[STEPS] = {HOUR, DAY, WEEK, MONTH, YEAR};
 static _Atomic uint64_t late_total;
 
 uint64_t unique_late_total(void) { return atomic_load(&late_total); }
+void unique_late_add(uint64_t n) { atomic_fetch_add(&late_total, n); }
 
 /* ---- the record ---- */
 void unique_head(struct buf *out, str name, str label, str value, int step, int64_t start, int64_t segment)
@@ -110,7 +111,7 @@ void unique_batch_free(struct unique_batch *u)
     map_done(&u->epochs);
     map_done(&u->cells);
     buf_done(&u->scratch);
-    atomic_fetch_add(&late_total, u->late);
+    unique_late_add(u->late);
     free(u);
 }
 

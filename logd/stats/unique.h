@@ -57,6 +57,7 @@ struct unique_series *unique_series(struct unique_batch *u, str name, const stru
 void unique_add(struct unique_batch *u, struct unique_series *s, usec time, str id);
 void unique_write(struct unique_batch *u, struct batch *out); /* the record's body */
 uint64_t unique_late_total(void);                             /* ids since start that found a period of theirs closed */
+void unique_late_add(uint64_t n);
 
 /* ---- what open cells have already: the journal's thread, before it starts main ---- */
 struct unique_live;

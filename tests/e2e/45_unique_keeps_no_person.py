@@ -35,7 +35,7 @@ def test_an_id_may_be_a_text_or_a_number_and_is_told_in_no_error():
         r = logd.post("/v1/stats", '{"name":"v","type":"unique","value":"secret-ann",}')
         assert r.status == 400 and "ann" not in r.text, r
         assert logd.post("/v1/stats", "\n".join('{"name":"visitors","type":"unique","value":%s}' % v for v in ('7', '"7"', '"\\u0037"', '-0', '0', '8', '9', '10', '11'))).json()["accepted"] == 9
-        assert logd.point("day")["value"] == 6
+        assert logd.point("day")["value"] == 6, logd.point("day")
         assert logd.post("/v1/stats", {"name": "visitors"}).json()["error"] == "visitors is of type unique, got count"
         for q, said in [("by=minute", 'by: expected hour, day, week, month or year for a unique, got "minute"'),
                         ("label.a=1&label.b=2", "label: expected one label for a unique, as label.NAME or as group, got more")]:

@@ -240,6 +240,47 @@ TEST(cells_under_five_are_joined_and_so_is_what_would_tell_them)
     close_all();
 }
 
+TEST(the_list_of_metrics_forgets_what_was_joined)
+{
+    struct buf list = BUF_INIT(1u << 20);
+    struct err e;
+    open_all();
+    post("plan", "free", 0, 300);
+    post("plan", "team", 340, 347);
+    post("plan", "trial", 350, 353);
+    CHECK(uniques_flush(fold, &e) == 0 && stats_names_json(db, 0, &list, &e) == 0);
+    CHECK(str_find(buf_view(&list), S("\"team\"},\"last\":7,")) > 0);
+    CHECK(str_find(buf_view(&list), S("\"trial\"},\"last\":null,")) > 0);
+    CHECK(seal(now + 26 * 3600 * USEC_PER_SEC));
+    buf_reset(&list);
+    CHECK(stats_names_json(db, 0, &list, &e) == 0);
+    CHECK(str_find(buf_view(&list), S("\"team\"},\"last\":null,")) > 0);
+    CHECK(str_find(buf_view(&list), S("\"__other__\"},\"last\":10,")) > 0);
+    buf_done(&list);
+    close_all();
+}
+
+TEST(a_total_is_a_number_for_one_period_and_a_range_for_many)
+{
+    open_all();
+    post("plan", "free", 0, 300);
+    post("plan", "pro", 200, 400);
+    struct err e;
+    CHECK(uniques_flush(fold, &e) == 0);
+    char *text = ask("day", "plan"), *total = strstr(text, "\"total\":{\"value\":");
+    CHECK(total && near(atoi(total + 17), 400)); /* of both groups, told apart */
+    free(text);
+    struct batch *b = places("", "", 300, 500, now + DAY * USEC_PER_SEC);
+    CHECK(uniques_apply(fold, APP, buf_view(&b->body), &e) == 0 && uniques_flush(fold, &e) == 0);
+    batch_free(b);
+    text = ask("day", "");
+    char *low = strstr(text, "\"total\""), *high = low ? strstr(low, "\"high\":") : NULL;
+    low = low ? strstr(low, "\"low\":") : NULL;
+    CHECK(low && high && near(atoi(low + 6), 400) && near(atoi(high + 7), 600));
+    free(text);
+    close_all();
+}
+
 TEST(fewer_than_five_are_never_told_nor_kept)
 {
     open_all();
