@@ -384,6 +384,7 @@ static void take_changes(struct fold *f)
     const struct config *c = f->parts->config;
     if (c != f->config) {
         incidents_config(f->incidents, c, f->parts->url ? f->parts->url : c->url);
+        uniques_noise(f->uniques, c->unique_noise);
         f->config = c;
         counted_zone(f->counted, c->stats.zone);
     }
@@ -484,7 +485,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  stats_schema_packed,
                                  notify_schema_strands,
                                  issues_schema_grouping,
-                                 notify_schema_silences};
+                                 notify_schema_silences,
+                                 unique_schema_noise};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -499,6 +501,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     if (db_open(db_path, DB_NORMAL, steps, LENGTH(steps), &f->db, e) < 0)
         goto fail;
     sqlite3_stmt *st = db_stmt(f->db, "SELECT seq, clock FROM position");
+    /* What is deleted is wiped, for good: sketches of unique counts, bits of an issue's users. */
     if (db_exec(f->db, "PRAGMA secure_delete = ON", e) < 0 || db_step(f->db, st, e) < 0)
         goto fail;
     f->position = (uint64_t)sqlite3_column_int64(st, 0);
@@ -579,25 +582,6 @@ void fold_close(struct fold *f)
     free(f->event);
     free(f->path);
     free(f);
-}
-
-int fold_load_live(struct fold *f, struct unique_live *l, struct err *e)
-{
-    struct journal_reader *r;
-    struct record rec;
-    int more = unique_live_load(l, f->db, f->parts->secrets, e);
-    if (more < 0 || journal_reader_open(f->parts->journal, f->position, &r, e) < 0)
-        return -1;
-    while ((more = journal_reader_next(r, 0, &rec, e)) > 0)
-        if (rec.type == RECORD_UNIQUE) {
-            struct buf body = BUF_INIT(SIZE_MAX / 2);
-            buf_str(&body, rec.body);
-            unique_sift(l, rec.app, &body, clock_now());
-            unique_sifted(l, true);
-            buf_done(&body);
-        }
-    journal_reader_close(r);
-    return more;
 }
 
 /* ---- trying ---- */

@@ -17,16 +17,13 @@
 #include "parts.h"
 
 struct rules_set;
-struct unique_live;
 
 struct fold;
 int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct err *e) MUST_CHECK;
 /* Rules take effect with the next record. The old set is freed. */
 void fold_set_rules(struct fold *f, struct rules_set *set);
 int fold_start(struct fold *f, struct err *e) MUST_CHECK; /* starts the thread at its position */
-/* Before it starts: what open cells of unique counts have, in fold.db and in records behind its position. */
-int fold_load_live(struct fold *f, struct unique_live *l, struct err *e) MUST_CHECK;
-void fold_stop(struct fold *f); /* joins; the position is kept */
+void fold_stop(struct fold *f);                           /* joins; the position is kept */
 void fold_close(struct fold *f);
 /* Waits until the record is applied; false after `wait`. */
 bool fold_wait(struct fold *f, uint64_t seq, usec wait);

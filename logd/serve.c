@@ -264,6 +264,28 @@ static int open_data(struct server *s, bool offline, struct err *e)
     return s->lock < 0 ? -1 : 0;
 }
 
+/* What open cells of unique counts have: in fold.db, and in records behind its position. */
+static int load_live(struct server *s, struct err *e)
+{
+    struct db *db = fold_reader(s->parts.fold, e);
+    struct journal_reader *r;
+    struct record rec;
+    int more;
+    if (!db || unique_live_load(s->live, db, s->parts.secrets, e) < 0 ||
+        journal_reader_open(s->parts.journal, fold_position(s->parts.fold), &r, e) < 0)
+        return -1;
+    while ((more = journal_reader_next(r, 0, &rec, e)) > 0)
+        if (rec.type == RECORD_UNIQUE) {
+            struct buf body = BUF_INIT(SIZE_MAX / 2);
+            buf_str(&body, rec.body);
+            unique_sift(s->live, rec.app, &body, clock_now());
+            unique_sifted(s->live, true);
+            buf_done(&body);
+        }
+    journal_reader_close(r);
+    return more;
+}
+
 /* What an offline command leaves out: everything that acts on its own. */
 static int open_followers(struct server *s, struct err *e)
 {
@@ -276,7 +298,7 @@ static int open_followers(struct server *s, struct err *e)
     if (rc == 0)
         rc = fold_open(&s->parts, db, &s->parts.fold, e);
     if (rc == 0)
-        rc = fold_load_live(s->parts.fold, s->live, e);
+        rc = load_live(s, e);
     if (rc == 0)
         fold_set_rules(s->parts.fold, set);
     if (rc == 0 && c->mail.url)

@@ -286,6 +286,16 @@ static int set_days(struct from f, const struct key *k, void *at, const char *wh
     return 0;
 }
 
+/* In thousandths. */
+static int set_epsilon(struct from f, const struct key *k, void *at, const char *what, struct err *e)
+{
+    double epsilon;
+    if (f.at->kind != YAML_SCALAR || !str_double(f.at->text, &epsilon) || epsilon < 0.01 || epsilon > 10)
+        return unexpected(f, what, k->expected, e);
+    *(uint32_t *)at = (uint32_t)(epsilon * 1000 + .5);
+    return 0;
+}
+
 static int set_rank(struct from f, const struct key *k, void *at, const char *what, struct err *e)
 {
     str rank = f.at->text;
@@ -382,6 +392,7 @@ static const struct key stats_keys[] = {
 };
 static const struct key unique_keys[] = {
     {"year", VALUE, AT(unique_year), .set = set_flag, .fallback = "false"},
+    {"noise", VALUE, AT(unique_noise), .set = set_epsilon, .expected = "an epsilon from 0.01 to 10"},
 };
 static const struct key limits_keys[] = {
     {"body", VALUE, AT(limits.body), BYTES(1000, 1u << 30, "a size from 1kB to 1GiB"), .fallback = "32MiB"},

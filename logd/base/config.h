@@ -61,7 +61,8 @@ struct config {
         char *udp, *path; /* ADDRESS:PORT, a Unix datagram socket; NULL: not listened on */
         char *app;        /* "statsd" */
     } statsd;
-    bool unique_year; /* different people of a year are counted too: its secret lives for a year */
+    uint32_t unique_noise; /* epsilon of what is published of sealed cells, in thousandths; 0: none */
+    bool unique_year;      /* different people of a year are counted too: its secret lives for a year */
     struct {
         char *zone;     /* "UTC": whose days and months are kept */
         char **metrics; /* names of stats that /metrics shows */

@@ -96,7 +96,8 @@ void get_shared(struct request *r)
 void get_shared_stat(struct request *r)
 {
     struct auth_share s;
-    struct stats_query q = {.closed = true};
+    const struct config *c = r->parts->config;
+    struct stats_query q = {.closed = true, .noised = c->unique_noise > 0};
     uint64_t i = 0;
     str line = {0};
     if (!find(r, &s))

@@ -216,6 +216,11 @@ void get_stats(struct request *r)
         reply_error(r, 400, "app: expected the name of an app, got \"%.*s\"", STR_ARG(str_head(app, LIMIT_APP)));
         return;
     }
+    q.noised = str_eq(http_param(r, "noised"), S("1"));
+    if (q.noised && !((const struct config *)r->parts->config)->unique_noise) {
+        reply_error(r, 400, "noised: expected unique.noise in the config, and there is none");
+        return;
+    }
     for (size_t i = 0;
          q.labels_n < LENGTH(q.label_name) && http_param_prefix(r, "label.", i, &q.label_name[q.labels_n], &label); i++)
         q.label_value[q.labels_n++] = label;

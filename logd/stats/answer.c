@@ -21,7 +21,7 @@ static void put_time(struct buf *out, const struct zone *z, int64_t s)
 
 int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(read, "SELECT name, type, labels, last, last_time, total FROM stat_series"
+    sqlite3_stmt *st = db_stmt(read, "SELECT name, type, labels, last, last_time, total, id FROM stat_series"
                                      " WHERE ?1 = 0 OR app = ?1 ORDER BY name, labels LIMIT 10000");
     int rc;
     size_t n = 0;
@@ -34,11 +34,15 @@ int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err 
         buf_json(out, db_str(st, 1));
         buf_lit(out, ",\"labels\":");
         buf_str(out, db_str(st, 2));
+        if (str_eq(db_str(st, 1), stat_type_names[STAT_UNIQUE])) {
+            if (unique_last_json(read, sqlite3_column_int64(st, 6), out, e) < 0) {
+                sqlite3_reset(st);
+                return -1;
+            }
+            continue;
+        }
         buf_lit(out, ",\"last\":");
-        if (sqlite3_column_type(st, 3) == SQLITE_NULL)
-            buf_lit(out, "null");
-        else
-            buf_double(out, sqlite3_column_double(st, 3));
+        buf_double(out, sqlite3_column_double(st, 3));
         buf_lit(out, ",\"last_time\":");
         put_time(out, NULL, sqlite3_column_int64(st, 4) / USEC_PER_SEC);
         if (str_eq(db_str(st, 1), stat_type_names[STAT_COUNT]))

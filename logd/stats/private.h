@@ -56,6 +56,7 @@ int64_t unique_sum_value(const struct unique_sum *s);
 struct stats_query;
 int unique_is(struct db *read, const struct stats_query *q, struct err *e) MUST_CHECK; /* 1: the metric is a unique */
 int unique_json(struct db *read, const struct stats_query *q, struct buf *out, struct err *e) MUST_CHECK;
+int unique_last_json(struct db *read, int64_t series, struct buf *out, struct err *e) MUST_CHECK;
 #define UNIQUE_OTHER "__other__" /* a label's value, of cells too small to be told apart */
 
 #endif

@@ -41,6 +41,7 @@ struct stats_query {
     usec now;
     bool stock;  /* a count's points say the running total at their end */
     bool closed; /* of uniques only periods that are over */
+    bool noised; /* and those as they are published, with noise */
 };
 /* Of one stat, in Prometheus' text; nothing when there is none of that name. */
 struct stats_expose {

@@ -76,6 +76,10 @@ static int read_cells(struct answer *a, int step, bool open, struct err *e)
             ? "SELECT start, word, value, low, high FROM unique_open JOIN unique_series USING(series) JOIN stat_series ON"
               " id = series WHERE step = ?1 AND start >= ?2 AND start < ?3 AND name = ?4 AND (?5 = 0 OR app = ?5)"
               " AND label = ?6 AND (?7 IS NULL OR word = ?7)"
+        : a->q->noised
+            ? "SELECT start, word, noised, noised, noised FROM stat_series JOIN unique_series ON id = series JOIN unique_cell"
+              " USING(series) WHERE step = ?1 AND start >= ?2 AND start < ?3 AND name = ?4 AND (?5 = 0 OR app = ?5)"
+              " AND label = ?6 AND (?7 IS NULL OR word = ?7) AND (noised IS NOT NULL OR value IS NULL)"
             : "SELECT start, word, value, low, high FROM stat_series JOIN unique_series ON id = series JOIN unique_cell"
               " USING(series) WHERE step = ?1 AND start >= ?2 AND start < ?3 AND name = ?4 AND (?5 = 0 OR app = ?5)"
               " AND label = ?6 AND (?7 IS NULL OR word = ?7)");
@@ -101,21 +105,25 @@ static int read_cells(struct answer *a, int step, bool open, struct err *e)
     return rc;
 }
 
+static int read_step(struct answer *a, int step, struct err *e)
+{
+    return !a->q->closed && !a->q->noised && read_cells(a, step, true, e) < 0 ? -1 : read_cells(a, step, false, e);
+}
+
 static int collect(struct answer *a, struct err *e)
 {
-    bool open = !a->q->closed;
-    if ((open && read_cells(a, a->step, true, e) < 0) || read_cells(a, a->step, false, e) < 0)
+    if (read_step(a, a->step, e) < 0)
         return -1;
-    if (a->step == YEAR) /* of years that were not counted: what their months say */
-        return open && read_cells(a, MONTH, true, e) < 0 ? -1 : read_cells(a, MONTH, false, e);
-    return 0;
+    return a->step == YEAR ? read_step(a, MONTH, e) : 0; /* of years that were not counted: what their months say */
 }
 
 /* ---- printed ---- */
-static void put_sum(const struct unique_sum *s, struct buf *out)
+static void put_sum(const struct unique_sum *s, bool noised, struct buf *out)
 {
     if (s->max < UNIQUE_BELOW)
         buf_printf(out, "\"value\":null,\"below\":%d", UNIQUE_BELOW);
+    else if (noised)
+        buf_printf(out, "\"value\":%lld,\"noised\":true", (long long)unique_sum_value(s));
     else
         buf_printf(out, "\"value\":%lld,\"low\":%lld,\"high\":%lld", (long long)unique_sum_value(s), (long long)s->low,
                    (long long)s->high);
@@ -126,7 +134,7 @@ static void put_point(const struct answer *a, const struct point *p, struct buf 
     char t[TIME_TEXT_MAX];
     time_print(p->start * NSEC_PER_SEC, 0, t);
     buf_printf(out, "{\"time\":\"%s\",", t);
-    put_sum(&p->sum, out);
+    put_sum(&p->sum, a->q->noised, out);
     if (p->open)
         buf_lit(out, ",\"open\":true");
     if (a->q->group.n) {
@@ -173,7 +181,7 @@ static void print(const struct answer *a, const struct unique_sum *total, struct
         put_point(a, all[i], out);
     }
     buf_lit(out, "],\"total\":{");
-    put_sum(total, out);
+    put_sum(total, a->q->noised, out);
     buf_lit(out, "}}");
     free(all);
 }
@@ -210,4 +218,31 @@ int unique_is(struct db *read, const struct stats_query *q, struct err *e)
     int rc = db_step(read, st, e);
     sqlite3_reset(st);
     return rc;
+}
+
+/* What the list of metrics says of a series: the people of its newest day. */
+int unique_last_json(struct db *read, int64_t series, struct buf *out, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(
+        read, "SELECT start, value, low, high FROM unique_open, (SELECT max(start) AS newest FROM unique_open WHERE"
+              " step = 86400) WHERE step = 86400 AND start IN (newest, newest - 86400) AND series = ?1"
+              " UNION ALL SELECT start, value, low, high FROM unique_cell WHERE series = ?1 AND step = 86400"
+              " ORDER BY start DESC");
+    struct unique_sum sum = {0};
+    int64_t newest = INT64_MIN;
+    char t[TIME_TEXT_MAX];
+    int rc;
+    sqlite3_bind_int64(st, 1, series);
+    while ((rc = db_step(read, st, e)) > 0 && (newest == INT64_MIN || newest == sqlite3_column_int64(st, 0))) {
+        newest = sqlite3_column_int64(st, 0);
+        if (sqlite3_column_type(st, 1) != SQLITE_NULL)
+            unique_sum_add(&sum, sqlite3_column_int64(st, 1), sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3));
+    }
+    sqlite3_reset(st);
+    time_print(newest == INT64_MIN ? 0 : newest * NSEC_PER_SEC, 0, t);
+    if (sum.max < UNIQUE_BELOW)
+        buf_printf(out, ",\"last\":null,\"last_time\":\"%s\"}", t);
+    else
+        buf_printf(out, ",\"last\":%lld,\"last_time\":\"%s\"}", (long long)unique_sum_value(&sum), t);
+    return rc < 0 ? -1 : 0;
 }

@@ -11,6 +11,7 @@
  * number that is told, taken from another one, gives a small one. */
 #include "base/log.h"
 #include "base/map.h"
+#include "stats/noise.h"
 #include "stats/private.h"
 #include "stats/sketch.h"
 #include "stats/unique.h"
@@ -25,6 +26,8 @@ const char unique_schema[] =
     "CREATE TABLE unique_cell(series INTEGER, step INTEGER, start INTEGER, value INTEGER, low INTEGER, high INTEGER,"
     " PRIMARY KEY(series, step, start)) WITHOUT ROWID;"
     "CREATE TABLE unique_sealed(step INTEGER PRIMARY KEY, start INTEGER NOT NULL);";
+/* What a sealed cell says in public: drawn once, for who could ask again would average the noise away. */
+const char unique_schema_noise[] = "ALTER TABLE unique_cell ADD COLUMN noised INTEGER;";
 const char unique_unshared[] = "PRAGMA secure_delete = ON;"
                                "UPDATE unique_open SET segment = ~segment, sketch = NULL WHERE sketch IS NOT NULL;";
 
@@ -40,6 +43,7 @@ struct uniques {
     struct map cells;  /* the first fields of struct open_cell -> it */
     int64_t sealed[5]; /* start of the last sealed period, by place_of */
     bool sealed_known;
+    uint32_t noise; /* epsilon in thousandths; 0: none */
 };
 
 struct uniques *uniques_new(struct db *db)
@@ -48,6 +52,8 @@ struct uniques *uniques_new(struct db *db)
     u->db = db;
     return u;
 }
+
+void uniques_noise(struct uniques *u, uint32_t epsilon) { u->noise = epsilon; }
 
 void uniques_forget(struct uniques *u)
 {
@@ -269,18 +275,6 @@ int uniques_apply(struct uniques *u, uint32_t app, str body, struct err *e)
 
 static int64_t whole(uint64_t n) { return n > INT64_MAX / 1000 ? INT64_MAX / 1000 : (int64_t)n; }
 
-/* What the list of metrics says of it: the people of the newest day; fewer than five: nothing. */
-static int write_last(struct uniques *u, int64_t series, int64_t start, int64_t value, struct err *e)
-{
-    sqlite3_stmt *st = db_stmt(u->db, "UPDATE stat_series SET last = ?1, last_time = ?2"
-                                      " WHERE id = ?3 AND (last_time IS NULL OR last_time <= ?2)");
-    if (value >= UNIQUE_BELOW)
-        sqlite3_bind_int64(st, 1, value);
-    sqlite3_bind_int64(st, 2, start * USEC_PER_SEC);
-    sqlite3_bind_int64(st, 3, series);
-    return db_run(u->db, st, e);
-}
-
 static int write_cell(struct uniques *u, struct open_cell *c, struct err *e)
 {
     struct sketch_number n = sketch_number(c->sketch.p, c->sketch.counts);
@@ -298,7 +292,7 @@ static int write_cell(struct uniques *u, struct open_cell *c, struct err *e)
     int rc = db_run(u->db, st, e);
     buf_done(&code);
     c->dirty = false;
-    return rc == 0 && c->step == DAY ? write_last(u, c->series, c->start, whole(n.value), e) : rc;
+    return rc;
 }
 
 int uniques_flush(struct uniques *u, struct err *e)
@@ -373,10 +367,16 @@ static int load_cells(struct sealing *s, struct err *e)
     return rc;
 }
 
+static int64_t noised(int64_t value, uint32_t epsilon)
+{
+    int64_t v = value + noise_laplace(epsilon);
+    return v > 0 ? v : 0;
+}
+
 /* A number under five is not kept, only that it was. */
 static int write_sealed(struct sealing *s, int64_t series, const struct unique_sum *sum, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(s->u->db, "INSERT OR REPLACE INTO unique_cell VALUES(?, ?, ?, ?, ?, ?)");
+    sqlite3_stmt *st = db_stmt(s->u->db, "INSERT OR REPLACE INTO unique_cell VALUES(?, ?, ?, ?, ?, ?, ?)");
     sqlite3_bind_int64(st, 1, series);
     sqlite3_bind_int(st, 2, s->step);
     sqlite3_bind_int64(st, 3, s->start);
@@ -385,10 +385,9 @@ static int write_sealed(struct sealing *s, int64_t series, const struct unique_s
         sqlite3_bind_int64(st, 5, sum->low);
         sqlite3_bind_int64(st, 6, sum->high);
     }
-    if (db_run(s->u->db, st, e) < 0)
-        return -1;
-    int64_t told = sum->max < UNIQUE_BELOW ? 0 : unique_sum_value(sum);
-    return s->step == DAY ? write_last(s->u, series, s->start, told, e) : 0;
+    if (sum->max >= UNIQUE_BELOW && s->u->noise)
+        sqlite3_bind_int64(st, 7, noised(unique_sum_value(sum), s->u->noise));
+    return db_run(s->u->db, st, e);
 }
 
 static int join_part(struct joined *j, sqlite3_stmt *st, struct err *e)
@@ -424,8 +423,6 @@ static int join(struct sealing *s, struct joined *j, struct sealed_cell *c, stru
     sqlite3_stmt *st = db_stmt(s->u->db, "SELECT segment, value, low, high, sketch FROM unique_open"
                                          " WHERE step = ? AND start = ? AND series = ?");
     int rc;
-    if (s->step == DAY && write_last(s->u, c->series, s->start, 0, e) < 0) /* it is not told by itself any more */
-        return -1;
     c->joined = true;
     sqlite3_bind_int(st, 1, s->step);
     sqlite3_bind_int64(st, 2, s->start);

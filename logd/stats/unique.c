@@ -16,6 +16,14 @@ uint64_t unique_late_total(void) { return atomic_load(&late_total); }
 void unique_late_add(uint64_t n) { atomic_fetch_add(&late_total, n); }
 
 /* ---- the record ---- */
+static bool is_period(int step, int64_t start)
+{
+    bool known = false;
+    for (size_t i = 0; i < STEPS; i++)
+        known |= steps[i] == step;
+    return known && start > -100000000000 && start < 100000000000; /* within 3,000 years */
+}
+
 void unique_head(struct buf *out, str name, str label, str value, int step, int64_t start, int64_t segment)
 {
     char h[HEAD] = {VERSION, (char)name.n, (char)label.n, (char)value.n};
@@ -47,6 +55,8 @@ bool unique_next(str *body, struct unique_entry *ret)
                                  .segment = (int64_t)load8(p + 16),
                                  .codes = p + HEAD + texts,
                                  .n = n};
+    if (!is_period(ret->step, ret->start))
+        return false;
     for (uint32_t i = 0; i < n; i++)
         if (unique_code(ret, i) >> 6 >= 1u << SKETCH_P || (unique_code(ret, i) & 63) >= SKETCH_LEVELS)
             return false;

@@ -71,11 +71,12 @@ void unique_sifted(struct unique_live *l, bool durable);
 int unique_live_load(struct unique_live *l, struct db *db, struct secrets *s, struct err *e) MUST_CHECK;
 
 /* ---- the fold: the rules thread ---- */
-extern const char unique_schema[],
+extern const char unique_schema[], unique_schema_noise[],
     unique_unshared[]; /* SQL; the latter makes a copy of fold.db fit to leave the machine */
 struct uniques;
 struct uniques *uniques_new(struct db *db);
-void uniques_free(struct uniques *u); /* NULL is fine */
+void uniques_free(struct uniques *u);                    /* NULL is fine */
+void uniques_noise(struct uniques *u, uint32_t epsilon); /* of cells sealed from now on, in thousandths; 0: none */
 int uniques_apply(struct uniques *u, uint32_t app, str body, struct err *e) MUST_CHECK;
 int uniques_flush(struct uniques *u, struct err *e) MUST_CHECK; /* before the commit */
 void uniques_forget(struct uniques *u);                         /* what was not flushed; fold.db says what is true */

@@ -35,7 +35,7 @@ def test_an_id_may_be_a_text_or_a_number_and_is_told_in_no_error():
         r = logd.post("/v1/stats", '{"name":"v","type":"unique","value":"secret-ann",}')
         assert r.status == 400 and "ann" not in r.text, r
         assert logd.post("/v1/stats", "\n".join('{"name":"visitors","type":"unique","value":%s}' % v for v in ('7', '"7"', '"\\u0037"', '-0', '0', '8', '9', '10', '11'))).json()["accepted"] == 9
-        assert logd.point("day")["value"] == 6, logd.point("day")
+        assert logd.point("day")["value"] in (5, 6)  # two of them may share a place, once in 1,600
         assert logd.post("/v1/stats", {"name": "visitors"}).json()["error"] == "visitors is of type unique, got count"
         for q, said in [("by=minute", 'by: expected hour, day, week, month or year for a unique, got "minute"'),
                         ("label.a=1&label.b=2", "label: expected one label for a unique, as label.NAME or as group, got more")]:
@@ -111,16 +111,30 @@ def test_a_lost_secret_makes_an_honest_range():
 
 def test_a_disk_or_a_folder_of_others_gets_no_secret():
     with Server() as logd:
-        assert "what=\"secrets of unique counts\" folder=\"" + logd.runtime in logd.log()
+        eventually(lambda: "what=\"secrets of unique counts\" folder=\"" + logd.runtime in logd.log(), "it is said where they are")
         logd.stop()
         logd.env["XDG_RUNTIME_DIR"] = logd.folder  # on a disk
         os.chmod(logd.runtime, 0o777)
         logd.start()
         logd.visit(range(10))
         assert near(logd.point("day")["value"], 10) and logd.secrets() == []
-        assert logd.log().count("folder=\"/dev/shm/logd-%d/" % os.getuid()) == 1, logd.log()
+        eventually(lambda: logd.log().count("folder=\"/dev/shm/logd-%d/" % os.getuid()) == 1, "that too")
         logd.advance(400 * DAY)
         eventually(lambda: not glob.glob("/dev/shm/logd-%d/unique-%s/*" % (os.getuid(), hashlib.sha256(os.path.realpath(logd.data).encode()).hexdigest()[:16])), "its secrets are gone", 15)
+
+
+def test_what_is_published_has_noise_that_stays():
+    with Server(config="unique: {noise: 0.1}\n") as logd:
+        logd.visit(range(500))
+        assert logd.points("hour", "&noised=1") == []
+        logd.to_seal("hour")
+        public = logd.point("hour", "&noised=1")
+        assert public["noised"] and set(public) == {"time", "value", "noised"} and abs(public["value"] - 500) < 200, public
+        logd.kill9_and_restart()
+        assert logd.point("hour", "&noised=1") == public and near(logd.point("hour")["value"], 500)
+    with Server() as logd:
+        r = logd.get("/v1/stats/visitors?noised=1", key="read")
+        assert r.status == 400 and r.json()["error"] == "noised: expected unique.noise in the config, and there is none", r
 
 
 # ---- repeats ----

@@ -1,4 +1,6 @@
+#include "base/file.h"
 #include "base/hash.h"
+#include "stats/noise.h"
 #include "stats/private.h"
 #include "stats/sketch.h"
 #include "stats/unique.h"
@@ -19,7 +21,7 @@ static char path[] = "/tmp/logd-unique-XXXXXX";
 
 static void open_all(void)
 {
-    const char *steps[] = {stats_schema, unique_schema};
+    const char *steps[] = {stats_schema, unique_schema, unique_schema_noise};
     struct err e;
     memcpy(path, "/tmp/logd-unique-XXXXXX", sizeof path);
     int fd = mkstemp(path);
@@ -240,6 +242,39 @@ TEST(cells_under_five_are_joined_and_so_is_what_would_tell_them)
     close_all();
 }
 
+/* Many cells come and grow, so that rows move about in their pages. */
+TEST(no_piece_of_a_deleted_sketch_stays_in_the_database)
+{
+    struct buf gone = BUF_INIT(1u << 20), file = BUF_INIT(1u << 26);
+    struct err e;
+    open_all();
+    CHECK(db_exec(db, "PRAGMA secure_delete = ON", &e) == 0);
+    for (int i = 0; i < 600; i++) {
+        char word[16];
+        snprintf(word, sizeof word, "w%d", (i * 7) % 40);
+        post("plan", word, 0, 2 * (i % 40) * (i / 40 + 1) + i / 9);
+        CHECK(uniques_flush(fold, &e) == 0);
+    }
+    sqlite3_stmt *st = db_stmt(db, "SELECT sketch FROM unique_open WHERE step = 3600");
+    while (db_step(db, st, &e) > 0)
+        buf_add(&gone, (const char *)sqlite3_column_blob(st, 0) + sqlite3_column_bytes(st, 0) - 24, 24);
+    CHECK(gone.n == 41 * 24 && seal(now + 3 * 3600 * USEC_PER_SEC) && uniques_scrub(db));
+    for (int round = 0; round < 2; round++) {
+        buf_reset(&file);
+        CHECK(file_read(path, file.max, &file, &e) == 0 && file.n > 8192);
+        for (size_t i = 0; i < gone.n; i += 24)
+            CHECK(str_find(buf_view(&file), str_n(gone.p + i, 24)) < 0);
+        buf_reset(&gone);
+        st = db_stmt(db, "SELECT sketch FROM unique_open"); /* and none that is kept leaves the machine */
+        while (db_step(db, st, &e) > 0)
+            buf_add(&gone, (const char *)sqlite3_column_blob(st, 0) + sqlite3_column_bytes(st, 0) - 24, 24);
+        CHECK((round || gone.n > 24) && db_exec(db, unique_unshared, &e) == 0 && uniques_scrub(db));
+    }
+    buf_done(&gone);
+    buf_done(&file);
+    close_all();
+}
+
 TEST(the_list_of_metrics_forgets_what_was_joined)
 {
     struct buf list = BUF_INIT(1u << 20);
@@ -256,6 +291,7 @@ TEST(the_list_of_metrics_forgets_what_was_joined)
     CHECK(stats_names_json(db, 0, &list, &e) == 0);
     CHECK(str_find(buf_view(&list), S("\"team\"},\"last\":null,")) > 0);
     CHECK(str_find(buf_view(&list), S("\"__other__\"},\"last\":10,")) > 0);
+    CHECK(str_find(buf_view(&list), S("\"free\"},\"last\":")) > 0);
     buf_done(&list);
     close_all();
 }
@@ -331,6 +367,58 @@ TEST(what_leaves_the_machine_has_the_numbers_and_no_sketch)
     char *text = ask("day", ""), *low = strstr(text, "\"low\":"), *high = strstr(text, "\"high\":");
     CHECK(low && high && near(atoi(low + 6), 100) && near(atoi(high + 7), 200));
     free(text);
+    close_all();
+}
+
+/* ---- noise ---- */
+/* Each value as often as theory says, within five standard deviations; so is the mean of all. */
+TEST(noise_is_discrete_laplace)
+{
+    static const uint32_t epsilons[] = {100, 1000, 2500};
+    for (size_t k = 0; k < LENGTH(epsilons); k++) {
+        enum { DRAWS = 12000, EACH = 4 };
+        double q = exp(-(double)epsilons[k] / 1000), seen[2 * EACH + 1] = {0}, sum = 0;
+        for (int i = 0; i < DRAWS; i++) {
+            int64_t x = noise_laplace(epsilons[k]);
+            sum += (double)x;
+            if (x >= -EACH && x <= EACH)
+                seen[x + EACH]++;
+        }
+        for (int x = -EACH; x <= EACH; x++) {
+            double p = (1 - q) / (1 + q) * pow(q, abs(x)), want = p * DRAWS;
+            CHECK(fabs(seen[x + EACH] - want) < 5 * sqrt(want * (1 - p)) + 1);
+        }
+        CHECK(fabs(sum / DRAWS) < 5 * sqrt(2 * q) / (1 - q) / sqrt(DRAWS));
+    }
+}
+
+TEST(what_is_published_was_drawn_once_and_only_of_sealed_cells)
+{
+    struct stats_query q = {.name = S("visitors"), .by = S("hour"), .to = INT64_MAX, .noised = true};
+    struct buf out = BUF_INIT(1u << 20), again = BUF_INIT(1u << 20);
+    struct err e;
+    int differ = 0;
+    open_all();
+    uniques_noise(fold, 100);
+    post("", "", 0, 1000);
+    CHECK(uniques_flush(fold, &e) == 0 && stats_json(db, &q, &out, &e) == 0);
+    CHECK(str_find(buf_view(&out), S("\"points\":[]")) > 0);
+    CHECK(seal(now + 800ll * DAY * USEC_PER_SEC));
+    static const char *const by[] = {"hour", "day", "week", "month"};
+    for (size_t i = 0; i < LENGTH(by); i++) {
+        buf_reset(&out);
+        buf_reset(&again);
+        q.by = str_of(by[i]);
+        CHECK(stats_json(db, &q, &out, &e) == 0 && stats_json(db, &q, &again, &e) == 0);
+        CHECK_STR(buf_view(&again), buf_view(&out));
+        ptrdiff_t at = str_find(buf_view(&out), S("\"value\":"));
+        CHECK(at > 0 && str_find(buf_view(&out), S("\"noised\":true}]")) > 0 && str_find(buf_view(&out), S("low")) < 0);
+        differ += at > 0 && atoi(out.p + at + 8) != value_of(by[i], "", "");
+        CHECK(near(value_of(by[i], "", ""), 1000));
+    }
+    CHECK(differ > 0); /* all four are 0 once in 160,000 */
+    buf_done(&out);
+    buf_done(&again);
     close_all();
 }
 
