@@ -91,7 +91,7 @@ static void post_values(void)
 TEST(every_function_of_stats_is_the_same_of_lines_and_columns)
 {
     static const char *const by[] = {"", " by app", " by level,k", " by k every 5m", " every 1m", " by nothing"};
-    static const char *const before[] = {"| ", "n>0 | ", "level:error | "};
+    static const char *const before[] = {"| ", "-n:5 | ", "level:error | "};
     struct buf got[2] = {BUF_INIT(1 << 24), BUF_INIT(1 << 24)};
     char q[400];
     struct err e;
