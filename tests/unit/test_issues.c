@@ -6,6 +6,7 @@
 #include "issues/stack.h"
 
 #include <jansson.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct arena a;
@@ -608,6 +609,106 @@ TEST(past_the_limit_the_issues_unseen_for_longest_go_with_all_that_is_theirs)
                                   "SELECT count(*) FROM issue_sample", "SELECT count(*) FROM issue_note"};
     for (size_t i = 0; i < LENGTH(theirs); i++)
         CHECK_INT(count_of(db, theirs[i]), 2); /* of the merged one, and of the third */
+    issues_free(is);
+    db_close(db);
+    (void)!system(arena_printf(&a, "rm -rf %s", dir));
+    arena_done(&a);
+}
+
+/* A body of random parts, most of them right. */
+static str random_body(unsigned *seed, int which, char ids[][17], size_t n)
+{
+#define PICK(...)                                                                                                      \
+    ((const char *const[]){__VA_ARGS__})[(unsigned)rand_r(seed) % LENGTH(((const char *const[]){__VA_ARGS__}))]
+    const char *x = ids[(unsigned)rand_r(seed) % n], *y = ids[(unsigned)rand_r(seed) % n];
+    switch (which) {
+    case 0: return str_of(arena_printf(&a, "{\"into\":\"%s\",\"ids\":[\"%s\"]}", x, y));
+    case 1: return str_of(arena_printf(&a, "{\"ids\":[\"%s\"]}", x));
+    case 2:
+        return str_of(arena_printf(
+            &a, "{\"state\":\"muted\",\"until\":{%s}}",
+            PICK("\"count\":2", "\"users\":1", "\"rate\":\"2/hour\"", "\"time\":\"2h\"", "", "\"count\":\"x\"")));
+    case 3:
+        return str_of(
+            arena_printf(&a, "{%s}",
+                         PICK("\"state\":\"resolved\"", "\"state\":\"open\"", "\"assignee\":null",
+                              "\"state\":\"resolved\",\"in_release\":\"2\"", "\"text\":\"hm\"", "\"state\":7")));
+    }
+    return str_of(PICK("", "{}", "[]", "{\"version\":1}", "{\"version\":2}", "{\"text\":\"password=hunter2hunter2\"}",
+                       "{\"ids\":[]}", "nonsense"));
+}
+
+static int random_check(unsigned *seed, struct db *db, char ids[][17], size_t n, struct buf *action, struct err *e)
+{
+    static const int bodies[] = {2, 0, 1, 3, 4}; /* of each check; now and then another's */
+    int which = rand_r(seed) % 5;
+    str body = random_body(seed, rand_r(seed) % 4 ? bodies[which] : rand_r(seed) % 5, ids, n),
+        id = str_of(ids[(unsigned)rand_r(seed) % n]);
+    char into[17];
+    switch (which) {
+    case 0: return issue_patch_check(db, body, id, S("me"), 1, action, e);
+    case 1: return issues_merge_check(db, body, S("me"), action, into, e);
+    case 2: return issue_split_check(db, body, id, S("me"), action, e);
+    case 3: return issue_comment_check(db, body, id, S("me"), action, e);
+    }
+    return issues_regroup_check(db, body, S("me"), action, e);
+}
+
+TEST(whatever_people_do_no_count_is_lost_and_every_part_has_a_whole)
+{
+    char dir[] = "/tmp/logd-issues-XXXXXX", path[64], ids[8][17], line[400];
+    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
+                                 issues_schema_grouping};
+    const char *given = getenv("SEED");
+    unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
+    uint64_t events = 0, done = 0;
+    struct db *db;
+    struct err e;
+    CHECK(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof path, "%s/fold.db", dir);
+    CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
+    struct issues *is = issues_new(db, &counted);
+    printf("  SEED=%u\n", seed);
+    for (size_t i = 0; i < 3000; i++) {
+        unsigned k = i < LENGTH(ids) ? (unsigned)i : (unsigned)rand_r(&seed) % LENGTH(ids);
+        if (i < LENGTH(ids) || rand_r(&seed) % 2) {
+            snprintf(
+                line, sizeof line,
+                LINE(
+                    "2026-01-01T%02u:00:00Z", "%015zu",
+                    "\"release\":\"%u\",\"user\":\"u%u\",\"error.type\":\"E%u\",\"error.stack\":\"at f (/a.js:1:2)\\n at x::g%u(int) (/b.js:1:2)\""),
+                i, (unsigned)rand_r(&seed) % 24, (unsigned)rand_r(&seed) % 4, (unsigned)rand_r(&seed) % 9, k, k);
+            struct event *ev = event(line);
+            struct fingerprint fp;
+            struct issue_seen seen;
+            bool has;
+            CHECK(issues_fingerprint(is, ev, (usec)i, &a, &has, &fp, &e) == 0 && has);
+            if (i < LENGTH(ids))
+                memcpy(ids[i], fp.id, sizeof fp.id);
+            CHECK(issues_apply(is, ev, &fp, (usec)i, &seen, &a, &e) == 0);
+            events++;
+        } else {
+            struct buf action = BUF_INIT(1 << 16);
+            CHECK(issues_flush(is, &e) == 0);
+            if (random_check(&seed, db, ids, LENGTH(ids), &action, &e) == 0) {
+                CHECK(issues_action(is, buf_view(&action), (usec)i, &e) == 0);
+                done++;
+            } else {
+                CHECK(e.text[0] && (e.kind == ERR_INPUT || e.kind == ERR_GONE));
+            }
+            buf_done(&action);
+        }
+        arena_reset(&a);
+        if (i % 50)
+            continue;
+        CHECK(issues_flush(is, &e) == 0);
+        CHECK_INT(count_of(db, "SELECT sum(count) FROM issue"), events);
+        CHECK_INT(count_of(db, "SELECT sum(count) FROM issue_hour"), events);
+        CHECK_INT(count_of(db, "SELECT count(*) FROM issue AS m WHERE merged_into IS NOT NULL AND NOT EXISTS"
+                               " (SELECT 1 FROM issue AS i WHERE i.id = m.merged_into AND i.merged_into IS NULL)"),
+                  0);
+    }
+    CHECK(done > 300);
     issues_free(is);
     db_close(db);
     (void)!system(arena_printf(&a, "rm -rf %s", dir));
