@@ -5,7 +5,6 @@
 #include "maps/bundle.h"
 #include "maps/sourcemap.h"
 
-#include <dirent.h>
 #include <jansson.h>
 #include <sys/stat.h>
 
@@ -15,7 +14,7 @@ enum { DEPTH = 32 };
 struct putting {
     struct cli *c;
     struct client *client;
-    const char *dir, *app, *release;
+    const char *dir, *release;
     char **scripts; /* below dir */
     size_t n;
     size_t taken, failed;
@@ -194,7 +193,7 @@ static void put_script(struct putting *p, const char *script)
 
 int cli_maps_put(struct cli *c)
 {
-    struct putting p = {.c = c, .dir = c->args[0], .app = cli_get(c, "--app"), .release = cli_get(c, "--release")};
+    struct putting p = {.c = c, .dir = c->args[0], .release = cli_get(c, "--release")};
     struct stat st;
     int code = needs_app(c);
     if (code != CLI_DONE)
