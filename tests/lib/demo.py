@@ -59,8 +59,13 @@ def page(url, key):
     os.makedirs(DEMO + "/page")
     with open(DEMO + "/page/index.html", "w") as f:
         f.write(f"""<!doctype html><title>shop</title>
+<script>_logd=[];for(t of['error','unhandledrejection'])addEventListener(t,e=>_logd.push(e),!0)</script>
 <script src="{url}/b.js" data-key="{key}" data-release="1.4.2" data-env="prod" defer></script>
-<button onclick="pay({{}})">Pay</button>
+<script src="{url}/vitals.js" defer></script>
+<p><button onclick="pay({{}})">Pay</button> an error
+<p><button onclick="Promise.reject(new Error('the cart is empty'))">Order</button> a rejection
+<p><button onclick="fetch('http://127.0.0.1:1/stock?id=7')">Stock</button> a request without an answer
+<p><button onclick="logd.count('cart.add', 1, {{kind: 'book'}})">Add a book</button> a count, no event
 <script>function pay(cart) {{ return cart.total.amount }}</script>
 """)
 
