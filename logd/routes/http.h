@@ -70,6 +70,7 @@ enum route_flags {
     ROUTE_PUBLIC = 1, /* no key asked for; the handler sees who it is */
     ROUTE_POOL = 2,   /* may block: SQLite, a query, scrypt; RIGHT_READ has threads of its own */
     ROUTE_BODY = 4,   /* takes a body of up to the config's limits; others LIMIT_API */
+    ROUTE_DSN = 16,   /* the key is a Sentry DSN's */
     ROUTE_BEACON = 8, /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
 };
 struct route {

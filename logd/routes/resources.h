@@ -62,6 +62,10 @@ void post_debug_clock(struct request *r);
 void post_maps(struct request *r);
 void get_maps(struct request *r);
 void delete_maps(struct request *r);
+/* sentry.c */
+void post_sentry_envelope(struct request *r);
+void post_sentry_store(struct request *r);
+
 /* sentry-maps.c */
 void get_chunk_upload(struct request *r);
 void post_chunk_upload(struct request *r);

@@ -27,6 +27,11 @@ const struct route routes[] = {
     {HTTP_POST, "/b", RIGHT_REPORT, ROUTE_BEACON, post_beacon},
     {HTTP_POST, "/b/reports", RIGHT_REPORT, ROUTE_BEACON, post_reports},
 
+    {HTTP_POST, "/api/{}/envelope/", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_envelope},
+    {HTTP_POST, "/api/{}/envelope", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_envelope},
+    {HTTP_POST, "/api/{}/store/", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_store},
+    {HTTP_POST, "/api/{}/store", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_store},
+
     {HTTP_GET, "/v1/query", RIGHT_READ, ROUTE_POOL, get_query},
     {HTTP_GET, "/v1/histogram", RIGHT_READ, ROUTE_POOL, get_histogram},
     {HTTP_GET, "/v1/tail", RIGHT_READ, ROUTE_POOL, get_tail},

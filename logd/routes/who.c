@@ -36,11 +36,27 @@ static str base64(struct arena *a, str s)
     return (str){out, n};
 }
 
+/* A DSN's key: in the URL whatever its role, or in "X-Sentry-Auth: Sentry sentry_version=7, sentry_key=lk_…". */
+static str dsn_key(struct request *r)
+{
+    str list = http_header(r, "X-Sentry-Auth"), key = http_param(r, "sentry_key");
+    if (str_starts_nocase(list, S("sentry ")))
+        list = str_skip(list, 7);
+    while (!key.p && list.p) {
+        str value = str_trim(str_cut(&list, ',')), name = str_cut(&value, '=');
+        if (str_eq(name, S("sentry_key")))
+            key = value;
+    }
+    return key;
+}
+
 static str sent_key(struct exchange *x, bool *ret_in_url)
 {
     struct request *r = &x->r;
     str auth = http_header(r, "Authorization"), key = http_header(r, "X-Logd-Key");
     *ret_in_url = false;
+    if (x->route->flags & ROUTE_DSN)
+        return dsn_key(r);
     if (str_starts_nocase(auth, S("bearer ")))
         return str_trim(str_skip(auth, 7));
     if (str_starts_nocase(auth, S("basic "))) {
@@ -264,7 +280,7 @@ bool who_asks(struct exchange *x)
 void who_preflight(struct exchange *x, const char *allow)
 {
     struct request *r = &x->r;
-    str origin = http_header(r, "Origin"), key = http_param(r, "key");
+    str origin = http_header(r, "Origin"), key = http_param(r, x->route->flags & ROUTE_DSN ? "sentry_key" : "key");
     r->status = 204;
     reply_header(r, "Allow", "%s", allow);
     if (!origin.p || !http_header(r, "Access-Control-Request-Method").p)
@@ -277,6 +293,6 @@ void who_preflight(struct exchange *x, const char *allow)
     allow_origin(r, origin);
     reply_header(r, "Access-Control-Allow-Methods", "%s", allow);
     reply_header(r, "Access-Control-Allow-Headers",
-                 "content-type, content-encoding, authorization, x-logd-key, idempotency-key");
+                 "content-type, content-encoding, authorization, x-logd-key, x-sentry-auth, idempotency-key");
     reply_header(r, "Access-Control-Max-Age", "7200");
 }
