@@ -7,6 +7,7 @@
 #include "fold.h"
 #include "users.h"
 #include "counted.h"
+#include "watched.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -49,6 +50,7 @@ struct fold {
     uint64_t position;
     struct fold_stats stats;
     struct counted *counted;
+    struct watched watched;
     struct zone *zone;                           /* whose days of stats are kept */
     uint32_t app;                                /* of the record */
     char refused[sizeof((struct err *)0)->text]; /* why the last reload was, "" while none is */
@@ -57,7 +59,7 @@ struct fold {
     struct arena arena;
     struct event *event;
     struct err error;
-    usec tick_due, stats_due, seal_due;
+    usec watch_due, watch_now, tick_due, stats_due, seal_due;
     bool scrub;      /* deleted sketches may be in the write-ahead log */
     usec now;        /* of the record before */
     usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
@@ -274,7 +276,8 @@ static int follow_back(struct fold *f, usec back, struct err *e)
              (long long)(back / USEC_PER_SEC));
     rules_memory_set_back(f->memory, back);
     f->now -= back;
-    f->stats_due = 0;
+    f->stats_due = f->watch_due = 0;
+    f->watched = (struct watched){0};
     return incidents_set_back(f->incidents, back, e);
 }
 
@@ -312,15 +315,38 @@ static int tick_alerts(struct fold *f, usec now, bool silence, struct err *e)
     return 0;
 }
 
+static int on_watched(str line, const char *name, bool hours, void *arg, struct err *e)
+{
+    struct fold *f = arg;
+    struct firing x = {.f = f, .now = f->watch_now};
+    arena_reset(&f->arena);
+    if (event_read(line, f->event, &f->arena, e) < 0)
+        return -1;
+    struct rules_input in = {.watched = name, .watched_hours = hours, .event = f->event, .now = f->watch_now};
+    if (rules_eval(rules_of(f), f->memory, &in, on_signal, &x, &f->arena) < 0) {
+        *e = f->error;
+        return -1;
+    }
+    return incidents_event_done(f->incidents, f->watch_now, e);
+}
+
 static int tick(struct fold *f, usec now, struct err *e)
 {
+    f->watch_now = now;
+    if (now >= f->watch_due &&
+        watched_look(&f->watched, f->db, f->parts->auth, rules_of(f), now, &f->watch_due, on_watched, f, e) < 0)
+        return -1;
     if (now >= f->stats_due) {
         int more = stats_tick(f->db, now, e);
         if (more < 0)
             return -1;
         f->stats_due = more ? now : now + STATS_TICK_US;
     }
-    return tick_alerts(f, now, true, e);
+    if (tick_alerts(f, now, true, e) < 0)
+        return -1;
+    if (f->watch_due < f->tick_due)
+        f->tick_due = f->watch_due;
+    return 0;
 }
 
 /* Periods of unique counts that are over become numbers, when no record of theirs can wait any more. */

@@ -79,6 +79,8 @@ struct rule_stat { /* what each event that `when` matches adds to a stat */
 struct rule_condition {
     const char *when;
     struct rule_stat *stat; /* NULL: none */
+    const char *watch;      /* the stat whose numbers it looks at; NULL: it looks at events */
+    bool watch_hours;       /* its hours, not its minutes */
     struct filter *filter;
     struct rule_fields by;
     struct rule_part *parts;

@@ -144,13 +144,21 @@ static int eval_part(struct firing *f, rules_signal_fn *on_signal, void *arg)
     return tell(f, kept, on_signal, arg);
 }
 
+/* Events are for rules without `watch`, numbers of a stat for those that watch it. */
+static bool looks_at(const struct rule_condition *c, const struct rules_input *in)
+{
+    if (!c->watch || !in->watched)
+        return !c->watch && !in->watched;
+    return strcmp(c->watch, in->watched) == 0 && c->watch_hours == in->watched_hours;
+}
+
 int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct rules_input *in,
                rules_signal_fn *on_signal, void *arg, struct arena *a)
 {
     enum tri known = s && s->asks_known_ip ? known_ip(m, in, a) : ANY;
     for (size_t i = 0; s && i < s->n; i++) {
         const struct rule *r = s->rules[i];
-        if (!r->enabled || !filter_match(r->cond->filter, in->event, a))
+        if (!r->enabled || !looks_at(r->cond, in) || !filter_match(r->cond->filter, in->event, a))
             continue;
         if (r->cond->stat && rule_count(r, in, arg, a) < 0)
             return -1;
@@ -223,7 +231,8 @@ bool rules_concern(const struct rules_set *s, str line, int severity, nsec time)
     for (size_t i = 0; s && i < s->n; i++) {
         const struct filter *f = s->rules[i]->cond->filter;
         const struct finder *hint = filter_hint(f);
-        if (s->rules[i]->enabled && filter_outlook(f, 1u << severity, time, time) != OUTLOOK_NO &&
+        if (s->rules[i]->enabled && !s->rules[i]->cond->watch &&
+            filter_outlook(f, 1u << severity, time, time) != OUTLOOK_NO &&
             (!hint || find_nocase(hint, line) >= 0 || str_find(line, S("\\u")) >= 0))
             return true;
     }

@@ -8,9 +8,9 @@
 enum { ID_MAX = 64 };
 
 static const char *const none[] = {NULL}, *const file_words[] = {"rules", NULL},
-                         *const rule_words[] = {"id",     "why",  "owner",   "when",         "by",    "wait",    "rank",
-                                                "digest", "run",  "enabled", "inhibited_by", "floor", "ceiling", "any",
-                                                "tests",  "stat", NULL};
+                         *const rule_words[] = {"id",      "why",    "owner", "when",    "by",           "wait",
+                                                "rank",    "digest", "run",   "enabled", "inhibited_by", "floor",
+                                                "ceiling", "any",    "tests", "stat",    "watch",        NULL};
 
 /* ---- for all readers ---- */
 
@@ -182,9 +182,12 @@ static struct rule *rule_new(struct parser *p, const node *at)
 static int read_when(struct parser *p, const node *map, struct rule *r)
 {
     static const node heartbeats = {.kind = YAML_SCALAR, .text = {"type=heartbeat", 14}};
+    static const node all = {.kind = YAML_SCALAR, .text = {"*", 1}};
     const node *at = yaml_get(map, "when");
     if (!at && yaml_get(map, "heartbeat"))
         at = &heartbeats;
+    if (!at && yaml_get(map, "watch"))
+        at = &all;
     if (!at)
         return missing(p, map, r->id, "when");
     return read_filter(p, at, "when", &r->cond->when, &r->cond->filter);
@@ -245,7 +248,8 @@ static int read_rule(struct parser *p, const node *at, struct rule *r)
         read_duration(p, at, "digest", "digest", MINUTE, 7 * DAY, &r->digest) < 0)
         return -1;
     return read_when(p, at, r) < 0 || read_fields(p, at, "by", &r->cond->by) < 0 || read_inhibited(p, at, r) < 0 ||
-                   read_stat(p, at, r) < 0 || read_parts(p, at, r) < 0 || read_tests(p, at, r) < 0
+                   read_stat(p, at, r) < 0 || read_watch(p, at, r) < 0 || read_parts(p, at, r) < 0 ||
+                   read_tests(p, at, r) < 0
                ? -1
                : 0;
 }

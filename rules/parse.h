@@ -42,6 +42,8 @@ extern const char *const condition_words[];
 int read_parts(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
 /* What it counts, and so whether it needs a condition. */
 int read_stat(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
+/* The stat whose numbers it looks at, in place of events. */
+int read_watch(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
 int read_tests(struct parser *p, const node *map, struct rule *r) MUST_CHECK;
 
 #endif

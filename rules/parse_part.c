@@ -391,6 +391,8 @@ static void set_version(const node *map, const struct rule *r, struct rule_part 
     static const char *const more[] = {"where", "of", "reaches", "min", "bad", "p", "over_record"};
     struct buf b = BUF_INIT(64u << 10);
     buf_printf(&b, "%zu %s\n", (size_t)(c - r->cond->parts), r->cond->when);
+    if (r->cond->watch)
+        buf_printf(&b, "watch %s %d\n", r->cond->watch, r->cond->watch_hours);
     for (size_t i = 0; i < c->by.n; i++)
         buf_printf(&b, "%s ", c->by.name[i]);
     for (size_t i = 0; i < map->n; i++) {

@@ -53,6 +53,8 @@ struct rule {
 };
 struct rules_set;
 struct rules_set *rules_set_new(void);
+/* Does a rule watch that stat, by minutes or by hours? */
+bool rules_watch(const struct rules_set *s, str name, bool hours);
 void rules_set_free(struct rules_set *s); /* NULL is fine */
 /* Adds the rules of one file; ids are unique in the set. ERR_INPUT "FILE:LINE:COLUMN: …", the column being right inside a
  * `when` too; the set is then only fit to be freed. */
@@ -90,6 +92,8 @@ struct rules_stat { /* an event counts; views live in `a` */
 typedef int rules_stat_fn(const struct rules_stat *stat, void *arg);
 struct rules_input {
     rules_stat_fn *on_stat; /* gets on_signal's arg; -1 stops. NULL: stats are not wanted */
+    const char *watched;    /* the event is a number of this stat, and only for rules that watch it; NULL: it is one */
+    bool watched_hours;
     const struct event *event;
     str fingerprint; /* of its issue, or absent; rules name it `fingerprint` */
     bool fresh;      /* it is the first event of its issue */

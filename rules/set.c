@@ -27,6 +27,16 @@ void rules_set_free(struct rules_set *s)
     free(s);
 }
 
+bool rules_watch(const struct rules_set *s, str name, bool hours)
+{
+    for (size_t i = 0; s && i < s->n; i++) {
+        const struct rule_condition *c = s->rules[i]->cond;
+        if (s->rules[i]->enabled && c->watch && c->watch_hours == hours && str_eq(str_of(c->watch), name))
+            return true;
+    }
+    return false;
+}
+
 size_t rules_count(const struct rules_set *s) { return s->n; }
 const struct rule *rules_at(const struct rules_set *s, size_t i)
 {

@@ -7,22 +7,18 @@
 static const char *const none[] = {NULL}, *const stat_words[] = {"name", "type", "value", "by", NULL},
                          *const types[] = {"count", "max", "min", "gauge", "timing"};
 
-static int read_name(struct parser *p, const node *map, struct rule_stat *s)
+static int read_name(struct parser *p, const node *at, const char *what, const char **ret)
 {
-    const node *at = yaml_get(map, "name");
     char got[YAML_GOT_MAX];
-    if (!at)
-        return missing(p, map, "stat", "name");
     bool good = at->kind == YAML_SCALAR && at->text.n > 0 && at->text.n <= 64;
     for (size_t i = 0; good && i < at->text.n; i++) {
         char c = at->text.p[i];
         good = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') || (c && strchr("._-/:", c));
     }
     if (!good)
-        return yaml_fail(p->y, at, p->e,
-                         "stat.name: expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got %s",
-                         yaml_got(at, got));
-    s->name = keep(p, at->text);
+        return yaml_fail(p->y, at, p->e, "%s: expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got %s",
+                         what, yaml_got(at, got));
+    *ret = keep(p, at->text);
     return 0;
 }
 
@@ -70,10 +66,35 @@ int read_stat(struct parser *p, const node *map, struct rule *r)
         return 0;
     struct rule_stat *s = r->cond->stat = arena_zero(&p->set->arena, sizeof *s);
     s->line = at->line;
-    return check_words(p, at, "stat", stat_words, none) < 0 || read_name(p, at, s) < 0 || read_type(p, at, s) < 0 ||
+    if (check_words(p, at, "stat", stat_words, none) < 0)
+        return -1;
+    if (!yaml_get(at, "name"))
+        return missing(p, at, "stat", "name");
+    return read_name(p, yaml_get(at, "name"), "stat.name", &s->name) < 0 || read_type(p, at, s) < 0 ||
                    read_labels(p, at, s) < 0
                ? -1
                : 0;
+}
+
+/* `watch: NAME`, or `watch: {name: NAME, by: hour}`. */
+int read_watch(struct parser *p, const node *map, struct rule *r)
+{
+    static const char *const words[] = {"name", "by", NULL};
+    const node *at = yaml_get(map, "watch"), *name = at, *by;
+    char got[YAML_GOT_MAX];
+    if (!at)
+        return 0;
+    if (at->kind == YAML_MAP) {
+        if (check_words(p, at, "watch", words, none) < 0)
+            return -1;
+        if (!(name = yaml_get(at, "name")))
+            return missing(p, at, "watch", "name");
+        by = yaml_get(at, "by");
+        if (by && (by->kind != YAML_SCALAR || (!str_eq(by->text, S("minute")) && !str_eq(by->text, S("hour")))))
+            return yaml_fail(p->y, by, p->e, "watch.by: expected minute or hour, got %s", yaml_got(by, got));
+        r->cond->watch_hours = by && str_eq(by->text, S("hour"));
+    }
+    return read_name(p, name, at->kind == YAML_MAP ? "watch.name" : "watch", &r->cond->watch);
 }
 
 /* `outcome` is also that of `auth.outcome`. */

@@ -43,6 +43,17 @@ struct stats_query {
     bool closed; /* of uniques only periods that are over */
     bool noised; /* and those as they are published, with noise */
 };
+/* What the series of wanted stats had in the period of `step` (60 or 3600 s) at `start`. */
+struct stats_closed {
+    uint32_t app;
+    str name, labels; /* labels: JSON */
+    int64_t start;
+    double value, usual; /* usual: the median of the same hour of four weeks, when there are two of them */
+    bool has_usual;
+};
+int stats_closed_each(struct db *db, int step, int64_t start, bool (*wanted)(str name, void *arg),
+                      int (*fn)(const struct stats_closed *c, void *arg, struct err *e), void *arg,
+                      struct err *e) MUST_CHECK;
 /* Of one stat, in Prometheus' text; nothing when there is none of that name. */
 struct stats_expose {
     usec now;

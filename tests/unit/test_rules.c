@@ -213,7 +213,12 @@ static str fire(struct world *w, const char *json)
               0);
     body = buf_view(&b->body);
     CHECK_INT(event_read(str_cut(&body, '\n'), w->event, &w->arena, &e), 0);
-    struct rules_input in = {w->on_stat, w->event, w->fingerprint, w->fresh, w->regressed, w->now};
+    struct rules_input in = {.on_stat = w->on_stat,
+                             .event = w->event,
+                             .fingerprint = w->fingerprint,
+                             .fresh = w->fresh,
+                             .regressed = w->regressed,
+                             .now = w->now};
     CHECK_INT(rules_eval(w->set, w->memory, &in, on_signal, w, &w->arena), 0);
     w->concern = rules_concern(w->set, w->event->line, w->event->severity, w->event->time);
     CHECK(w->concern || !w->fired[0]);
@@ -267,6 +272,19 @@ TEST(a_wrong_stat_is_told_at_its_place)
     line_refused("stat: {name: a, by: ['a b']}", "25: stat.by: expected the name of a field, got \"a b\"");
     line_refused("stat: {name: a, by: [a, a]}", "28: stat.by: \"a\" is there twice");
     line_refused("stat: {name: a}, window: 5m", "21: \"window\" belongs to a condition, and there is none");
+}
+
+TEST(a_watch_is_read_or_told_at_its_place)
+{
+    struct rules_set *s = parse("rules:\n- {id: a, why: w, watch: orders, by: [app], value: {of: value, '<': 3}}\n"
+                                "- {id: b, why: w, watch: {name: x, by: hour}}\n"
+                                "- {id: c, why: w, watch: off, enabled: false}\n");
+    CHECK(s && rules_watch(s, S("orders"), false) && !rules_watch(s, S("orders"), true));
+    CHECK(s && rules_watch(s, S("x"), true) && !rules_watch(s, S("x"), false) && !rules_watch(s, S("off"), false));
+    rules_set_free(s);
+    line_refused("watch: a b", "11: watch: expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"a b\"");
+    line_refused("watch: {by: hour}", "11: watch: name is missing");
+    line_refused("watch: {name: a, by: day}", "25: watch.by: expected minute or hour, got \"day\"");
 }
 
 TEST(a_plain_rule_fires_for_each_event_with_the_rank_of_its_level)
