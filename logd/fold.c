@@ -1,6 +1,6 @@
 /* fold.c - see fold.h.
  *
- * One transaction holds up to 4,096 records or 500 ms of work, whatever comes first, so that SQLite's commit does not set the
+ * One transaction holds up to 4,096 records or a second of work, whatever comes first, so that SQLite's commit does not set the
  * pace. One that has many events already waits for more of them until then: a row that each of them changes is written
  * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
  * stops the rest. */
@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define TRANSACTION_RECORDS 4096
-#define TRANSACTION_US 500000
+#define TRANSACTION_US 1000000
 #define MANY_EVENTS 2000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)

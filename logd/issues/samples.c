@@ -5,7 +5,8 @@
 int sample_put(struct issues *is, const struct row *r, int slot, usec t, str line, struct err *e)
 {
     sqlite3_stmt *st = db_stmt(is->db,
-                               "INSERT OR REPLACE INTO issue_sample(issue, slot, time, line) VALUES(?, ?, ?, ?)");
+                               "INSERT INTO issue_sample(issue, slot, time, line) VALUES(?, ?, ?, ?)"
+                               " ON CONFLICT DO UPDATE SET time = excluded.time, line = excluded.line");
     db_bind_str(st, 1, str_of(r->id));
     sqlite3_bind_int(st, 2, slot);
     sqlite3_bind_int64(st, 3, t);
