@@ -62,6 +62,16 @@ TEST(local_midnight_is_its_first_second_also_when_there_is_none)
     zone_free(h);
 }
 
+TEST(an_offset_changes_with_its_second)
+{
+    struct zone *z = open_zone("Europe/Amsterdam");
+    CHECK_INT(zone_offset(z, 1774745999), 3600); /* 2026-03-29 01:00Z, in the file's list */
+    CHECK_INT(zone_offset(z, 1774746000), 7200);
+    CHECK_INT(zone_offset(z, 2531955599), 3600); /* 2050-03-27 01:00Z, by the rule */
+    CHECK_INT(zone_offset(z, 2531955600), 7200);
+    zone_free(z);
+}
+
 TEST(what_is_no_zone_is_refused)
 {
     static const char *const bad[] = {"",         "Europe", "Europe/Nowhere", "../../etc/passwd", "/etc/passwd",
