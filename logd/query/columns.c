@@ -143,6 +143,14 @@ static bool may_match(struct match *m, const struct filter_node *n, const struct
 
 /* ---- bits ---- */
 
+VECTORS size_t bits_count(const uint64_t *bits, size_t words)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < words; i++)
+        n += (size_t)__builtin_popcountll(bits[i]);
+    return n;
+}
+
 static inline bool bit_is(const uint64_t *bits, size_t i) { return bits[i / 64] >> i % 64 & 1; }
 static inline void bit_set(uint64_t *bits, size_t i) { bits[i / 64] |= 1ull << i % 64; }
 
@@ -426,7 +434,10 @@ static bool find_interval(struct match *m, const struct filter_node *n, const st
     }
     if (v->form != FORM_TEXT || !v->numeric || (p->kind != KIND_NUMBER && equal))
         return false;
-    if (ordered) {
+    int64_t whole;
+    if (equal && p->packing != PACK_DECIMAL && v->low.integer && str_i64(v->low.text, &whole)) { /* itself, if at all */
+        *ret = whole >= all.low && whole <= all.high ? (struct interval){whole, whole} : (struct interval){1, 0};
+    } else if (ordered) {
         *ret = from_bound(m, n, p, n->op, v, &v->low, all);
     } else {
         *ret = from_bound(m, n, p, OP_GE, v, &v->low, all);

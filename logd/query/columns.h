@@ -22,13 +22,7 @@ static inline bool bits_any(const uint64_t *bits, size_t words)
         all |= bits[i];
     return all != 0;
 }
-static inline size_t bits_count(const uint64_t *bits, size_t words)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < words; i++)
-        n += (size_t)__builtin_popcountll(bits[i]);
-    return n;
-}
+size_t bits_count(const uint64_t *bits, size_t words);
 
 /* Clears those of the bits whose event does not match; there are bit_words(events) words. `scratch` is not the block's
  * arena. `stop` is asked now and then; once it says true the bits mean nothing. -1 (ERR_CORRUPT): damaged. */
