@@ -118,11 +118,18 @@ static struct db *reader(struct request *r)
     return db;
 }
 
+static void put_app(void *arg, uint32_t app, struct buf *out)
+{
+    char name[LIMIT_APP + 1] = "";
+    (void)auth_app_name(arg, app, name);
+    buf_json(out, str_of(name));
+}
+
 void get_stats_names(struct request *r)
 {
     struct db *db = reader(r);
     struct err e;
-    if (db && stats_names_json(db, 0, &r->out, &e) < 0)
+    if (db && stats_names_json(db, 0, put_app, r->parts->auth, &r->out, &e) < 0)
         reply_err(r, &e);
 }
 

@@ -19,10 +19,10 @@ static void put_time(struct buf *out, const struct zone *z, int64_t s)
     buf_byte(out, '"');
 }
 
-int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e)
+int stats_names_json(struct db *read, uint32_t app, stats_app_name_fn *name, void *arg, struct buf *out, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(read, "SELECT name, type, labels, last, last_time, total, id FROM stat_series"
-                                     " WHERE ?1 = 0 OR app = ?1 ORDER BY name, labels LIMIT 10000");
+    sqlite3_stmt *st = db_stmt(read, "SELECT name, type, labels, last, last_time, total, id, app FROM stat_series"
+                                     " WHERE ?1 = 0 OR app = ?1 ORDER BY name, app, labels LIMIT 10000");
     int rc;
     size_t n = 0;
     sqlite3_bind_int64(st, 1, app);
@@ -30,6 +30,8 @@ int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err 
     while ((rc = db_step(read, st, e)) > 0) {
         buf_str(out, n++ ? S(",{\"name\":") : S("{\"name\":"));
         buf_json(out, db_str(st, 0));
+        buf_lit(out, ",\"app\":");
+        name(arg, (uint32_t)sqlite3_column_int64(st, 7), out);
         buf_lit(out, ",\"type\":");
         buf_json(out, db_str(st, 1));
         buf_lit(out, ",\"labels\":");

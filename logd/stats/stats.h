@@ -29,7 +29,9 @@ int stats_apply(struct db *db, uint32_t app, const struct zone *zone, str lines,
 int stats_tick(struct db *db, usec now, struct err *e) MUST_CHECK;
 
 /* Names, types, labels, last value; app 0: all. */
-int stats_names_json(struct db *read, uint32_t app, struct buf *out, struct err *e) MUST_CHECK;
+typedef void stats_app_name_fn(void *arg, uint32_t app, struct buf *out); /* its name as JSON */
+int stats_names_json(struct db *read, uint32_t app, stats_app_name_fn *name, void *arg, struct buf *out,
+                     struct err *e) MUST_CHECK;
 struct stats_query {
     uint32_t app; /* 0: all */
     str name, by; /* minute hour day week month year */

@@ -40,11 +40,17 @@ static json_int_t total_of(struct db *db, const char *name, const char *by)
     return total;
 }
 
+static void put_app(void *arg, uint32_t app, struct buf *out)
+{
+    (void)arg;
+    buf_printf(out, "\"app-%u\"", app);
+}
+
 static void check_answers(struct db *db)
 {
     struct buf out = BUF_INIT(SIZE_MAX / 2);
     struct err e;
-    if (stats_names_json(db, 0, &out, &e) < 0)
+    if (stats_names_json(db, 0, put_app, NULL, &out, &e) < 0)
         abort();
     json_t *all = json_loadb(out.p, out.n, 0, NULL), *o;
     size_t i;

@@ -20,7 +20,8 @@ export async function sharedPage(token, params) {
 
 function shareForm(metrics, made) {
   const wrong = h('p', {class: 'wrong', role: 'alert'}), name = h('input', {name: 'name', required: true, maxlength: 100, autocomplete: 'off'})
-  const picks = metrics.map(m => {
+  const apps = [...new Set(metrics.map(m => m.app))], app = choice('App', {'': 'Every app', ...Object.fromEntries(apps.map(a => [a, a]))}, '', () => {})
+  const picks = [...new Map(metrics.map(m => [m.name, m])).values()].map(m => {
     const values = {'': 'not shown', [m.name]: 'shown', ...Object.fromEntries(Object.keys(labelsOf(m.series)).map(l => [`${m.name} by ${l}`, 'shown by ' + l]))}
     return [m, choice(m.name, values, '', () => {})]
   })
@@ -30,9 +31,9 @@ function shareForm(metrics, made) {
     try {
       const stats = picks.map(([, pick]) => pick.value).filter(Boolean)
       if (!stats.length) throw new Error('Choose at least one stat to be shown.')
-      made(await post('/v1/shares', {name: name.value, stats}))
+      made(await post('/v1/shares', {name: name.value, stats, ...app.value && {app: app.value}}))
     } catch (err) { wrong.textContent = err.message }
-  }}, h('h2', null, 'A new link'), h('label', null, 'Title of the page', name), picks.map(([m, pick]) => h('label', {class: 'pick'}, m.name, pick)), wrong, h('button', {class: 'main'}, 'Make the link'))
+  }}, h('h2', null, 'A new link'), h('label', null, 'Title of the page', name), apps.length > 1 && h('label', {class: 'pick'}, 'Of app', app), picks.map(([m, pick]) => h('label', {class: 'pick'}, m.name, pick)), wrong, h('button', {class: 'main'}, 'Make the link'))
 }
 
 /** Links there are, and a form for another; a link itself is shown once. */

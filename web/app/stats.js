@@ -14,14 +14,14 @@ function empty() {
     h('pre', {tabindex: 0}, `logd app add shop\nKEY=$(logd key add --app shop --role ingest)\n${curl}`), h('p', null, 'Types: count, max, min, gauge, timing (milliseconds), unique.'))
 }
 
-/** Series of all labels joined to metrics by name: [{name, type, last, last_time, series}]. */
+/** Series of all labels joined to metrics by app and name: [{app, name, type, last, last_time, series}]. */
 export function metricsOf(series) {
   const all = new Map()
   for (const one of series) {
-    const m = all.get(one.name) ?? {name: one.name, type: one.type, last_time: '', series: []}
+    const key = `${one.app}\n${one.name}`, m = all.get(key) ?? {app: one.app, name: one.name, type: one.type, last_time: '', series: []}
     if (one.last_time > m.last_time) Object.assign(m, {last: one.last, last_time: one.last_time})
     m.series.push(one.labels)
-    all.set(one.name, m)
+    all.set(key, m)
   }
   return [...all.values()]
 }
@@ -29,7 +29,7 @@ export function metricsOf(series) {
 const DAY = 86400e3
 /** The last 24 hours of a metric: its line and a number for them. */
 async function lastDay(m, row) {
-  const days = m.type === 'unique', state = {period: days ? 'day' : 'hour', begin: Date.now() - (days ? 30 : 1) * DAY, end: Date.now()}, key = m.type === 'timing' ? 'p90' : 'value'
+  const days = m.type === 'unique', state = {app: m.app, period: days ? 'day' : 'hour', begin: Date.now() - (days ? 30 : 1) * DAY, end: Date.now()}, key = m.type === 'timing' ? 'p90' : 'value'
   const answer = await get(`${path(m.name)}?${query(state)}`), times = starts(state.begin, state.end, state.period)
   const at = new Map(answer.points.map(p => [Date.parse(p.time), p[key]])), values = times.map(t => at.get(t) ?? (m.type === 'count' ? 0 : null))
   const t = answer.total, total = m.type === 'timing' ? t.p90 === null ? '–' : `${exact(t.p90)} ms` : m.type === 'unique' ? answer.points.length ? unique(answer.points.at(-1)) : '–' : exact(t)
@@ -56,7 +56,7 @@ export async function statsPage(params) {
   const found = all.filter(m => m.name.toLowerCase().includes(find.toLowerCase()))
   const input = h('input', {name: 'q', value: find, 'aria-label': 'Part of a name', placeholder: 'part of a name', autocomplete: 'off'})
   const rows = found.map(m => {
-    const row = h('tr', null, h('td', null, link('/stats/' + encodeURIComponent(m.name), m.name), h('div', {class: 'soft'}, m.series.length > 1 && many(m.series.length, 'label set'))), h('td', null, m.type),
+    const row = h('tr', null, h('td', null, link(`/stats/${encodeURIComponent(m.name)}?${new URLSearchParams({app: m.app})}`, m.name), h('div', {class: 'soft'}, m.app, m.series.length > 1 && ` · ${many(m.series.length, 'label set')}`)), h('td', null, m.type),
       h('td', {class: 'right'}, exact(m.last), m.type === 'timing' && ' ms', h('div', {class: 'soft'}, ago(m.last_time))), h('td', {class: 'right'}, h('span', {class: 'day'}, '…'), h('div', {class: 'soft'}, DAY_SAYS[m.type])), h('td', {class: 'line'}))
     row.metric = m
     sight.observe(row)
@@ -77,16 +77,17 @@ export function labelsOf(series) {
 }
 
 export async function metricPage(name, params) {
-  const m = metricsOf((await get('/v1/stats')).stats).find(one => one.name === name)
+  const all = metricsOf((await get('/v1/stats')).stats).filter(one => one.name === name), m = all.find(one => one.app === params.get('app')) ?? all[0]
   if (!m) return h('div', null, h('h1', null, name), h('div', {class: 'empty'}, h('p', null, 'No stat of this name has arrived. This posts one:'), h('pre', {tabindex: 0}, curl.replace('pic.upload', () => name))))
+  params.set('app', m.app)
   const state = stateOf(params, m.type), labels = labelsOf(m.series), now = Object.fromEntries(params)
   const change = next => go('/stats/' + encodeURIComponent(name), next), set = (k, v) => change({...now, [k]: v})
   const ask = p => get(`${path(name)}?${p}`), url = `${path(name)}?${query(state)}`
-  const bar = h('div', {class: 'bar choices'}, timeChoices(state, m.type, change),
+  const bar = h('div', {class: 'bar choices'}, timeChoices(state, m.type, change), all.length > 1 && choice('App', all.map(one => one.app), m.app, v => go('/stats/' + encodeURIComponent(name), {app: v})),
     Object.keys(labels).length > 0 && choice('Group by', {'': 'All together', ...Object.fromEntries(Object.keys(labels).map(k => [k, 'One chart a ' + k]))}, state.group ?? '', v => set('group', v)),
     Object.entries(labels).map(([k, values]) => choice(`Only ${k}`, {'': `Every ${k}`, ...Object.fromEntries(values.map(v => [v, `${k}: ${v}`]))}, state['label.' + k] ?? '', v => set('label.' + k, v))),
     m.type !== 'timing' && choice('Shape', {'': 'Bars or lines', bar: 'Bars', line: 'Lines'}, state.shape ?? '', v => set('shape', v)))
-  return h('div', null, h('p', {class: 'soft'}, link('/stats', 'Stats')), h('h1', null, name, h('span', {class: 'soft'}, ' ' + m.type)), bar,
+  return h('div', null, h('p', {class: 'soft'}, link('/stats', 'Stats')), h('h1', null, name, h('span', {class: 'soft'}, ` ${m.type} of ${m.app}`)), bar,
     await charts(state, name, ask, (from, to) => change({...now, from: new Date(from).toISOString(), to: new Date(to).toISOString(), by: ''})),
     h('div', {class: 'bar'}, h('span', {class: 'soft'}, 'Mark a part of the chart to zoom in.'),
       h('a', {href: url, download: name + '.json'}, 'JSON'),
