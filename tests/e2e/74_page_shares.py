@@ -2,7 +2,7 @@
 import os, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, run
+from logd import Logd, eventually, run
 from outside import browse, shot
 
 SIGN_IN = [{"do": "wait", "at": "input[name=email]:focus"}, {"do": "fill", "at": "input[name=email]", "text": "dev@example.com"},
@@ -63,6 +63,20 @@ def test_people_of_an_open_period_are_not_shown():
         while not shown() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert [p["value"] for p in shown()] == [50], shown()
+
+
+def test_noised_numbers_are_shown_without_a_range():
+    with Logd(config="unique: {noise: 10}\n") as logd:
+        logd.post("/v1/stats", [{"name": "visitors", "type": "unique", "value": f"v{i}"} for i in range(50)])
+        s = share(logd, ["visitors"])
+        logd.advance(seconds=26 * 3600)
+        logd.post("/v1/stats", {"name": "x"})
+        day = lambda: logd.get(f"/v1/shared/{s['token']}/0?by=day&from=-30d", key=False).json()
+        point = eventually(lambda: day()["points"], "the day is sealed")[0]
+        assert point["noised"] and "low" not in point and abs(point["value"] - 50) < 20, point
+        said = browse({"do": "open", "url": f"{logd.url}/shared/{s['token']}?to=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW + 30 * 3600)) + "&from=" + time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(NOW - 30 * 3600)) + "&by=day"},
+                      {"do": "wait", "at": ".plot"}, {"do": "text", "at": "dd"}, {"do": "count", "at": "rect.bar"}, {"do": "count", "at": "path.whisker"})
+        assert said["texts"] == [str(point["value"]), 1, 0], said["texts"]
 
 
 def test_what_is_wrong_with_a_link_is_told():

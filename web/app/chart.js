@@ -50,7 +50,7 @@ function bandOf(one, y, name) {
 function barsOf(one, y, name) {
   const base = y(0), rect = (v, i, more) => s('rect', {class: 'bar ' + name + more, x: i * 10 + 1, width: 8, y: Math.min(base, y(v)), height: Math.max(.4, Math.abs(base - y(v)))})
   return one.values.flatMap((v, i) => one.below?.[i] ? [rect(one.below[i], i, ' below')] : v ? [rect(v, i, ''),
-    one.low && s('path', {class: 'line whisker', d: `M${x(i)} ${y(one.low[i])}V${y(one.high[i])}`})] : [])
+    one.low && one.low[i] !== null && s('path', {class: 'line whisker', d: `M${x(i)} ${y(one.low[i])}V${y(one.high[i])}`})] : [])
 }
 
 function drawn(series, scale) {

@@ -61,7 +61,7 @@ const sum = values => values.reduce((a, v) => a + (v ?? 0), 0)
 function totals(answer, old) {
   const t = answer.total, facts = []
   if (answer.type === 'timing') for (const [name, key] of [['Measured', 'n'], ['Median', 'p50'], ['90 %', 'p90'], ['99 %', 'p99'], ['Slowest', 'max']]) facts.push([name, exact(t[key]) + (key === 'n' || t[key] === null ? '' : ' ms')])
-  else if (answer.type === 'unique') facts.push(['In all', t.below ? `below ${t.below}` : t.low === t.high ? exact(t.low) : `${exact(t.low)} to ${exact(t.high)}`])
+  else if (answer.type === 'unique') facts.push(['In all', t.below ? `below ${t.below}` : t.low === undefined ? exact(t.value) : t.low === t.high ? exact(t.low) : `${exact(t.low)} to ${exact(t.high)}`])
   else facts.push([{count: 'In all', max: 'Highest', min: 'Lowest', gauge: 'Last'}[answer.type], exact(t)])
   if (old && answer.type === 'count') facts.push(['Before', exact(old.total)], ['Change', old.total ? `${t >= old.total ? '+' : '−'}${exact(Math.abs(Math.round((t / old.total - 1) * 1000) / 10))} %` : '–'])
   return h('dl', {class: 'facts'}, facts.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))))

@@ -15,7 +15,7 @@ export async function sharedPage(token, params) {
   const figure = async (s, i) => h('section', null, h('h2', null, says(s)), await charts({...state, group: s.group}, s.name, () => get(`${path}/${i}?${query(state)}`),
     (from, to) => go(location.pathname, {...Object.fromEntries(params), from: new Date(from).toISOString(), to: new Date(to).toISOString(), by: ''})))
   return h('div', {'data-title': name}, h('h1', null, name), h('div', {class: 'bar choices'}, timeChoices({...state, compare: undefined}, 'unique', next => go(location.pathname, next)).slice(0, 2)),
-    await Promise.all(stats.map(figure)), h('p', {class: 'soft'}, 'Numbers of different people are shown once their period is over, and not under 5.'))
+    await Promise.all(stats.map(figure)), h('p', {class: 'soft'}, 'Numbers of different people are shown once their period is over, and not under 5; where it was so decided, with a little noise.'))
 }
 
 function shareForm(metrics, made) {
