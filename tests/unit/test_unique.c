@@ -275,6 +275,12 @@ TEST(no_piece_of_a_deleted_sketch_stays_in_the_database)
     close_all();
 }
 
+static void put_app(void *arg, uint32_t app, struct buf *out)
+{
+    (void)arg;
+    buf_printf(out, "\"app-%u\"", app);
+}
+
 TEST(the_list_of_metrics_forgets_what_was_joined)
 {
     struct buf list = BUF_INIT(1u << 20);
@@ -283,12 +289,12 @@ TEST(the_list_of_metrics_forgets_what_was_joined)
     post("plan", "free", 0, 300);
     post("plan", "team", 340, 347);
     post("plan", "trial", 350, 353);
-    CHECK(uniques_flush(fold, &e) == 0 && stats_names_json(db, 0, &list, &e) == 0);
+    CHECK(uniques_flush(fold, &e) == 0 && stats_names_json(db, 0, put_app, NULL, &list, &e) == 0);
     CHECK(str_find(buf_view(&list), S("\"team\"},\"last\":7,")) > 0);
     CHECK(str_find(buf_view(&list), S("\"trial\"},\"last\":null,")) > 0);
     CHECK(seal(now + 26 * 3600 * USEC_PER_SEC));
     buf_reset(&list);
-    CHECK(stats_names_json(db, 0, &list, &e) == 0);
+    CHECK(stats_names_json(db, 0, put_app, NULL, &list, &e) == 0);
     CHECK(str_find(buf_view(&list), S("\"team\"},\"last\":null,")) > 0);
     CHECK(str_find(buf_view(&list), S("\"__other__\"},\"last\":10,")) > 0);
     CHECK(str_find(buf_view(&list), S("\"free\"},\"last\":")) > 0);
