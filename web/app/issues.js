@@ -11,7 +11,7 @@ const HOUR = 3600e3
 
 /** Does it and shows the page anew; what is wrong is said. */
 async function act(work) {
-  try { await work(); say('done'); await show() } catch (e) { say(e.message) }
+  try { await work(); await show(); say('done') } catch (e) { say(e.message) }
 }
 
 const UNTIL = {'': 'until somebody opens it', time: 'for a time', count: 'until so many more events', users: 'until so many more users', rate: 'until so many at once'}
