@@ -4,24 +4,14 @@
  * pace. One that has many events already waits for more of them until then: a row that each of them changes is written
  * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
  * stops the rest. */
-#include "fold.h"
+#include "fold-private.h"
 #include "users.h"
-#include "counted.h"
-#include "watched.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/str.h"
-#include "issues/issues.h"
 #include "journal/journal.h"
-#include "notify/notify.h"
-#include "rules/rules.h"
-#include "stats/stats.h"
-#include "stats/unique.h"
 
-#include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TRANSACTION_RECORDS 4096
@@ -29,41 +19,6 @@
 #define MANY_EVENTS 2000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
-
-struct fold {
-    struct parts *parts;
-    char *path;
-    struct db *db;
-    struct journal_reader *reader;
-    struct issues *issues;
-    struct incidents *incidents;
-    struct uniques *uniques;
-    struct map fired; /* rule to struct fired, of this transaction */
-    struct rules_memory *memory;
-    struct rules_set *rules;          /* the thread's; changed under the lock */
-    const struct rules_set *borrowed; /* when trying: instead of them */
-    pthread_t thread;
-    bool started;
-    pthread_mutex_t lock; /* what follows is shared */
-    pthread_cond_t moved;
-    struct rules_set *next_rules; /* taken between two records */
-    uint64_t position;
-    struct fold_stats stats;
-    struct counted *counted;
-    struct watched watched;
-    struct zone *zone;                           /* whose days of stats are kept */
-    uint32_t app;                                /* of the record */
-    char refused[sizeof((struct err *)0)->text]; /* why the last reload was, "" while none is */
-    _Atomic bool stopping, tick_now;
-    const struct config *config; /* what incidents were configured with */
-    struct arena arena;
-    struct event *event;
-    struct err error;
-    usec watch_due, watch_now, tick_due, stats_due, seal_due;
-    bool scrub;      /* deleted sketches may be in the write-ahead log */
-    usec now;        /* of the record before */
-    usec wall, mono; /* both clocks when they were last looked at; mono 0: not since start, wall is fold.db's */
-};
 
 /* ---- one event ---- */
 struct firing { /* what a rule needs to know of the event it fires for */
@@ -89,7 +44,7 @@ static void note_fired(struct fold *f, const struct rule *r, usec now)
     x->n++;
 }
 
-static void fired_forget(struct fold *f)
+void fold_forget_fired(struct fold *f)
 {
     struct map_slot *slot;
     for (size_t i = 0; (slot = map_next(&f->fired, &i));)
@@ -110,7 +65,7 @@ static int write_fired(struct fold *f, struct err *e)
         if (db_run(f->db, st, e) < 0)
             return -1;
     }
-    fired_forget(f);
+    fold_forget_fired(f);
     return 0;
 }
 
@@ -187,7 +142,7 @@ static bool concerns_nobody(const struct fold *f, str line)
            !rules_concern(rules_of(f), line, severity, time);
 }
 
-static int apply_event(struct fold *f, str line, usec now, struct err *e)
+int fold_apply_event(struct fold *f, str line, usec now, struct err *e)
 {
     struct fingerprint fp;
     struct issue_seen seen = {0};
@@ -245,7 +200,7 @@ static int apply(struct fold *f, const struct record *rec, struct err *e)
     switch (rec->type) {
     case RECORD_EVENTS:
         for (str rest = rec->body; rest.n;)
-            if (apply_event(f, str_cut(&rest, '\n'), now, e) < 0)
+            if (fold_apply_event(f, str_cut(&rest, '\n'), now, e) < 0)
                 return -1;
         return 0;
     case RECORD_STATS: return counted_apply(f->counted, rec->app, rec->body, e);
@@ -297,7 +252,7 @@ static int save_memory(struct fold *f, struct err *e)
     return 0;
 }
 
-static int tick_alerts(struct fold *f, usec now, bool silence, struct err *e)
+int fold_tick_alerts(struct fold *f, usec now, bool silence, struct err *e)
 {
     struct firing x = {.f = f, .now = now};
     usec issues_due;
@@ -342,7 +297,7 @@ static int tick(struct fold *f, usec now, struct err *e)
             return -1;
         f->stats_due = more ? now : now + STATS_TICK_US;
     }
-    if (tick_alerts(f, now, true, e) < 0)
+    if (fold_tick_alerts(f, now, true, e) < 0)
         return -1;
     if (f->watch_due < f->tick_due)
         f->tick_due = f->watch_due;
@@ -388,7 +343,7 @@ static int start_over(struct fold *f, struct err *e)
     issues_forget(f->issues);
     incidents_forget(f->incidents);
     uniques_forget(f->uniques);
-    fired_forget(f);
+    fold_forget_fired(f);
     counted_forget(f->counted);
     rules_memory_free(f->memory);
     f->memory = rules_memory_new();
@@ -547,22 +502,6 @@ fail:
     return -1;
 }
 
-void fold_set_rules(struct fold *f, struct rules_set *set)
-{
-    pthread_mutex_lock(&f->lock);
-    rules_set_free(f->next_rules);
-    f->next_rules = set;
-    f->refused[0] = '\0';
-    pthread_mutex_unlock(&f->lock);
-}
-
-void fold_rules_refused(struct fold *f, const char *why)
-{
-    pthread_mutex_lock(&f->lock);
-    snprintf(f->refused, sizeof f->refused, "%s", why);
-    pthread_mutex_unlock(&f->lock);
-}
-
 int fold_start(struct fold *f, struct err *e)
 {
     if (journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0)
@@ -596,7 +535,7 @@ void fold_close(struct fold *f)
     issues_free(f->issues);
     incidents_free(f->incidents);
     uniques_free(f->uniques);
-    fired_forget(f);
+    fold_forget_fired(f);
     rules_memory_free(f->memory);
     rules_set_free(f->rules);
     rules_set_free(f->next_rules);
@@ -608,162 +547,4 @@ void fold_close(struct fold *f)
     free(f->event);
     free(f->path);
     free(f);
-}
-
-/* ---- trying ---- */
-struct fold *fold_dry(const struct rules_set *set, const struct config *c)
-{
-    struct fold *f;
-    struct err e;
-    int rc = fold_open(NULL, ":memory:", &f, &e) < 0 ? -1 : db_begin(f->db, &e);
-    assert(rc == 0); /* nothing of it depends on the world */
-    (void)rc;
-    f->borrowed = set;
-    incidents_config(f->incidents, c, c->url);
-    return f;
-}
-
-int fold_dry_event(struct fold *f, str line, usec now, struct err *e)
-{
-    enum { FLUSH_EVENTS = 4096 };
-    str key, blob;
-    if (apply_event(f, line, now, e) < 0)
-        return -1;
-    if (f->stats.events % FLUSH_EVENTS)
-        return 0;
-    while (rules_memory_dirty_next(f->memory, &key, &blob)) /* nothing is kept */
-        ;
-    fired_forget(f);
-    counted_forget(f->counted);
-    return issues_flush(f->issues, e);
-}
-
-int fold_dry_tick(struct fold *f, usec now, bool silence, usec *ret_next, struct err *e)
-{
-    int rc = tick_alerts(f, now, silence, e);
-    *ret_next = f->tick_due;
-    return rc;
-}
-
-struct db *fold_dry_db(struct fold *f) { return f->db; }
-uint64_t fold_dry_counted(const struct fold *f) { return f->stats.counted; }
-
-/* ---- asked by other threads ---- */
-bool fold_wait(struct fold *f, uint64_t seq, usec wait)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + wait % USEC_PER_SEC * NSEC_PER_USEC;
-    until.tv_sec += wait / USEC_PER_SEC + ns / NSEC_PER_SEC;
-    until.tv_nsec = ns % NSEC_PER_SEC;
-    pthread_mutex_lock(&f->lock);
-    while (f->position < seq && pthread_cond_timedwait(&f->moved, &f->lock, &until) == 0)
-        ;
-    bool there = f->position >= seq;
-    pthread_mutex_unlock(&f->lock);
-    return there;
-}
-
-uint64_t fold_position(struct fold *f)
-{
-    pthread_mutex_lock(&f->lock);
-    uint64_t seq = f->position;
-    pthread_mutex_unlock(&f->lock);
-    return seq;
-}
-
-void fold_tick(struct fold *f) { f->tick_now = true; }
-
-static pthread_key_t reader_key;
-static pthread_once_t reader_once = PTHREAD_ONCE_INIT;
-
-static void close_reader(void *db) { db_close(db); }
-static void make_reader_key(void)
-{
-    if (pthread_key_create(&reader_key, close_reader) != 0)
-        abort();
-}
-
-struct db *fold_reader(struct fold *f, struct err *e)
-{
-    pthread_once(&reader_once, make_reader_key);
-    struct db *db = pthread_getspecific(reader_key); /* closed when the thread ends */
-    if (!db && db_open_read(f->path, &db, e) < 0)
-        return NULL;
-    if (pthread_setspecific(reader_key, db) != 0)
-        abort();
-    return db;
-}
-
-struct telling {
-    struct fold *f;
-    struct db *db;
-    struct err *e;
-    int rc;
-};
-
-static void put_error(struct fold *f, const struct rule *r, struct buf *out)
-{
-    uint64_t n = rule_gave_up(r);
-    size_t file = strlen(r->file);
-    if (strncmp(f->refused, r->file, file) == 0 && f->refused[file] == ':')
-        buf_json(out, str_of(f->refused));
-    else if (n)
-        buf_printf(out, "\"when: a regular expression was given up %llu times, which counts as no match\"",
-                   (unsigned long long)n);
-    else
-        buf_lit(out, "null");
-}
-
-static void put_past(const struct rule *r, struct buf *out, void *arg)
-{
-    struct telling *t = arg;
-    sqlite3_stmt *st = db_stmt(t->db, "SELECT last, signals FROM rule_fired WHERE rule = ?");
-    char when[TIME_TEXT_MAX];
-    db_bind_str(st, 1, str_of(r->id));
-    int rc = db_step(t->db, st, t->e);
-    if (rc > 0) {
-        time_print(sqlite3_column_int64(st, 0) * NSEC_PER_USEC, 6, when);
-        buf_printf(out, ",\"last_fired\":\"%s\",\"signals\":%lld,\"last_error\":", when,
-                   (long long)sqlite3_column_int64(st, 1));
-        sqlite3_reset(st);
-    } else {
-        buf_lit(out, ",\"last_fired\":null,\"signals\":0,\"last_error\":");
-        t->rc = rc < 0 ? -1 : t->rc;
-    }
-    put_error(t->f, r, out);
-}
-
-int fold_rules_json(struct fold *f, struct buf *out, struct err *e)
-{
-    struct telling t = {f, fold_reader(f, e), e, 0};
-    if (!t.db)
-        return -1;
-    pthread_mutex_lock(&f->lock); /* so that the set stays */
-    rules_set_json(f->next_rules ? f->next_rules : f->rules, put_past, &t, out);
-    buf_lit(out, ",\"error\":");
-    if (f->refused[0])
-        buf_json(out, str_of(f->refused));
-    else
-        buf_lit(out, "null");
-    buf_lit(out, "}\n");
-    pthread_mutex_unlock(&f->lock);
-    return t.rc;
-}
-
-void fold_get_stats(struct fold *f, struct fold_stats *ret)
-{
-    struct conservation c = {0};
-    struct err e;
-    struct db *db = fold_reader(f, &e);
-    pthread_mutex_lock(&f->lock);
-    *ret = f->stats;
-    ret->position = f->position;
-    pthread_mutex_unlock(&f->lock);
-    if (db && incidents_conservation(db, &c, &e) == 0) {
-        ret->mailed = c.mailed;
-        ret->digested = c.digested;
-        ret->suppressed = c.suppressed;
-        ret->pending = c.pending;
-    }
 }
