@@ -22,11 +22,12 @@
 
 #define SOON (30 * USEC_PER_SEC)
 #define WINDOW_MAX DAY
+#define MOMENT (3 * USEC_PER_SEC)
 #define GAP (5 * MINUTE)
 #define GAP_MAX (4 * HOUR)
 #define REFILL (2 * HOUR)
 #define LATER (30 * MINUTE)
-enum { AT_ONCE = 2, FLAPS = 5, OTHERS_MAX = 20 };
+enum { AT_ONCE = 2, FEW = 8, FLAPS = 5, OTHERS_MAX = 20 };
 static const double budget_max = 12;
 
 void strand_done(struct strand *s)
@@ -45,7 +46,7 @@ static int load_due(struct incidents *in, usec now, struct strand *s, struct err
         "SELECT s.id, s.incident, s.rule, s.key, s.why, s.run, s.detail, s.app, s.env, s.host, s.title, s.issue, s.points,"
         " s.inhibited_by, s.event, s.event_id, s.events, s.rank, s.opened, s.last, s.window, s.count, s.held, s.mails,"
         " i.state, i.mailed_rank, i.last_mail, i.next_kind, i.mails FROM strand s JOIN incident i ON i.id = s.incident"
-        " WHERE s.due <= ? ORDER BY s.due, s.rank LIMIT 1");
+        " WHERE s.due <= ? AND s.due IS NOT NULL ORDER BY s.due, s.rank LIMIT 1");
     sqlite3_bind_int64(st, 1, now);
     int rc = db_step(in->db, st, e);
     if (rc <= 0)
@@ -159,7 +160,8 @@ static int is_told(struct incidents *in, const struct strand *s, bool *ret, stru
 {
     int64_t n = 0;
     sqlite3_stmt *st = db_stmt(
-        in->db, "SELECT count(*) FROM strand WHERE incident = ? AND issue = ? AND mails > 0 AND rank <= ?");
+        in->db,
+        "SELECT count(*) FROM strand INDEXED BY strand_issue WHERE incident = ? AND issue = ? AND issue != '' AND mails > 0 AND rank <= ?");
     db_bind_str(st, 1, str_of(s->incident));
     db_bind_str(st, 2, str_of(s->issue));
     sqlite3_bind_int(st, 3, s->rank);
@@ -458,7 +460,8 @@ static int resolve(struct incidents *in, const struct strand *s, usec now, struc
     int64_t open;
     if (run_with(in, "UPDATE strand SET state = 'resolved', due = NULL WHERE id = ?", str_of(s->id), e) < 0)
         return -1;
-    sqlite3_stmt *st = db_stmt(in->db, "SELECT count(*) FROM strand WHERE incident = ? AND state != 'resolved'");
+    sqlite3_stmt *st = db_stmt(in->db, "SELECT count(*) FROM (SELECT 1 FROM strand INDEXED BY strand_open"
+                                       " WHERE incident = ? AND state != 'resolved' LIMIT 1)");
     db_bind_str(st, 1, str_of(s->incident));
     if (count_of(in, st, &open, e) < 0 || open > 0)
         return open > 0 ? 0 : -1;
@@ -490,6 +493,24 @@ static int inhibited(struct incidents *in, const struct strand *s, str by, usec 
                : 0;
 }
 
+/* When a new kind of an incident that was mailed may be: at once if it is more urgent; the second issue when it is not the first
+ * of many; else with what is gathered until then. */
+static int gate_of(struct incidents *in, const struct strand *s, usec *ret, struct err *e)
+{
+    int64_t waiting;
+    *ret = s->of.mails == 0 || s->rank < s->of.rank ? 0 : s->of.next_kind;
+    if (*ret == 0 || s->of.mails >= AT_ONCE || !s->issue[0])
+        return 0;
+    sqlite3_stmt *st = db_stmt(in->db,
+                               "SELECT count(*) FROM (SELECT 1 FROM strand WHERE incident = ? AND mails = 0 LIMIT 9)");
+    db_bind_str(st, 1, str_of(s->incident));
+    if (count_of(in, st, &waiting, e) < 0)
+        return -1;
+    if (waiting <= FEW)
+        *ret = s->of.last_mail + MOMENT;
+    return 0;
+}
+
 /* Counted, and told when the silence is over and it goes on. */
 static int silenced(struct incidents *in, const struct strand *s, const char *why, usec now, struct err *e)
 {
@@ -518,11 +539,11 @@ static int settle(struct incidents *in, const struct strand *s, usec now, struct
         return -1;
     if (told && now < s->opened + s->window)
         return postpone(in, s, s->opened + s->window, e);
-    int at_once = s->issue[0] ? AT_ONCE
-                              : 1; /* another issue is another thing; another rule may be another word for it */
-    bool gated = s->mails == 0 && s->of.mails >= at_once && s->rank >= s->of.rank;
-    if (gated && now < s->of.next_kind)
-        return postpone(in, s, s->of.next_kind, e);
+    usec gate = 0;
+    if (s->mails == 0 && gate_of(in, s, &gate, e) < 0)
+        return -1;
+    if (now < gate)
+        return postpone(in, s, gate, e);
     if (s->mails == 0 && flips(in, s, now, &opened, e) < 0)
         return -1;
     return flush(in, s, told, opened >= FLAPS && s->rank > 1, now, a, e);

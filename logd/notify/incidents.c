@@ -52,7 +52,11 @@ const char notify_schema_strands[] =
     "INSERT INTO incident SELECT id, app, env, '', '', state, opened, opened, mails, rank, last, 0, 0, NULL, by, 0 FROM strand;"
     "UPDATE strand SET incident = id, state = CASE state WHEN 'resolved' THEN state ELSE 'open' END, host = '', detail = '',"
     " points = '', score = 0, inhibited_by = '', event_id = '';"
-    "CREATE INDEX strand_of ON strand(incident);"
+    "CREATE INDEX strand_of ON strand(incident, mails);"
+    "CREATE INDEX strand_open ON strand(incident) WHERE state != 'resolved';"
+    "DROP INDEX incident_due;"
+    "CREATE INDEX strand_due ON strand(due, rank) WHERE due IS NOT NULL;"
+    "CREATE INDEX strand_issue ON strand(incident, issue) WHERE issue != '';"
     "CREATE INDEX strand_past ON strand(rule, key, opened);"
     "CREATE INDEX incident_open ON incident(joined) WHERE state != 'resolved';"
     "CREATE INDEX incident_opened ON incident(opened);"
@@ -401,9 +405,10 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
 int incidents_set_back(struct incidents *in, usec by, struct err *e)
 {
     static const char *const all[] = {
-        "UPDATE strand SET due = due - ? WHERE due IS NOT NULL",
+        "UPDATE strand SET due = due - ?1, opened = opened - ?1, last = last - ?1 WHERE due IS NOT NULL",
         "UPDATE outbox SET not_before = not_before - ? WHERE status = 'queued'",
-        "UPDATE incident SET until = until - ?1, next_kind = next_kind - ?1, joined = joined - ?1"
+        "UPDATE incident SET until = until - ?1, next_kind = next_kind - ?1, joined = joined - ?1,"
+        " last_mail = last_mail - ?1, opened = opened - ?1"
         " WHERE state != 'resolved'",
         "UPDATE budget SET at = at - ?"};
     in->digest_due = 0;
