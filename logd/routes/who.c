@@ -280,7 +280,9 @@ bool who_asks(struct exchange *x)
 void who_preflight(struct exchange *x, const char *allow)
 {
     struct request *r = &x->r;
-    str origin = http_header(r, "Origin"), key = http_param(r, x->route->flags & ROUTE_DSN ? "sentry_key" : "key");
+    str origin = http_header(r, "Origin"), key = http_param(r, "key");
+    if (!key.p)
+        key = http_param(r, "sentry_key"); /* of a DSN; there is no route of this method to ask */
     r->status = 204;
     reply_header(r, "Allow", "%s", allow);
     if (!origin.p || !http_header(r, "Access-Control-Request-Method").p)
