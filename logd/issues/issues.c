@@ -177,6 +177,15 @@ static str user_of(const struct event *ev, struct arena *a)
     return (str){0};
 }
 
+/* How many equal errors of a page it stands for: the reporter sends them as one. */
+static uint64_t stands_for(const struct event *ev, struct arena *a)
+{
+    uint64_t n;
+    if (!str_eq(event_text(ev, S("trust"), a), S("browser")) || !str_u64(event_text(ev, S("repeated"), a), &n) || !n)
+        return 1;
+    return n < REPEATED_MOST ? n : REPEATED_MOST;
+}
+
 /* Users of an issue with all that was merged into it, as far as rows are written. */
 static int count_users(struct issues *is, struct row *r, int64_t *ret, struct err *e)
 {
@@ -195,10 +204,10 @@ static int count_users(struct issues *is, struct row *r, int64_t *ret, struct er
 }
 
 /* `r` counts the event, `root` has the life: they are the same but for what was merged. */
-static int live(struct issues *is, struct row *r, struct row *root, str release, usec t, usec now,
+static int live(struct issues *is, struct row *r, struct row *root, str release, usec t, usec now, uint64_t n,
                 struct issue_seen *ret, struct err *e)
 {
-    struct life_event ev = {.time = t, .now = now};
+    struct life_event ev = {.time = t, .now = now, .n = (int64_t)n};
     if (root->life.state == LIFE_OPEN)
         return 0;
     if (root->life.state == LIFE_RESOLVED && release_is_older(is, root, release, &ev.older, e) < 0)
@@ -230,14 +239,14 @@ static void count(struct row *r, const struct event *ev, usec t)
         r->level = ev->severity;
 }
 
-static int note_fields(struct issues *is, struct row *r, const struct event *ev, str release, usec t, struct arena *a,
-                       struct err *e)
+static int note_fields(struct issues *is, struct row *r, const struct event *ev, str release, usec t, uint64_t n,
+                       struct arena *a, struct err *e)
 {
     str user = user_of(ev, a), env = str_head(event_text(ev, S("env"), a), NAME_MAX_BYTES);
     if (release.n &&
         (release_note(is, str_of(r->app), release, t, e) < 0 || row_note_release(is, r, release, t, e) < 0))
         return -1;
-    if (row_note_env(is, r, env, t, e) < 0 || samples_take(is, r, ev, t, e) < 0)
+    if (row_note_env(is, r, env, t, e) < 0 || samples_take(is, r, ev, t, r->count - n, e) < 0)
         return -1;
     return user.n ? users_add(is, r, user, e) : 0;
 }
@@ -247,6 +256,7 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
 {
     struct row *r, *root = NULL;
     usec t = ev->time / NSEC_PER_USEC;
+    uint64_t n = stands_for(ev, a);
     str release = str_head(event_text(ev, S("release"), a), NAME_MAX_BYTES);
     *ret = (struct issue_seen){0};
     if ((is->cache.n > 2 * ROWS_CACHED || is->lines_bytes > LINES_MAX_BYTES) && issues_flush(is, e) < 0)
@@ -262,12 +272,12 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
     if (r->into[0] && row_load(is, str_of(r->into), &root, e) < 0)
         return -1;
     root = root ? root : r;
-    r->count++;
-    if (note_fields(is, r, ev, release, t, a, e) < 0 || live(is, r, root, release, t, now, ret, e) < 0)
+    r->count += n;
+    if (note_fields(is, r, ev, release, t, n, a, e) < 0 || live(is, r, root, release, t, now, n, ret, e) < 0)
         return -1;
     count(r, ev, t);
     copy_id(fp->id, sizeof fp->id, str_of(root->id));
-    return row_count_hour(is, r, t, e);
+    return row_count_hour(is, r, t, n, e);
 }
 
 /* ---- the clock ---- */

@@ -10,14 +10,14 @@ static bool heard_enough(struct life *l, const struct life_event *ev)
 {
     switch (l->mute) {
     case MUTE_TIME: return ev->now >= l->limit;
-    case MUTE_COUNT: return ++l->seen >= l->limit;
+    case MUTE_COUNT: return (l->seen += ev->n) >= l->limit;
     case MUTE_USERS: return ev->users >= l->limit;
     case MUTE_RATE:
         if (ev->time / l->window > l->bucket) {
             l->bucket = ev->time / l->window;
             l->seen = 0;
         }
-        return ev->time / l->window == l->bucket && ++l->seen >= l->limit;
+        return ev->time / l->window == l->bucket && (l->seen += ev->n) >= l->limit;
     case MUTE_ANYBODY:
     case MUTES: break;
     }

@@ -27,6 +27,7 @@ struct life {
 struct life_event {
     usec time, now; /* its own; reception */
     bool older;     /* of a release that is older than the one the issue was resolved in */
+    int64_t n;      /* how many it stands for, at least 1 */
     int64_t users;  /* of the issue with it, more than when it was muted; only asked with MUTE_USERS */
 };
 enum life_change { LIFE_SAME, LIFE_REGRESSED, LIFE_UNMUTED };

@@ -21,7 +21,9 @@ enum {
     NOTES_MAX = 500,         /* of an issue, the newest */
     ROWS_CACHED = 10000,
     HASHES_CACHED = 64,
-    SAMPLE_FIRST = 0, /* slots of issue_sample; from SPREAD on the 4th, 16th, 64th, … event, the oldest making way */
+    REPEATED_MOST = 1000000, /* of one event of a page, whose key is no secret */
+    SAMPLE_FIRST =
+        0, /* slots of issue_sample; from SPREAD on the 4th, 16th, 64th, … of its count, the oldest making way */
     SAMPLE_LAST = 1,
     SAMPLE_SPREAD = 2,
     SAMPLES_SPREAD = 8,
@@ -73,7 +75,7 @@ struct row *row_make(struct issues *is, const struct event *ev, const struct fin
 void rows_drop(struct issues *is); /* without writing */
 /* Those of the pair, and of what was merged into one of them, are written and no longer kept. */
 int rows_let_go(struct issues *is, const struct id_pair *p, struct err *e) MUST_CHECK;
-int row_count_hour(struct issues *is, struct row *r, usec t, struct err *e) MUST_CHECK;
+int row_count_hour(struct issues *is, struct row *r, usec t, uint64_t n, struct err *e) MUST_CHECK;
 int row_note_release(struct issues *is, struct row *r, str release, usec t, struct err *e) MUST_CHECK;
 int row_note_env(struct issues *is, struct row *r, str env, usec t, struct err *e) MUST_CHECK;
 void copy_id(char *out, size_t size, str s);
@@ -93,9 +95,10 @@ int users_add(struct issues *is, struct row *r, str user, struct err *e) MUST_CH
 int users_write(struct issues *is, struct row *r, struct err *e) MUST_CHECK;
 void users_free(struct users *u);
 
-/* samples.c: events that stay when retention has taken the rest. */
+/* samples.c: events that stay when retention has taken the rest. `before`: the issue's count without this one. */
 int sample_put(struct issues *is, const struct row *r, int slot, usec t, str line, struct err *e) MUST_CHECK;
-int samples_take(struct issues *is, struct row *r, const struct event *ev, usec t, struct err *e) MUST_CHECK;
+int samples_take(struct issues *is, struct row *r, const struct event *ev, usec t, uint64_t before,
+                 struct err *e) MUST_CHECK;
 
 /* releases.c: when an app was first heard of with a release. */
 void releases_forget(struct issues *is);

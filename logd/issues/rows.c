@@ -161,19 +161,19 @@ static int add_hours(struct issues *is, struct row *r, struct err *e)
     return 0;
 }
 
-int row_count_hour(struct issues *is, struct row *r, usec t, struct err *e)
+int row_count_hour(struct issues *is, struct row *r, usec t, uint64_t n, struct err *e)
 {
     int64_t hour = t / HOUR;
     for (size_t i = 0; i < HOURS_CACHED; i++)
         if (r->hours[i].n == 0 || r->hours[i].hour == hour) {
             r->hours[i].hour = hour;
-            r->hours[i].n++;
+            r->hours[i].n += n;
             return 0;
         }
     if (add_hours(is, r, e) < 0)
         return -1;
     r->hours[0].hour = hour;
-    r->hours[0].n = 1;
+    r->hours[0].n = n;
     return 0;
 }
 

@@ -123,6 +123,28 @@ def test_muted_until_a_time_a_count_a_rate_or_users_and_no_mail_meanwhile():
         assert logd.change(id, state="open")["state"] == "open"
 
 
+def test_equal_errors_of_a_page_that_came_as_one_event_are_all_counted():
+    with Shop() as logd:
+        key = logd.key("browser", origins=["https://a.example"])
+
+        def page(*repeated):
+            body = "\n".join(json.dumps({"level": "error", "message": "again", "repeated": n}) for n in repeated)
+            assert logd.post("/b?key=" + key, body, headers={"Origin": "https://a.example"}, key=False).status == 204
+
+        page(1000)
+        id = logd.named("again", 1000)
+        assert logd.issue(id)["count"] == sum(h["count"] for h in logd.issue(id)["history"]) == 1000 and len(logd.issue(id)["samples"]) == 1
+        logd.change(id, state="muted", until={"count": 10})
+        page(9)
+        assert logd.state(id, 1009) == "muted"
+        page(2)
+        assert logd.state(id, 1011) == "open"
+        page(0, -5, 2.5, "many", None, 10**12, 10**30)  # 6 that say nothing, and one that says too much
+        assert logd.state(id, 1011 + 6 + 1000000)
+        logd.send(error("own repeated", repeated=50))  # of a server it is a field like any other
+        assert logd.issue(logd.named("own repeated"))["count"] == 1
+
+
 def test_what_is_wrong_is_told_by_field_and_value():
     with Shop() as logd:
         logd.send(error("x"), error("y"), {**error("x"), "message": "z"})

@@ -137,6 +137,8 @@ def test_it_sends_little():
         sizes = {name: f[1] for name, f in figures.items()}
         assert sizes["one error"] <= 300 and sizes["1,000 equal"] <= 320 and sizes["1,000 different"] <= 9000 and sizes["200,000 characters"] < 10000, sizes
         assert figures["1,000 equal"][2][0]["repeated"] == 1000
+        count, = [i["count"] for i in logd.get("/v1/issues?app=web").json()["issues"] if i["title"] == "Error: same"]
+        assert count == 1000, "its issue counts them all"
         dropped, = [r for r in figures["1,000 different"][2] if r["type"] == "reporter.dropped"]
         assert dropped["count"] == 970 and len(figures["1,000 different"][2]) == 31, dropped
         print("  bytes:", sizes)

@@ -527,24 +527,24 @@ TEST(stacks_captured_from_browsers_have_the_frames_expected)
 TEST(only_what_comes_after_the_change_opens_an_issue_again)
 {
     struct life l = {.state = LIFE_RESOLVED, .since = 100};
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 100, .now = 200}), LIFE_SAME);
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200, .older = true}), LIFE_SAME);
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_REGRESSED);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 100, .now = 200}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200, .older = true}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_REGRESSED);
     CHECK_INT(l.state, LIFE_OPEN);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_COUNT, .limit = 2};
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 99, .now = 200}), LIFE_SAME); /* late: does not count */
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_SAME);
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 101, .now = 200}), LIFE_UNMUTED);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 99, .now = 200}), LIFE_SAME); /* late: does not count */
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_UNMUTED);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_RATE, .limit = 3, .window = 1000};
     static const usec times[] = {1000, 1999, 2000, 1999, 2500}; /* two, a new window, a late one, two */
     for (size_t i = 0; i < LENGTH(times); i++)
-        CHECK_INT(life_event(&l, &(struct life_event){.time = times[i], .now = times[i]}), LIFE_SAME);
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 2999, .now = 2999}), LIFE_UNMUTED);
+        CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = times[i], .now = times[i]}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 2999, .now = 2999}), LIFE_UNMUTED);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_TIME, .limit = 500};
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 499}), LIFE_SAME);
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 500}), LIFE_UNMUTED);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 600, .now = 499}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 600, .now = 500}), LIFE_UNMUTED);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_ANYBODY};
-    CHECK_INT(life_event(&l, &(struct life_event){.time = 600, .now = 1 << 30}), LIFE_SAME);
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 600, .now = 1 << 30}), LIFE_SAME);
 }
 
 TEST(the_sender_s_own_fingerprint_is_the_group_and_may_name_ours)
