@@ -1,5 +1,5 @@
-/* event/writer.h - the inside of an event writer, shared by normal.c (what an event means) and value.c (how it is
- * written). Nobody else includes this.
+/* event/writer.h - the inside of an event writer, shared by normal.c (what an event means), write.c (how its
+ * line is written) and value.c (how one value is). Nobody else includes this.
  *
  * Memory  all of it is allocated once. What held text before it was scrubbed is wiped after the event in which
  *         something was redacted, so that no secret waits in a core file. */
@@ -39,6 +39,13 @@ struct event_writer {
     str object;                     /* what is being read */
 };
 
+struct settled { /* what stands first in a line */
+    nsec time;
+    int digits, severity;
+    str time_text;           /* as it came, when that is how we write it */
+    const struct member *id; /* the sender's, or NULL */
+};
+
 /* Without escapes, what is invalid replaced: `raw` itself or a view of w->decoded. */
 str value_decode(struct event_writer *w, str raw, unsigned flags);
 static inline str value_decoded(struct event_writer *w, str raw, unsigned flags)
@@ -54,5 +61,8 @@ void value_write(struct event_writer *w, const struct member *m, struct buf *out
 /* The string between quotes, scrubbed. */
 void value_write_string(struct event_writer *w, str raw, unsigned flags, struct buf *out);
 void value_wipe(struct event_writer *w);
+/* Appends w's members as one line. -1: the batch is full (ERR_FULL) or the event too big (ERR_INPUT); nothing was added. */
+int event_write(struct event_writer *w, const struct event_source *src, const struct settled *s, struct batch *b,
+                struct err *e) MUST_CHECK;
 
 #endif
