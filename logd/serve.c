@@ -323,12 +323,12 @@ static void close_all(struct server *s)
         fold_stop(p->fold);
     if (p->mailer)
         mailer_stop(p->mailer);
+    if (p->journal)
+        release_journal(s); /* the next start reads what is left; the archive is still there to say how far it is */
     if (p->archive)
         archive_stop(p->archive);
-    if (p->journal) {
-        release_journal(s); /* the next start reads what is left */
+    if (p->journal)
         journal_close(p->journal);
-    }
     statsd_free(p->statsd);
     tail_free(p->tail);
     store_close(p->store);
