@@ -532,7 +532,8 @@ TEST(only_what_comes_after_the_change_opens_an_issue_again)
     CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_REGRESSED);
     CHECK_INT(l.state, LIFE_OPEN);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_COUNT, .limit = 2};
-    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 99, .now = 200}), LIFE_SAME); /* late: does not count */
+    CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 99, .now = 200}),
+              LIFE_SAME); /* late: does not count */
     CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_SAME);
     CHECK_INT(life_event(&l, &(struct life_event){.n = 1, .time = 101, .now = 200}), LIFE_UNMUTED);
     l = (struct life){.state = LIFE_MUTED, .since = 100, .mute = MUTE_RATE, .limit = 3, .window = 1000};
