@@ -233,6 +233,7 @@ static int follow_back(struct fold *f, usec back, struct err *e)
     f->now -= back;
     f->stats_due = f->watch_due = 0;
     f->watched = (struct watched){0};
+    note_clock(f);
     return incidents_set_back(f->incidents, back, e);
 }
 
@@ -320,7 +321,7 @@ static int commit(struct fold *f, uint64_t position, struct err *e)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
-    sqlite3_bind_int64(st, 2, clock_now());
+    sqlite3_bind_int64(st, 2, clock_now() + set_back(f)); /* what is still to be followed, also by another process */
     return db_run(f->db, st, e) < 0 || db_commit(f->db, e) < 0 ? -1 : 0;
 }
 
@@ -415,7 +416,8 @@ static int work(struct fold *f, struct err *e)
         commit(f, position, e) < 0)
         return -1;
     f->seal_due = uniques_due(f->uniques);
-    note_clock(f);
+    if (!set_back(f)) /* in the middle of this transaction: the next one follows */
+        note_clock(f);
     moved(f, position);
     return 1;
 }

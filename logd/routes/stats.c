@@ -148,7 +148,12 @@ static int read_range(struct request *r, struct stats_query *q, struct err *e)
     str from = http_param(r, "from"), to = http_param(r, "to");
     if (query_time(from.n ? from : S("-1d"), q->now, &q->from, e) < 0)
         return err_wrap(e, "from");
-    return query_time(to.n ? to : S("now"), q->now, &q->to, e) < 0 ? err_wrap(e, "to") : 0;
+    if (query_time(to.n ? to : S("now"), q->now, &q->to, e) < 0)
+        return err_wrap(e, "to");
+    if (q->from <= q->to)
+        return 0;
+    return err_set(e, ERR_INPUT, "from: expected a time before to, got %.*s and %.*s",
+                   STR_ARG(str_head(from.n ? from : S("-1d"), 40)), STR_ARG(str_head(to.n ? to : S("now"), 40)));
 }
 
 /* The range that it is compared with: as long and just before, or a week ago by the calendar. */

@@ -187,6 +187,15 @@ static int add_series(struct answer *a, int64_t series, str group, int64_t total
                       add_cell, &x, e);
 }
 
+/* Which of the groups asked for a series is in: a label's value, or that nobody knows it. */
+static str group_of(const struct stats_query *q, json_t *labels)
+{
+    if (!q->group.n)
+        return (str){0};
+    json_t *other = json_object_get(labels, STAT_OTHER), *g = json_object_getn(labels, q->group.p, q->group.n);
+    return other && !g ? S(STAT_OTHER) : str_of(json_string_value(g));
+}
+
 /* What a series is: its type, and whether it is asked for. */
 static int add_one(struct answer *a, sqlite3_stmt *st, struct err *e)
 {
@@ -195,14 +204,12 @@ static int add_one(struct answer *a, sqlite3_stmt *st, struct err *e)
     json_t *labels = json_loadb(text.p, text.n, 0, NULL);
     int rc = 0;
     if (stat_type_of(db_str(st, 1), &type) && labels_match(a->q, labels)) {
-        json_t *g = a->q->group.n ? json_object_getn(labels, a->q->group.p, a->q->group.n) : NULL;
         if (a->type != STAT_TYPES && a->type != (int)type)
             rc = err_set(e, ERR_INPUT, "app: expected an app, for %.*s is of different types in different apps",
                          STR_ARG(str_head(a->q->name, 64)));
         a->type = (int)type;
         if (rc == 0)
-            rc = add_series(a, sqlite3_column_int64(st, 0), str_of(json_string_value(g)), sqlite3_column_int64(st, 3),
-                            e);
+            rc = add_series(a, sqlite3_column_int64(st, 0), group_of(a->q, labels), sqlite3_column_int64(st, 3), e);
     }
     json_decref(labels);
     return rc;

@@ -112,17 +112,35 @@ static bool looks_secret(const char *s)
     return secret;
 }
 
-static int check_label(const char *key, const char *text, struct err *e)
+/* A value as it came, for an error: a number, or what it is instead. */
+static const char *said(const json_t *v, char out[40])
 {
-    char at[128];
+    static const char *const kinds[] = {"an object", "an array", "text", "", "", "true", "false", "null"};
+    if (!v)
+        return "nothing";
+    if (json_is_integer(v))
+        snprintf(out, 40, "%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v))
+        snprintf(out, 40, "%.10g", json_real_value(v));
+    else
+        return kinds[json_typeof(v)];
+    return out;
+}
+
+static int check_label(const char *key, const json_t *v, struct err *e)
+{
+    const char *text = json_string_value(v);
+    char at[128], got[40];
     const char *what;
     if (looks_secret(key))
         return refuse(e, "/labels", "refused: a label's name looks like a secret");
     snprintf(at, sizeof at, "/labels/%.80s", key);
     if (!name_fits(key, "._-"))
         return refuse(e, at, "expected a label name of 1 to 64 letters, digits, '.', '_' or '-', got \"%.40s\"", key);
-    if (!text || strlen(text) > 100)
-        return refuse(e, at, "label \"%s\": expected a text of at most 100 bytes", key);
+    if (!text)
+        return refuse(e, at, "label \"%s\": expected a text, got %s", key, said(v, got));
+    if (strlen(text) > 100)
+        return refuse(e, at, "label \"%s\": expected a text of at most 100 bytes, got %zu", key, strlen(text));
     if (scrub_name(str_of(key)).p || looks_secret(text))
         return refuse(e, at, "refused: label \"%s\" looks like a secret, which is never stored", key);
     if ((what = looks_personal(text)))
@@ -133,12 +151,13 @@ static int check_label(const char *key, const char *text, struct err *e)
 static int check_labels(json_t *labels, struct err *e)
 {
     const char *key;
+    char got[40];
     json_t *v;
     if (labels && !json_is_object(labels))
-        return refuse(e, "/labels", "expected an object of texts");
+        return refuse(e, "/labels", "expected an object of texts, got %s", said(labels, got));
     if (json_object_size(labels) > LABELS_MAX)
         return refuse(e, "/labels", "expected at most 8 labels, got %zu", json_object_size(labels));
-    json_object_foreach(labels, key, v) if (check_label(key, json_string_value(v), e) < 0) return -1;
+    json_object_foreach(labels, key, v) if (check_label(key, v, e) < 0) return -1;
     return 0;
 }
 
@@ -157,30 +176,15 @@ static int check_time(json_t *time, usec now, usec *ret, struct err *e)
     else if (json_is_real(time))
         snprintf(number, sizeof number, "%.6f", json_real_value(time));
     else if (!text)
-        return refuse(e, "/time", "expected RFC 3339 or epoch");
+        return refuse(e, "/time", "expected RFC 3339 or epoch, got %s", said(time, number));
     if (time_read(str_of(text ? text : number), &t, &digits, e) < 0) {
         snprintf(e->pointer, sizeof e->pointer, "/time");
         return -1;
     }
     *ret = t / NSEC_PER_USEC;
     if (*ret > now + FUTURE)
-        return refuse(e, "/time", "expected a time at most a day ahead");
+        return refuse(e, "/time", "expected a time at most a day ahead, got %.40s", text ? text : number);
     return 0;
-}
-
-/* A value as it came, for an error: a number, or what it is instead. */
-static const char *said(json_t *v, char out[40])
-{
-    static const char *const kinds[] = {"an object", "an array", "text", "", "", "true", "false", "null"};
-    if (!v)
-        return "nothing";
-    if (json_is_integer(v))
-        snprintf(out, 40, "%lld", (long long)json_integer_value(v));
-    else if (json_is_real(v))
-        snprintf(out, 40, "%.10g", json_real_value(v));
-    else
-        return kinds[json_typeof(v)];
-    return out;
 }
 
 /* `there`: a value was given; a count may go without. */
@@ -261,7 +265,10 @@ static int check_type(struct reading *r, json_t *o, str name, enum stat_type *re
     json_t *type = json_object_get(o, "type");
     str text = str_of(json_string_value(type));
     enum stat_type known;
+    char got[40];
     *ret = STAT_COUNT;
+    if (type && !json_is_string(type))
+        return refuse(e, "/type", "expected count, max, min, gauge, unique or timing, got %s", said(type, got));
     if (type && !stat_type_of(text, ret))
         return refuse(e, "/type", "expected count, max, min, gauge, unique or timing, got \"%.*s\"",
                       STR_ARG(str_head(text, 40)));

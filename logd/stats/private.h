@@ -12,6 +12,7 @@ bool stat_type_of(str name, enum stat_type *ret); /* count is also flow */
 
 /* The largest numbers of a count, of a timing (ms), and of the others. */
 #define HOURS_KEEP (90 * DAY)
+#define STAT_OTHER "__other__" /* label of the series that counts those past the limit */
 #define STAT_COUNT_MAX 1e12
 #define STAT_TIMING_MAX 1e12
 #define STAT_SIZE_MAX 1e15

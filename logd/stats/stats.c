@@ -14,7 +14,7 @@
 #include <time.h>
 
 enum { SERIES_MAX = 200, CELLS_MAX = 4096 };
-#define OTHER S("{\"__other__\":\"\"}")
+#define OTHER S("{\"" STAT_OTHER "\":\"\"}")
 
 const char stats_schema[] =
     "CREATE TABLE stat_series(id INTEGER PRIMARY KEY, app INTEGER NOT NULL, name TEXT NOT NULL, type TEXT NOT NULL,"

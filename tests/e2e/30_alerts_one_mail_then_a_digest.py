@@ -84,6 +84,16 @@ def test_a_clock_that_is_set_back_delays_no_mail_and_repeats_no_id():
         assert len(ids) == len(set(ids)) == 19, ids
 
 
+def test_a_clock_that_is_set_back_while_much_is_taken_in_delays_no_mail():
+    """What comes in bulk is one transaction of a second; the clock changes in the middle of it."""
+    with Smtp() as smtp, Logd(rules=RULES, config=smtp.config(), ca=smtp.ca) as logd:
+        logd.advance(7200)
+        eventually(lambda: logd.post("/v1/events", [{"level": "info", "n": i} for i in range(5000)]).status == 200, "many events")
+        logd.advance(-3600)
+        errors(logd, 1)
+        eventually(lambda: len(smtp.inbox) == 1, "the error is mailed")
+
+
 def test_one_lost_order_of_the_demo_is_one_mail_and_three_are_another():
     folder = os.path.join(TREE, "rules")
     with Smtp() as smtp, Logd(config=smtp.config() + f"rules: [{folder}/default.yaml, {folder}/demo.yaml]\n", ca=smtp.ca) as logd:

@@ -39,6 +39,13 @@ def test_a_bad_record_costs_itself_and_says_why():
         for i, (_, pointer) in enumerate(bad):
             e = r.json()["errors"][i]
             assert e["index"] == i and e["pointer"] == pointer and e["error"], e
+        said = lambda **record: logd.post("/v1/stats", {"name": "x", **record}).json()["error"]
+        assert said(type=5) == "expected count, max, min, gauge, unique or timing, got 5"
+        assert said(labels={"n": 5}) == 'label "n": expected a text, got 5' and said(labels=[1]) == "expected an object of texts, got an array"
+        assert said(labels={"n": "a" * 101}) == 'label "n": expected a text of at most 100 bytes, got 101'
+        assert said(time=True) == "expected RFC 3339 or epoch, got true" and said(time="2100-01-01T00:00:00Z").endswith("ahead, got 2100-01-01T00:00:00Z")
+        r = logd.get("/v1/stats/good?from=now&to=-1h", key="read")
+        assert r.status == 400 and r.json()["error"] == "from: expected a time before to, got now and -1h", r.text
         assert logd.post("/v1/stats", {"name": ""}).status == 400
         assert points(logd, "good", "day")["total"] == 1
         assert "ann@example.com" not in open(os.path.join(logd.data, "fold.db"), errors="replace").read()
@@ -49,7 +56,8 @@ def test_the_201st_label_set_goes_to_other():
         logd.post("/v1/stats", [{"name": "x", "labels": {"page": f"p{i}"}} for i in range(250)])
         names = logd.get("/v1/stats", key="read").json()["stats"]
         assert len(names) == 201 and [n["total"] for n in names if "__other__" in n["labels"]] == [50], len(names)
-        assert points(logd, "x", "day")["total"] == 250
+        day = points(logd, "x", "day", "&group=page")
+        assert day["total"] == 250 and {p["group"]: p["value"] for p in day["points"]}["__other__"] == 50, day
         logd.post("/v1/stats", [{"name": "x", "labels": {"page": f"q{i}"}} for i in range(9)])
         logd.kill9_and_restart()
         logd.post("/v1/stats", [{"name": "x", "labels": {"page": "again"}}])

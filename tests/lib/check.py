@@ -7,6 +7,7 @@ usage: check.py                 all of it
        check.py asan | tsan     that part
        check.py agree           random filters over lines, columns and in SQL
        check.py attack          keys of sealed unique counts, and their sealing killed at every step
+       check.py sizes           what a thousand stats of five years take on disk
        check.py torture         the release figures of the crash proofs"""
 import glob, os, sys
 from run import HERE, TOP, crash_proofs, name_of, stories, units
@@ -83,6 +84,12 @@ def agree(tally):
     tally.run(steps + [("agree clickhouse", [sys.executable, os.path.join(HERE, "clickhouse.py"), "build/gcc-release/unit/test_sql", "5000"], 600, None)], CORES)
 
 
+def sizes(tally):
+    """What a thousand stats of five years take on disk."""
+    make(tally, "DEV=1", "build/gcc-release/unit/test_stats")
+    tally.run([("sizes stats", ["build/gcc-release/unit/test_stats"], 900, {"LOGD_STATS_SERIES": "1000"})], 1)
+
+
 def everything(tally):
     make(tally, "DEV=1", "all", "unit-build")
     make(tally, "DEV=1", "CC=clang-14", "all", "unit-build")
@@ -94,6 +101,7 @@ def everything(tally):
     crash(tally, "check")
     attack(tally)
     many(tally)
+    sizes(tally)
 
 
 def main():
@@ -104,7 +112,7 @@ def main():
     elif what == "torture":
         crash(tally, "torture")
     else:
-        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack, "many": many}[what](tally)
+        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack, "many": many, "sizes": sizes}[what](tally)
     return tally.end()
 
 
