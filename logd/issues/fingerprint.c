@@ -414,7 +414,8 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
         s->type = said->type;
         s->message = said->message;
     }
-    if (!s->n && !text.n && !frames && str_chr(message, '\n') > 0)
+    bool in_message = !s->n && !text.n && !frames && str_chr(message, '\n') > 0;
+    if (in_message)
         stack_in_message(message, s);
     if (!type.n)
         type = s->type.n ? s->type : event_text(ev, S("type"), a);
@@ -423,7 +424,7 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     str pattern = template_field(ev, a);
     ret->shape = NULL;
     ret->was[0] = '\0';
-    title_of(type, message, ret);
+    title_of(type, in_message && s->message.n ? s->message : message, ret);
     if (own.n && !and_default)
         ;
     else if (s->n)

@@ -103,7 +103,7 @@ def test_nothing_planted_leaves_the_page():
     with Logd() as logd, Page(logd, code) as page:
         page.pages["/from"] = f"<a id=to href='/?token={p['query']}&email={p['address']}#{p['fragment']}'>go"
         said, posts = page.visit({"do": "click", "at": "#to"}, {"do": "wait", "at": "#q"}, {"do": "fill", "at": "#q", "text": p["typed"]}, {"do": "click", "at": "#go"},
-                                 path=f"/from?ref={p['referrer']}")
+                                 path=f"/from?ref={p['referrer']}", wait=3500)  # on a slow machine what failed first left alone, and the next waits 2 s
         sent = json.dumps([[r["url"], r["body"], r["headers"]] for r in posts])
         rows_after(logd, 0, 2)
         crumbs = logd.query("app=web level=error type=browser.error")[0]["breadcrumbs"]
@@ -227,4 +227,4 @@ def test_it_is_served_small_and_is_the_source():
 
 
 if __name__ == "__main__":
-    run(globals())
+    run(globals(), at_once=3)  # browsers start and pages wait

@@ -6,7 +6,7 @@
 
 A story file ends with `run(globals())`: its test_* functions run in order, one line each, exit 1 when one failed.
 LOGD_BIN names another binary than build/logd; LOGD_SHARED the folder with the test data (default ../shared)."""
-import contextlib, http.client, json, os, pty, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
+import concurrent.futures, contextlib, http.client, json, os, pty, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("LOGD_SHARED", os.path.join(os.path.dirname(TREE), "shared"))
@@ -276,21 +276,25 @@ class Logd:
                 return got, True
 
 
-def run(names):
-    """Runs the test_* functions of a story in order; --only NAME picks one."""
+def run_one(name, test):
+    """What to print of it; it begins with ok, skip or FAIL in its last line."""
+    began = time.monotonic()
+    try:
+        test()
+        return "ok %s (%.1f s)" % (name[5:], time.monotonic() - began)
+    except Skip as e:
+        return "skip %s: %s" % (name[5:], e)
+    except Exception:
+        return traceback.format_exc() + "FAIL %s" % name[5:]
+
+
+def run(names, at_once=1):
+    """Runs the test_* functions of a story in order, some at the same time where they mostly wait; --only NAME picks one."""
     only = sys.argv[sys.argv.index("--only") + 1] if "--only" in sys.argv else None
+    tests = [(n, t) for n, t in names.items() if n.startswith("test_") and only in (None, n)]
     failed = 0
-    for name, test in list(names.items()):
-        if not name.startswith("test_") or (only and name != only):
-            continue
-        began = time.monotonic()
-        try:
-            test()
-            print("ok %s (%.1f s)" % (name[5:], time.monotonic() - began), flush=True)
-        except Skip as e:
-            print("skip %s: %s" % (name[5:], e), flush=True)
-        except Exception:
-            failed += 1
-            traceback.print_exc(file=sys.stdout)
-            print("FAIL %s" % name[5:], flush=True)
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        for said in pool.map(run_one, *zip(*tests)) if tests else ():
+            print(said, flush=True)
+            failed += said.splitlines()[-1].startswith("FAIL")
     sys.exit(1 if failed else 0)

@@ -250,6 +250,16 @@ TEST(a_stack_in_a_message_of_several_lines_is_the_stack)
     arena_done(&a);
 }
 
+TEST(a_stack_below_a_log_line_gives_the_title_its_own_words)
+{
+    struct fingerprint fp = print_of(LINE("2026-01-01T00:00:00Z", "000000000000000",
+                                          "\"message\":\"12:00 worker 7 failed\\nTypeError: x is not a function\\n"
+                                          "    at f (/srv/a.js:1:2)\\n    at g (/srv/b.js:3:4)\""));
+    CHECK_STR(str_of(fp.title), S("TypeError: x is not a function"));
+    CHECK_STR(str_of(fp.culprit), S("a.js:f"));
+    arena_done(&a);
+}
+
 TEST(what_is_no_error_makes_no_issue)
 {
     struct fingerprint fp;
