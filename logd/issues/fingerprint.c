@@ -167,10 +167,21 @@ static void frame_name(const struct frame *f, bool top, int version, struct buf 
     buf_done(&name);
 }
 
+/* A function of JavaScript's that has no name of its own, however an engine or an SDK spells it. */
+static bool is_anonymous(str f)
+{
+    static const str whole[] = {S(""),          S("?"),           S("anonymous"),   S("eval"),
+                                S("eval code"), S("global code"), S("module code"), S("Timeout._onTimeout")};
+    for (size_t i = 0; i < LENGTH(whole); i++)
+        if (str_eq(f, whole[i]))
+            return true;
+    return str_ends(f, S("<anonymous>")) || str_starts(f, S("eval at "));
+}
+
 /* The top frames that name the place: in-app ones if there are any, recursion collapsed. "a.js:f, b.js:g" */
 static size_t top_frames(const struct stack *s, int version, struct buf *out)
 {
-    bool any = false;
+    bool any = false, named = false;
     size_t n = 0;
     struct buf last = BUF_INIT(1000), now = BUF_INIT(1000);
     for (size_t i = 0; i < s->n; i++)
@@ -178,8 +189,11 @@ static size_t top_frames(const struct stack *s, int version, struct buf *out)
     for (size_t i = 0; i < s->n && n < IN_APP_FRAMES; i++) {
         if (any && !s->frames[i].in_app)
             continue;
+        if (version >= 3 && named && is_anonymous(s->frames[i].function))
+            continue;
         buf_reset(&now);
         frame_name(&s->frames[i], n == 0, version, &now);
+        named |= !is_anonymous(s->frames[i].function);
         if (n && str_eq(buf_view(&now), buf_view(&last)))
             continue;
         buf_str(out, n++ ? S(", ") : S(""));

@@ -48,6 +48,8 @@ const char issues_schema_grouping[] =
     "ALTER TABLE issue ADD COLUMN version INTEGER NOT NULL DEFAULT 1;"
     "CREATE TABLE issue_grouping(version INTEGER NOT NULL, was INTEGER NOT NULL, until INTEGER NOT NULL);"
     "INSERT INTO issue_grouping SELECT iif(EXISTS(SELECT 1 FROM issue), 1, 2), 0, 0;";
+const char issues_schema_grouping_3[] =
+    "UPDATE issue_grouping SET version = 3 WHERE was = 0 AND NOT EXISTS(SELECT 1 FROM issue);";
 
 enum { ISSUES_MAX = 100000, HOURS_KEPT = 90 * 24 };
 #define EXPIRE_EVERY (24 * HOUR)

@@ -29,8 +29,9 @@ struct fingerprint {
 /* How things are told apart has versions, so that a better way does not make every issue a new one:
  *   1  a frame is its file's name and its function
  *   2  C++ and Rust: mangled names are read, arguments left out, and a name with its namespace needs no file, so what
- *      glibc, a debugger and a sanitizer print of one crash is one issue */
-enum { GROUPING_NEWEST = 2 };
+ *      glibc, a debugger and a sanitizer print of one crash is one issue
+ *   3  below a function with a name, those of JavaScript without one are passed over */
+enum { GROUPING_NEWEST = 3 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
@@ -43,7 +44,7 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
 
 /* SQL */
 extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[],
-    issues_schema_grouping[];
+    issues_schema_grouping[], issues_schema_grouping_3[];
 
 /* How many different hashes: told by those who know sketches. A `code` is what `add` wrote; empty: none. */
 struct issues_sketch {

@@ -260,6 +260,33 @@ TEST(a_stack_below_a_log_line_gives_the_title_its_own_words)
     arena_done(&a);
 }
 
+/* The issue of an error in `top` that `below` called, by a version. */
+static struct fingerprint called_from(const char *top, const char *below, const char *file, int version)
+{
+    struct fingerprint fp = {0};
+    char line[600];
+    snprintf(line, sizeof line,
+             LINE("2026-01-01T00:00:00Z", "000000000000000",
+                  "\"error.type\":\"E\",\"error.frames\":[{\"function\":\"%s\",\"file\":\"/x/a.js\"},"
+                  "{\"function\":\"%s\",\"file\":\"/x/%s\"},{\"function\":\"main\",\"file\":\"/x/m.js\"}]"),
+             top, below, file);
+    CHECK(fingerprint_of(event(line), version, &a, &fp));
+    return fp;
+}
+
+TEST(below_a_name_functions_without_one_are_passed_over)
+{
+    static const char *const spelled[] = {"<anonymous>", "?", "", "Object.<anonymous>", "eval at run (/x/y.js:1:2)"};
+    struct fingerprint one = called_from("pay", "<anonymous>", "b.js", 3);
+    for (size_t i = 0; i < LENGTH(spelled); i++)
+        CHECK_STR(str_of(called_from("pay", spelled[i], "c.js", 3).id), str_of(one.id));
+    CHECK(strstr(one.why, "a.js:pay, main") != NULL);
+    CHECK(strcmp(one.id, called_from("pay", "buy", "b.js", 3).id) != 0);
+    CHECK(strcmp(called_from("?", "?", "b.js", 3).id, called_from("?", "?", "c.js", 3).id) != 0);
+    CHECK(strcmp(called_from("pay", "?", "b.js", 2).id, called_from("pay", "?", "c.js", 2).id) != 0);
+    arena_done(&a);
+}
+
 TEST(what_is_no_error_makes_no_issue)
 {
     struct fingerprint fp;
@@ -306,8 +333,8 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
-                                 issues_schema_grouping};
+    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
     struct issues *is = issues_new(db, &counted);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
@@ -359,8 +386,8 @@ static uint64_t count_of(struct db *db, const char *sql)
 TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], last[EVENT_ID_LEN + 1];
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
-                                 issues_schema_grouping};
+    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
     struct buf out = BUF_INIT(1 << 20), line = BUF_INIT(1 << 16);
     struct db *db;
     struct err e;
@@ -585,8 +612,8 @@ TEST(the_sender_s_own_fingerprint_is_the_group_and_may_name_ours)
 TEST(past_the_limit_the_issues_unseen_for_longest_go_with_all_that_is_theirs)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64];
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
-                                 issues_schema_grouping};
+    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
     struct db *db;
     struct err e;
     usec next;
@@ -668,8 +695,8 @@ static int random_check(unsigned *seed, struct db *db, char ids[][17], size_t n,
 TEST(whatever_people_do_no_count_is_lost_and_every_part_has_a_whole)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], ids[8][17], line[400];
-    const char *const steps[] = {issues_schema, issues_schema_releases, issues_schema_learned, issues_schema_life,
-                                 issues_schema_grouping};
+    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
     const char *given = getenv("SEED");
     unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     uint64_t events = 0, done = 0;
