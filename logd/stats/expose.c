@@ -104,8 +104,11 @@ static int put_timing(struct exposing *p, int64_t series, uint32_t app, str labe
                      stat_cells(p->db, series, p->type, MONTH, INT64_MIN / 2, INT64_MAX / 2, add_up, &all, e) < 0
                  ? -1
                  : 0;
-    for (size_t i = 0; rc == 0 && today.quantiles.count && i < LENGTH(parts); i++)
-        put_sample(p, "", app, labels, parts[i].text, quantiles_get(&today.quantiles, parts[i].part, &exact));
+    for (size_t i = 0; rc == 0 && today.quantiles.count && i < LENGTH(parts); i++) {
+        double v = quantiles_get(&today.quantiles, parts[i].part,
+                                 &exact); /* of its bucket: the ends are known exactly */
+        put_sample(p, "", app, labels, parts[i].text, v < today.min ? today.min : v > today.max ? today.max : v);
+    }
     if (rc == 0) {
         put_sample(p, "_sum", app, labels, "", all.sum);
         put_sample(p, "_count", app, labels, "", (double)all.n);
