@@ -470,7 +470,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_grouping,
                                  notify_schema_silences,
                                  unique_schema_noise,
-                                 issues_schema_grouping_3};
+                                 issues_schema_grouping_3,
+                                 notify_schema_indexes};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -71,6 +71,14 @@ const char notify_schema_strands[] =
     "CREATE INDEX digest_of ON digest_item(rcpt, time);"
     "CREATE TABLE budget(rcpt TEXT PRIMARY KEY, tokens REAL NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;";
 
+/* For folders whose strands were made before these indexes were. */
+const char notify_schema_indexes[] =
+    "DROP INDEX IF EXISTS strand_of; DROP INDEX IF EXISTS strand_due; DROP INDEX IF EXISTS incident_due;"
+    "CREATE INDEX strand_of ON strand(incident, mails);"
+    "CREATE INDEX strand_due ON strand(due, rank) WHERE due IS NOT NULL;"
+    "CREATE INDEX IF NOT EXISTS strand_open ON strand(incident) WHERE state != 'resolved';"
+    "CREATE INDEX IF NOT EXISTS strand_issue ON strand(incident, issue) WHERE issue != '';";
+
 #define TOGETHER (30 * MINUTE)   /* what joins, joins within so long after the one before */
 #define AT_ONE_TIME (2 * MINUTE) /* wherever it is */
 #define STORM_IN (10 * MINUTE)

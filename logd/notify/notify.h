@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "event/event.h"
 
-extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[]; /* SQL */
+extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
