@@ -44,6 +44,23 @@ def test_intrusions_are_found_within_minutes_among_a_hundred_thousand_alerts():
         assert s["found"] and s["first_mail_delay_s"] <= 180 and s["false_per_day"] <= 5 and s["mails_on_intrusion"] <= 10, s
 
 
+def test_a_storm_of_a_thousand_kinds_is_three_mails_and_hides_nothing_urgent():
+    with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as f, tempfile.NamedTemporaryFile("w", suffix=".yaml") as rules:
+        rules.write("rules:\n- {id: seeded, why: the key store is gone, when: type = p1.seed, rank: P1}\n")
+        rules.flush()
+        for i in range(20000):
+            kind = i * 7919 % 1000
+            f.write(json.dumps({"time": 1760000000 + i * 0.0015, "app": f"app{kind % 20}", "host": f"h{kind % 7}", "level": "error", "error": {"type": f"E{kind}", "message": f"m {i}"}}) + "\n")
+            if i == 10000:
+                f.write(json.dumps({"id": "urgent", "time": 1760000015, "app": "auth", "level": "fatal", "type": "p1.seed", "message": "key store gone"}) + "\n")
+        f.flush()
+        mails, _ = backtest(f.name, os.path.join(TREE, "rules", "default.yaml"), rules.name)
+        early = [m for m in mails if m["ts"] < 1760000600]
+        assert len(early) <= 3, [(m["ts"] - 1760000000, m["rule"], m["rank"], m["subject"]) for m in early]
+        urgent, = (m for m in early if m["event"] == "urgent")
+        assert urgent["rank"] == "P1" and urgent["ts"] - 1760000015 < 60, urgent
+
+
 def test_what_is_wrong_with_an_event_of_the_file_is_said_and_the_rest_counts():
     with tempfile.NamedTemporaryFile("w", suffix=".ndjson") as f:
         f.write('{"time": 1760000000, "app": "shop", "level": "error", "message": "boom", "id": "a"}\n{"level": "loud"}\n')
