@@ -4,12 +4,12 @@
  * millisecond, and production, `tests:` in rule files, `logd rules check` and a backtest run the same code.
  *
  *   file ──rules_parse──▶ rules_set ─┐
- *   event, its issue, now ───────────┼─rules_eval──▶ signals (rule, key, rank) ──▶ first mail, digest: notify's,
- *   rules_memory ◀───────────────────┘                                           in tests rules/quiet.h's
+ *   event, its issue, now ───────────┼─rules_eval──▶ signals (rule, key, rank) ──▶ incidents and mails: notify's
+ *   now ─────────────────────────────┼─rules_tick──▶ the same, of what is silent
+ *   rules_memory ◀───────────────────┘
  *
- * A rule looks at events that match its `when`. It fires for each of them; with `count` only when enough of them came
- * within the window; with `new` only when the like was not seen before. It fires for a key: the values of its `by`
- * fields, a missing one counting as empty. What a rule must remember per key is in rules_memory, which the caller keeps
+ * A rule looks at events that match its `when`. It fires for each of them, or when one of its conditions says so (rules.5 has
+ * them all, fire.c what each remembers). It fires for a key: the values of its `by` fields, a missing one counting as empty. What a rule must remember per key is in rules_memory, which the caller keeps
  * on disk key by key, in the transaction of its position: a crash replays to the same signals.
  *
  * Count    exact up to 64: it fires with the event that finds enough before it, none older than the window, and begins
@@ -18,13 +18,13 @@
  * New      fires for the first event and, so that the digest tells how many came, for those of the rule's digest window
  *          behind it; then not again until it was silent for `quiet_after`. When the memory is full and forgot, a key
  *          with a fingerprint is new only if its issue is (`fresh`), so a flood of keys cannot make everything new.
- * Changed  a rule whose when, by, count or new is changed starts with an empty memory; another why or rank changes nothing.
+ * Changed  a condition whose words, `when` or `by` are changed starts with an empty memory; another why or rank changes nothing.
  *
  * Stat     a rule with `stat` adds a number to a stat for each event that its `when` matches, whether it fires or not.
  *
  * Owner    a rules_set is immutable after parsing and read by any thread. A rules_memory belongs to one thread.
- * Memory   100,000 keys of counts and as many of news; past that the key that was touched longest ago is forgotten.
- *          A key is 60 bytes, its text, and 8 a remembered event. */
+ * Memory   so many keys of each kind of condition (memory.c: 100,000 of counts and as many of news, fewer of what is large);
+ *          past that the key that was touched longest ago is forgotten. A key is 100 bytes, its text, and 8 a number. */
 #ifndef RULES_RULES_H
 #define RULES_RULES_H
 
