@@ -42,20 +42,11 @@ static str input_id(struct backtest *b, str id)
     return theirs ? str_of(theirs) : id;
 }
 
-static void put_member(struct buf *out, const char *name, str value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (value.n)
-        buf_json(out, value);
-    else
-        buf_lit(out, "null");
-}
-
 static void put_mail(struct backtest *b, const struct trial_mail *m, struct buf *out)
 {
     str ids = m->events;
     buf_printf(out, "{\"ts\":%lld.%06lld", (long long)(m->at / USEC_PER_SEC), (long long)(m->at % USEC_PER_SEC));
-    put_member(out, "event", m->event.n ? input_id(b, m->event) : m->event);
+    buf_member(out, "event", m->event.n ? input_id(b, m->event) : m->event);
     buf_lit(out, ",\"events\":[");
     for (size_t n = 0; ids.n; n++) {
         str id = str_cut(&ids, ' ');
@@ -64,13 +55,13 @@ static void put_mail(struct backtest *b, const struct trial_mail *m, struct buf 
         buf_json(out, input_id(b, id));
     }
     buf_lit(out, "]");
-    put_member(out, "incident", m->incident);
+    buf_member(out, "incident", m->incident);
     buf_printf(out, ",\"rank\":\"P%d\"", m->rank);
-    put_member(out, "rule", m->rule);
-    put_member(out, "host", m->host);
-    put_member(out, "kind", m->kind);
-    put_member(out, "to", m->to);
-    put_member(out, "subject", m->subject);
+    buf_member(out, "rule", m->rule);
+    buf_member(out, "host", m->host);
+    buf_member(out, "kind", m->kind);
+    buf_member(out, "to", m->to);
+    buf_member(out, "subject", m->subject);
     buf_lit(out, "}\n");
 }
 

@@ -44,30 +44,21 @@ const struct rule *rules_at(const struct rules_set *s, size_t i)
     return s->rules[i];
 }
 
-static void put_member(struct buf *out, const char *name, const char *value)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (value)
-        buf_json(out, str_of(value));
-    else
-        buf_lit(out, "null");
-}
-
 static void put_rule(struct buf *out, const struct rule *r)
 {
     const struct rule_fields *by = &r->cond->by;
     buf_lit(out, "{\"id\":");
     buf_json(out, str_of(r->id));
-    put_member(out, "why", r->why);
-    put_member(out, "owner", r->owner);
-    put_member(out, "run", r->run);
-    put_member(out, "file", r->file);
+    buf_member(out, "why", str_of(r->why));
+    buf_member(out, "owner", str_of(r->owner));
+    buf_member(out, "run", str_of(r->run));
+    buf_member(out, "file", str_of(r->file));
     buf_printf(out, ",\"line\":%zu,\"enabled\":%s", r->line, r->enabled ? "true" : "false");
     if (r->rank)
         buf_printf(out, ",\"rank\":\"P%d\"", r->rank);
     else
         buf_lit(out, ",\"rank\":null");
-    put_member(out, "when", r->cond->when);
+    buf_member(out, "when", str_of(r->cond->when));
     buf_lit(out, ",\"by\":[");
     for (size_t i = 0; i < by->n; i++) {
         if (i)

@@ -142,6 +142,15 @@ void buf_json(struct buf *b, str s)
     buf_byte(b, '"');
 }
 
+void buf_member(struct buf *b, const char *name, str s)
+{
+    buf_printf(b, ",\"%s\":", name);
+    if (s.n)
+        buf_json(b, s);
+    else
+        buf_lit(b, "null");
+}
+
 void buf_html(struct buf *b, str s)
 {
     for (size_t i = 0; i < s.n; i++) {

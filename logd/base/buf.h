@@ -51,6 +51,7 @@ char *buf_take(struct buf *b, size_t *ret_n);
 void buf_double(struct buf *b, double v);
 /* `s` as a JSON string with its quotes; invalid UTF-8 becomes U+FFFD. */
 void buf_json(struct buf *b, str s);
+void buf_member(struct buf *b, const char *name, str s); /* ,"name":"s", or null when s is empty */
 /* `s` for HTML text and attribute values: & < > " ' escaped. */
 void buf_html(struct buf *b, str s);
 /* `s` percent-encoded, RFC 3986 unreserved kept; `slash`: '/' is kept too. */

@@ -6,7 +6,6 @@
 #include "base/str.h"
 #include "base/yaml.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 
 #define DAY (86400 * USEC_PER_SEC)

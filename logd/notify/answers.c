@@ -23,15 +23,6 @@ int incidents_conservation(struct db *read, struct conservation *ret, struct err
     return rc;
 }
 
-static void put_text(struct buf *out, const char *name, str s)
-{
-    buf_printf(out, ",\"%s\":", name);
-    if (s.n)
-        buf_json(out, s);
-    else
-        buf_lit(out, "null");
-}
-
 static void put_time(struct buf *out, const char *name, usec at)
 {
     char t[TIME_TEXT_MAX];
@@ -53,16 +44,16 @@ static void put_incident(struct buf *out, sqlite3_stmt *st)
     buf_json(out, db_str(st, 0));
     static const char *const names[] = {"rule", "key", "app", "env", "title", "issue"};
     for (int i = 0; i < (int)LENGTH(names); i++)
-        put_text(out, names[i], db_str(st, i + 1));
+        buf_member(out, names[i], db_str(st, i + 1));
     buf_printf(out, ",\"rank\":\"P%d\",\"state\":", sqlite3_column_int(st, 7));
     buf_json(out, db_str(st, 8));
     put_time(out, "opened", sqlite3_column_int64(st, 9));
     put_time(out, "last", sqlite3_column_int64(st, 10));
     buf_printf(out, ",\"signals\":%lld,\"pending\":%lld,\"mails\":%lld", (long long)sqlite3_column_int64(st, 11),
                (long long)sqlite3_column_int64(st, 12), (long long)sqlite3_column_int64(st, 13));
-    put_text(out, "owner", db_str(st, 14));
-    put_text(out, "why", db_str(st, 15));
-    put_text(out, "host", db_str(st, 16));
+    buf_member(out, "owner", db_str(st, 14));
+    buf_member(out, "why", db_str(st, 15));
+    buf_member(out, "host", db_str(st, 16));
     if (sqlite3_column_type(st, 17) != SQLITE_NULL)
         put_time(out, "until", sqlite3_column_int64(st, 17));
     if (sqlite3_column_int(st, 18))
@@ -145,8 +136,8 @@ static int put_decisions(struct db *read, str id, struct buf *out, struct err *e
         char t[TIME_TEXT_MAX];
         time_print(sqlite3_column_int64(st, 0) * NSEC_PER_USEC, 6, t);
         buf_printf(out, "%s{\"time\":\"%s\"", n++ ? "," : "", t);
-        put_text(out, "verdict", db_str(st, 1));
-        put_text(out, "reason", db_str(st, 2));
+        buf_member(out, "verdict", db_str(st, 1));
+        buf_member(out, "reason", db_str(st, 2));
         buf_byte(out, '}');
     }
     if (rc == 0)
@@ -170,7 +161,7 @@ static int put_strands(struct db *read, str id, struct buf *out, struct err *e)
         buf_str(out, n++ ? S(",{\"rule\":") : S("{\"rule\":"));
         buf_json(out, db_str(st, 0));
         for (int i = 0; i < (int)LENGTH(names); i++)
-            put_text(out, names[i], db_str(st, i + 1));
+            buf_member(out, names[i], db_str(st, i + 1));
         buf_printf(out, ",\"rank\":\"P%d\"", sqlite3_column_int(st, 9));
         put_time(out, "opened", sqlite3_column_int64(st, 10));
         put_time(out, "last", sqlite3_column_int64(st, 11));
@@ -195,7 +186,7 @@ static int put_mails(struct db *read, str id, struct buf *out, struct err *e)
         buf_str(out, n++ ? S(",{\"to\":") : S("{\"to\":"));
         buf_json(out, db_str(st, 0));
         for (int i = 0; i < (int)LENGTH(names); i++)
-            put_text(out, names[i], db_str(st, i + 1));
+            buf_member(out, names[i], db_str(st, i + 1));
         put_time(out, "created", sqlite3_column_int64(st, 6));
         buf_printf(out, ",\"tries\":%d}", sqlite3_column_int(st, 7));
     }
