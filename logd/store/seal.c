@@ -184,15 +184,16 @@ void seal(struct store *s)
         note_failure(s, clock_mono());
     s->seal_error = e;
     s->taken = 0;
+    pthread_mutex_unlock(&s->lock);
+    for (size_t i = 0; was.path && i < n; i++)
+        chunk_unref(chunks[i]);
+
+    pthread_mutex_lock(&s->lock); /* who waits for the seal finds its memory free */
     s->sealing = s->seal_now = false;
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    if (was.path) {
-        for (size_t i = 0; i < n; i++)
-            chunk_unref(chunks[i]);
-        if (s->conf.on_sealed)
-            s->conf.on_sealed(was.path, was.first_seq, was.last_seq, s->conf.arg);
-    }
+    if (was.path && s->conf.on_sealed)
+        s->conf.on_sealed(was.path, was.first_seq, was.last_seq, s->conf.arg);
     free(was.path);
     free(chunks);
     pthread_mutex_lock(&s->lock);

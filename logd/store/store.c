@@ -263,7 +263,8 @@ static void *store_main(void *arg)
         if (!s->seal_now && !s->pressed)
             pthread_cond_timedwait(&s->changed, &s->lock, &until);
         usec now = clock_mono();
-        bool full = head_bytes(s) >= s->conf.head_bytes || atomic_exchange(&s->pressed, false);
+        bool pressed = atomic_exchange(&s->pressed, false); /* taken back whatever else is true, or this spins */
+        bool full = pressed || head_bytes(s) >= s->conf.head_bytes;
         bool old = s->head_n && now - s->head[0]->born >= s->conf.head_age;
         if (s->seal_now || ((old || full) && now >= s->seal_again))
             seal(s);

@@ -6,6 +6,7 @@
 #include "store/store.h"
 
 #include <ftw.h>
+#include <time.h>
 #include <unistd.h>
 
 static char dir[64];
@@ -381,6 +382,10 @@ TEST(what_cannot_be_sealed_stays_bounded_and_is_sealed_later)
     store_wait(s); /* gives up */
     store_stats(s, &st);
     CHECK(st.head_memory <= st.head_max && store_sealed(s) == 0);
+    CHECK(store_crowded(s, 4 << 20)); /* asked again, it waits for its time, asleep */
+    clock_t cpu = clock();
+    usleep(200000);
+    CHECK(clock() - cpu < CLOCKS_PER_SEC / 10);
     CHECK(rename(away, dir) == 0);
     CHECK(store_seal(s, &e) == 0);
     CHECK_INT(count(s, &damaged), events);
