@@ -3,7 +3,7 @@ joined, a lost secret is told as a range; the archive gets numbers only."""
 import glob, hashlib, json, os, shutil, sqlite3, subprocess, sys, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import eventually, run
+from logd import eventually, run, within_a_day
 from visitors import DAY, HOUR, Server, near, unpacked
 
 def test_people_are_counted_by_hour_day_week_and_month_and_survive_kill9():
@@ -44,6 +44,7 @@ def test_an_id_may_be_a_text_or_a_number_and_is_told_in_no_error():
 
 
 def test_who_comes_again_leaves_nothing_in_the_journal():
+    within_a_day(HOUR)
     with Server() as logd:
         logd.visit(range(700), {"plan": "free"})
         before = logd.journal()

@@ -4,7 +4,7 @@ once a cell and period. Killed at any step of sealing, the numbers are the same 
 import glob, hashlib, importlib, json, os, random, shutil, sqlite3, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import TREE, Logd, Skip, eventually, run
+from logd import TREE, Logd, Skip, eventually, run, within_a_day
 from visitors import DAY, HOUR, Server, code_of, entries, key_of, near, records, unpacked
 every_byte = importlib.import_module("25_no_secret_survives")
 files, memory = every_byte.files, every_byte.memory
@@ -272,6 +272,7 @@ def name_size(op, size):
 
 
 def test_killed_at_any_step_of_sealing_it_ends_the_same():
+    within_a_day(2 * HOUR + 10)
     with Sealing() as s:
         s.again()
         record = os.path.join(s.top, "record")
