@@ -1,6 +1,7 @@
 #include "query/shape.h"
 
 #include "event/json.h"
+#include "event/line.h"
 
 bool stage_shapes(const struct stage *st) { return st->kind == STAGE_FIELDS || st->kind == STAGE_PARSE; }
 
@@ -135,43 +136,17 @@ static void parse_json(struct event *ev, str text, struct arena *a)
 
 /* ---- parse logfmt ---- */
 
-static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-/* "…" with backslash escapes, or up to a blank. */
-static str take_value(str *s, struct arena *a)
-{
-    if (!str_starts(*s, S("\""))) {
-        size_t n = 0;
-        while (n < s->n && !is_blank(s->p[n]))
-            n++;
-        str value = str_head(*s, n);
-        *s = str_skip(*s, n);
-        return value;
-    }
-    size_t end = 1;
-    while (end < s->n && s->p[end] != '"')
-        end += s->p[end] == '\\' ? 2 : 1;
-    end = end < s->n ? end : s->n;
-    str raw = str_n(s->p + 1, end - 1);
-    *s = str_skip(*s, end + 1);
-    if (str_chr(raw, '\\') < 0)
-        return raw;
-    char *text = arena_alloc(a, json_decoded_max(raw.n, J_ESCAPED | J_BAD));
-    return str_n(text, json_decode(raw, text));
-}
-
-/* name=value; words without a '=' say nothing. */
+/* Words that are no pairs say nothing. */
 static void parse_logfmt(struct event *ev, str s, struct arena *a)
 {
-    while (s.n) {
-        size_t n = 0;
-        while (n < s.n && !is_blank(s.p[n]) && s.p[n] != '=' && s.p[n] != '"')
-            n++;
-        str name = str_head(s, n);
-        bool pair = n > 0 && n < s.n && s.p[n] == '=';
-        s = str_skip(s, pair ? n + 1 : n ? n : 1);
-        if (pair)
-            set_text(ev, name, take_value(&s, a), a);
+    struct logfmt f;
+    while (logfmt_next(&s, &f)) {
+        if (f.quoted && str_chr(f.value, '\\') >= 0) {
+            char *text = arena_alloc(a, json_decoded_max(f.value.n, J_ESCAPED | J_BAD));
+            f.value = str_n(text, json_decode(f.value, text));
+        }
+        if (f.name.n)
+            set_text(ev, f.name, f.value, a);
     }
 }
 
