@@ -1,7 +1,7 @@
 /* serve.c - `logd serve`: opens the parts in order, introduces them to each other, and stops them in reverse.
  *
- * Order: data folder and its lock, logd.db, journal, store (which reads again what is not sealed), fold, mail, archive,
- * HTTP last. The loop of this thread handles signals and the timers; everything else runs in threads of its own. */
+ * Order: data folder and its lock, logd.db, journal, store, the port (mails link to it), fold and mail; then the store reads
+ * again what is not sealed, while the fold does the same in its thread; archive, and HTTP last. The loop of this thread handles signals and the timers; everything else runs in threads of its own. */
 #include "serve.h"
 #include "archive/archive.h"
 #include "base/buf.h"
@@ -224,7 +224,6 @@ static int open_storage(struct server *s, bool offline, struct err *e)
     if (rc == 0) {
         auth_server_key(s->parts.auth, "event_id", key);
         memcpy(s->parts.id_key, key, sizeof s->parts.id_key);
-        rc = fill_head(s, e);
     }
     free(db);
     free(journal);
@@ -286,7 +285,7 @@ static int load_live(struct server *s, struct err *e)
     return more;
 }
 
-/* What an offline command leaves out: everything that acts on its own. */
+/* What follows the journal: it may begin before all events can be found again. */
 static int open_followers(struct server *s, struct err *e)
 {
     struct rules_set *set;
@@ -303,12 +302,19 @@ static int open_followers(struct server *s, struct err *e)
         fold_set_rules(s->parts.fold, set);
     if (rc == 0 && c->mail.url)
         rc = mailer_start(db, c, &s->parts.mailer, e);
-    if (rc == 0 && c->archive.url)
-        rc = archive_start(&s->parts, s->data, &s->parts.archive, e);
-    if (rc == 0 && (c->statsd.udp || c->statsd.path))
-        rc = statsd_start(&s->parts, &s->parts.statsd, e);
+    if (rc == 0)
+        rc = fold_start(s->parts.fold, e);
     free(db);
     return rc;
+}
+
+/* What adds to the journal or looks for segments: not before the head is whole. */
+static int open_rest(struct server *s, struct err *e)
+{
+    const struct config *c = s->parts.config;
+    if (c->archive.url && archive_start(&s->parts, s->data, &s->parts.archive, e) < 0)
+        return -1;
+    return c->statsd.udp || c->statsd.path ? statsd_start(&s->parts, &s->parts.statsd, e) : 0;
 }
 
 static void close_all(struct server *s)
@@ -532,14 +538,14 @@ static int start(struct server *s, bool offline, struct err *e)
     curl_global_init(CURL_GLOBAL_DEFAULT);
     s->data = xstrdup(s->data_arg ? s->data_arg : c->data);
     s->parts.started = clock_now();
-    if (open_data(s, offline, e) < 0 || open_storage(s, offline, e) < 0)
-        return -1;
-    if (!offline && open_followers(s, e) < 0)
-        return -1;
-    if (http_start(&s->parts, listen, s->socket, &s->parts.http, &s->bound, e) < 0)
+    if (open_data(s, offline, e) < 0 || open_storage(s, offline, e) < 0 ||
+        http_open(&s->parts, listen, &s->parts.http, &s->bound, e) < 0)
         return -1;
     s->parts.url = c->url || s->bound ? xstrdup(c->url ? c->url : s->bound) : NULL;
-    return offline ? 0 : fold_start(s->parts.fold, e); /* last: its mails link to the URL */
+    /* An offline command leaves out everything that acts on its own. */
+    if ((!offline && open_followers(s, e) < 0) || fill_head(s, e) < 0 || (!offline && open_rest(s, e) < 0))
+        return -1;
+    return http_start(s->parts.http, s->socket, e);
 }
 
 int serve_main(int argc, char **argv)

@@ -78,7 +78,8 @@ extern gnutls_certificate_retrieve_function2 *const tls_callback; /* for MHD_OPT
 
 struct sockaddr;
 /* A listening socket; *ret_address is "ADDR:PORT" as bound, malloc'ed. */
-int listen_tcp(const char *address, int *ret_fd, char **ret_address, struct err *e) MUST_CHECK;
+/* The port is ours, but whoever connects is refused until somebody listens. */
+int bind_tcp(const char *address, int *ret_fd, char **ret_address, struct err *e) MUST_CHECK;
 int listen_unix(const char *path, int *ret_fd, struct err *e) MUST_CHECK; /* mode 0600; replaces a stale one */
 void peer_print(const struct sockaddr *address, char out[64]);
 

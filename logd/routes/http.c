@@ -15,7 +15,7 @@
 /* Over 32 KiB a connection's memory, which is full of headers and pieces of bodies, is mapped by itself and goes back to
  * the system when the connection ends; between two requests the library clears it. */
 enum { CONNECTION_MEMORY = 36 << 10 };
-enum { EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512, QUERIES_WAITING_MAX = 64 };
+enum { BACKLOG = 4096, EPOLL_THREADS = 2, WORKERS = 4, WAITING_MAX = 512, QUERIES_WAITING_MAX = 64 };
 
 static const char *const method_names[HTTP_METHODS] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
 
@@ -516,22 +516,14 @@ static struct MHD_Daemon *start_daemon(struct http *h, int fd, bool tls, unsigne
                             h, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
 }
 
-/* Sockets first: nothing is served before all of them are there. */
-static int open_sockets(struct http *h, const char *listen, const char *socket_path, char **ret_url, struct err *e)
+static int take_port(struct http *h, const char *listen, char **ret_url, struct err *e)
 {
     const struct config *c = atomic_load(&h->parts->config);
     char *address;
-    if (socket_path) {
-        if (listen_unix(socket_path, &h->local_fd, e) < 0)
-            return -1;
-        h->socket_path = xstrdup(socket_path);
-    }
-    if (!listen)
-        return 0;
     h->tls = c && c->tls_cert;
     if (h->tls && http_reload_tls(h, c->tls_cert, c->tls_key, e) < 0)
         return -1;
-    if (listen_tcp(listen, &h->tcp_fd, &address, e) < 0)
+    if (bind_tcp(listen, &h->tcp_fd, &address, e) < 0)
         return -1;
     if (asprintf(ret_url, "http%s://%s", h->tls ? "s" : "", address) < 0)
         abort();
@@ -550,11 +542,9 @@ static int start_daemons(struct http *h, struct err *e)
     return 0;
 }
 
-int http_start(struct parts *parts, const char *listen, const char *socket_path, struct http **ret, char **ret_url,
-               struct err *e)
+int http_open(struct parts *parts, const char *listen, struct http **ret, char **ret_url, struct err *e)
 {
     struct http *h = xcalloc(1, sizeof *h);
-    char *url = NULL;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     *h = (struct http){.parts = parts, .tcp_fd = -1, .local_fd = -1};
     pthread_mutex_init(&h->lock, NULL);
@@ -563,18 +553,24 @@ int http_start(struct parts *parts, const char *listen, const char *socket_path,
     h->watch = watch_start();
     h->queries = pool_new(cores > 0 ? (unsigned)cores : 1, QUERIES_WAITING_MAX, run_in_pool);
     h->workers = pool_new(WORKERS, WAITING_MAX, run_in_pool);
-    *ret = h; /* before the first request may come */
-    if (open_sockets(h, listen, socket_path, &url, e) < 0 || start_daemons(h, e) < 0) {
-        *ret = NULL;
+    *ret_url = NULL;
+    if (listen && take_port(h, listen, ret_url, e) < 0) {
         http_stop(h);
-        free(url);
         return -1;
     }
-    if (ret_url)
-        *ret_url = url;
-    else
-        free(url);
+    *ret = h;
     return 0;
+}
+
+/* Sockets first: nothing is served before all of them are there. */
+int http_start(struct http *h, const char *socket_path, struct err *e)
+{
+    if (listen_unix(socket_path, &h->local_fd, e) < 0)
+        return -1;
+    h->socket_path = xstrdup(socket_path);
+    if (h->tcp_fd >= 0 && listen(h->tcp_fd, BACKLOG) < 0)
+        return err_sys(e, "listen");
+    return start_daemons(h, e);
 }
 
 int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e)

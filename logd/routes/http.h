@@ -84,12 +84,13 @@ extern const struct route routes[];
 extern const size_t routes_n;
 
 struct http;
-/* listen NULL: only the socket. *ret_url: "http://127.0.0.1:5080", malloc'ed, with the port that was really bound.
- * *ret is set before the first request can come, since handlers ask parts->http; it is NULL again on failure. */
-int http_start(struct parts *parts, const char *listen, const char *socket_path, struct http **ret, char **ret_url,
-               struct err *e) MUST_CHECK;
+/* Takes the port, on which nobody is answered yet. listen NULL: none. *ret_url: "http://127.0.0.1:5080", malloc'ed, with the
+ * port that was really bound; NULL without one. */
+int http_open(struct parts *parts, const char *listen, struct http **ret, char **ret_url, struct err *e) MUST_CHECK;
+/* From here on requests come; parts->http is set by then, since handlers ask it. http_stop it also when this fails. */
+int http_start(struct http *h, const char *socket_path, struct err *e) MUST_CHECK;
 int http_reload_tls(struct http *h, const char *cert, const char *key, struct err *e) MUST_CHECK;
-/* Stops accepting, answers what is deferred, joins its threads. Call it while the journal still runs. */
+/* Stops accepting, answers what is deferred, joins its threads. Call it while the journal still runs, if it was started. */
 void http_stop(struct http *h);
 struct http_stats {
     uint64_t requests[HTTP_METHODS], status[6]; /* by first digit */

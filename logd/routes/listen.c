@@ -91,7 +91,7 @@ static char *address_text(int fd)
     return out;
 }
 
-int listen_tcp(const char *address, int *ret_fd, char **ret_address, struct err *e)
+int bind_tcp(const char *address, int *ret_fd, char **ret_address, struct err *e)
 {
     struct sockaddr_storage a;
     socklen_t n = 0;
@@ -103,7 +103,7 @@ int listen_tcp(const char *address, int *ret_fd, char **ret_address, struct err 
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (a.ss_family == AF_INET6) /* [::] takes IPv4 too */
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
-    if (bind(fd, (struct sockaddr *)&a, n) < 0 || listen(fd, 4096) < 0) {
+    if (bind(fd, (struct sockaddr *)&a, n) < 0) {
         err_sys(e, "listen on %s", address);
         close(fd);
         return -1;

@@ -1,5 +1,5 @@
 """It starts with no config at all, says one line, answers, and stops cleanly."""
-import os, re, signal, subprocess, sys
+import os, re, signal, socket, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -50,6 +50,35 @@ def test_a_wrong_address_makes_nothing():
         other = os.path.join(logd.folder, "other")
         done = command(logd, "serve", "--data", other, "--listen", "bad")
         assert done.returncode == 1 and 'got "bad"' in done.stderr and not os.path.exists(other), done
+
+
+def die_and_forget_the_fold(logd):
+    logd.kill9()
+    for name in os.listdir(logd.data):
+        if name.startswith("fold.db"):
+            os.unlink(os.path.join(logd.data, name))
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_replayed():
+    with Logd() as logd, socket.create_server(("127.0.0.1", 0)) as other:
+        logd.post("/v1/events", [{"message": "one"}, {"message": "two", "level": "error"}])
+        die_and_forget_the_fold(logd)
+        address = "127.0.0.1:%d" % other.getsockname()[1]
+        done = command(logd, "serve", "--data", logd.data, "--listen", address)
+        assert done.returncode == 1 and done.stderr == "logd: serve: listen on %s: Address already in use\n" % address, done
+        assert not os.path.exists(os.path.join(logd.data, "fold.db")), "nothing was begun"
+
+
+def test_rules_and_store_replay_at_once_and_queries_wait_for_all():
+    with Logd() as logd:
+        logd.key("admin")
+        pad = "lorem ipsum dolor " * 100
+        for i in range(20):
+            logd.post("/v1/events", [{"message": "request %d %s" % (j, pad), "level": "error" if j % 100 == 0 else "info"} for j in range(1000)])
+        die_and_forget_the_fold(logd)
+        logd.start()
+        assert logd.count() == 20000, "the first answer has all events"
+        eventually(lambda: sum(i["count"] for i in logd.get("/v1/issues").json()["issues"]) == 200, "the fold has each error once")
 
 
 def test_a_path_that_is_not_known_is_a_page_for_a_browser():
