@@ -270,8 +270,12 @@ static int load_live(struct server *s, struct err *e)
     struct journal_reader *r;
     struct record rec;
     int more;
-    if (!db || unique_live_load(s->live, db, s->parts.secrets, e) < 0 ||
-        journal_reader_open(s->parts.journal, fold_position(s->parts.fold), &r, e) < 0)
+    uint64_t position = fold_position(s->parts.fold);
+    if (!db || unique_live_load(s->live, db, s->parts.secrets, e) < 0)
+        return -1;
+    if (journal_found_unique(s->parts.journal) <= position)
+        return 0;
+    if (journal_reader_open(s->parts.journal, position, &r, e) < 0)
         return -1;
     while ((more = journal_reader_next(r, 0, &rec, e)) > 0)
         if (rec.type == RECORD_UNIQUE) {

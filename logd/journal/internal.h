@@ -51,12 +51,13 @@ struct journal {
     /* ---- the journal thread's ---- */
     pthread_t thread;
     bool running;
-    int fd;          /* of the last file */
-    uint64_t number; /* its number */
-    uint64_t end;    /* where the next group begins; synced up to here */
-    uint64_t seq;    /* of the last record */
-    usec recv_us;    /* latest reception of all records */
-    usec known_from; /* the windows know nothing from before */
+    int fd;                /* of the last file */
+    uint64_t number;       /* its number */
+    uint64_t end;          /* where the next group begins; synced up to here */
+    uint64_t seq;          /* of the last record */
+    usec recv_us;          /* latest reception of all records */
+    usec known_from;       /* the windows know nothing from before */
+    uint64_t found_unique; /* the newest RECORD_UNIQUE that the start read; constant from then on */
     struct windows *windows;
 
     pthread_mutex_t releasing; /* one journal_release at a time */

@@ -153,6 +153,8 @@ enum batch_status journal_commit(struct journal *j, struct batch *b)
     return b->status;
 }
 
+uint64_t journal_found_unique(const struct journal *j) { return j->found_unique; }
+
 void journal_stats(struct journal *j, struct journal_stats *ret)
 {
     pthread_mutex_lock(&j->lock);

@@ -60,6 +60,8 @@ void journal_close(struct journal *j); /* drains, syncs, joins the thread; close
 void journal_submit(struct journal *j, struct batch *b);
 /* Submits and waits. For threads that may block. b stays yours, and so does b->with, which goes first, in one write. */
 enum batch_status journal_commit(struct journal *j, struct batch *b);
+/* The newest RECORD_UNIQUE among those that were there when it was opened; 0: none was. */
+uint64_t journal_found_unique(const struct journal *j);
 void journal_stats(struct journal *j, struct journal_stats *ret);
 struct journal_end {           /* what is durable now: bytes [0, offset) of `file` and all files before it */
     uint64_t first_file, file; /* numbers: NNNNNNNN.j */

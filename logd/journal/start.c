@@ -69,6 +69,8 @@ static int read_records(struct journal *j, struct walk *w, struct scan *s, uint6
     while ((rc = walk_next(w, s, &r, &gap, e)) == SCAN_RECORD) {
         if (s->file.kind == FILE_JOURNAL) /* a .w file leaves records out */
             note(j, s->number, &gap);
+        if (r.head.type == RECORD_UNIQUE)
+            j->found_unique = r.head.seq;
         j->recv_us = r.head.recv_us > j->recv_us ? r.head.recv_us : j->recv_us;
         journal_learn(j->windows, &r.head, &r.meta);
     }

@@ -59,6 +59,18 @@ def test_who_comes_again_leaves_nothing_in_the_journal():
         assert len(logd.journal()) - len(before) == 72 + 28 + 8 + 4, "the new hour's place, and no other"
 
 
+def test_who_comes_again_is_known_from_the_journal_alone():
+    with Server() as logd:
+        logd.visit(range(700), {"plan": "free"})
+        before = logd.journal()
+        logd.kill9()
+        for path in glob.glob(os.path.join(logd.data, "fold.db*")):
+            os.unlink(path)
+        logd.start()
+        logd.visit(range(700), {"plan": "free"})
+        assert logd.journal() == before
+
+
 def test_a_period_is_sealed_and_small_cells_are_joined():
     with Server() as logd:
         for plan, people in {"free": range(100), "pro": range(100, 120), "team": range(120, 127), "trial": range(127, 130)}.items():

@@ -211,6 +211,28 @@ static void *read_live(void *arg)
     return (void *)(uintptr_t)seen;
 }
 
+TEST(a_start_tells_the_newest_unique_record_and_no_other)
+{
+    fresh_dir();
+    start();
+    CHECK_INT(put(1, 0), BATCH_OK);
+    stop();
+    start();
+    CHECK_INT(journal_found_unique(j), 0);
+    for (int i = 0; i < 2; i++) {
+        struct batch *b = batch_new(RECORD_UNIQUE, 1, 0);
+        buf_lit(&b->body, "a place");
+        CHECK_INT(journal_commit(j, b), BATCH_OK);
+        batch_free(b);
+    }
+    CHECK_INT(put(1, 1), BATCH_OK);
+    stop();
+    start();
+    CHECK_INT(journal_found_unique(j), 3);
+    stop();
+    remove_dir();
+}
+
 TEST(writers_share_syncs_and_a_live_reader_gets_all_in_order)
 {
     pthread_t writer[WRITERS], reader;
