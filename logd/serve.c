@@ -1,7 +1,8 @@
 /* serve.c - `logd serve`: opens the parts in order, introduces them to each other, and stops them in reverse.
  *
  * Order: data folder and its lock, logd.db, journal, store, the port (mails link to it), fold and mail; then the store reads
- * again what is not sealed, while the fold does the same in its thread; archive, and HTTP last. The loop of this thread handles signals and the timers; everything else runs in threads of its own. */
+ * again what is not sealed, while the fold does the same in its thread; archive, and HTTP last. The loop of this thread
+ * handles signals and the timers; everything else runs in threads of its own. */
 #include "serve.h"
 #include "archive/archive.h"
 #include "base/buf.h"

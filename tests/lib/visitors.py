@@ -35,7 +35,12 @@ class Server(Logd):
         assert r.status == 200, r
         return r.json()
 
+    def counted(self):
+        p = self.status()["positions"]
+        return p["rules"] >= p["journal"]
+
     def points(self, by, more=""):
+        eventually(self.counted, "what was posted is counted")  # the answer to a post waits for a slow fold, but not for long
         r = self.get("/v1/stats/visitors?by=%s&from=-400d&to=%s%s" % (by, "2100-01-01T00:00:00Z", more), key="read")
         assert r.status == 200, r
         return r.json()["points"]
