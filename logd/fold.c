@@ -471,7 +471,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  notify_schema_silences,
                                  unique_schema_noise,
                                  issues_schema_grouping_3,
-                                 notify_schema_indexes};
+                                 notify_schema_indexes,
+                                 issues_schema_grouping_4};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -52,12 +52,51 @@ static void module_of(str file, struct buf *out)
 
 static bool starts_digits(str s) { return s.n && s.p[0] >= '0' && s.p[0] <= '9'; }
 
+static str between(str s, str from, str to)
+{
+    ptrdiff_t at = str_find(s, from);
+    str inside = str_skip(s, at < 0 ? s.n : (size_t)at + from.n);
+    ptrdiff_t end = str_find(inside, to);
+    return at >= 0 && end > 0 ? str_head(inside, (size_t)end) : (str){0};
+}
+
+/* What stands in for a function without a name, after where it was written:
+ * Scala shop.Cart$.$anonfun$pay$1, Clojure shop.cart$pay$fn__12, PHP {closure:Shop\Cart::pay():12},
+ * Erlang -pay/2-fun-0-, Dart Cart.pay.<anonymous closure>, Swift closure #1 in Cart.pay() */
+static str said_by_machines(str f)
+{
+    static const struct {
+        str from, to;
+    } forms[] = {{S("$anonfun$"), S("$")}, {S("\"-"), S("/")}, {S("\'-"), S("/")}, {S("\"-fun."), S("/")}};
+    static const str ends[] = {S(".<anonymous closure>"), S("$fn__")};
+    ptrdiff_t in = str_starts(f, S("closure #")) ? str_find(f, S(" in ")) : -1;
+    if (in > 0)
+        f = str_skip(f, (size_t)in + 4);
+    if (str_starts(f, S("{closure:"))) {
+        f = str_skip(f, 9);
+        return str_cut(&f, '(');
+    }
+    for (size_t i = 0; i < LENGTH(forms); i++) {
+        str name = between(f, forms[i].from, forms[i].to);
+        if (name.n)
+            return name;
+    }
+    for (size_t i = 0; i < LENGTH(ends); i++) {
+        ptrdiff_t at = str_find(f, ends[i]);
+        if (at > 0)
+            f = str_head(f, (size_t)at);
+    }
+    return f;
+}
+
 /* Names that compilers make up are cut to what the author wrote. */
-static void function_of(str f, struct buf *out)
+static void function_of(str f, int version, struct buf *out)
 {
     ptrdiff_t as = str_find(f, S(" [as "));
     if (as > 0)
         f = str_head(f, (size_t)as);
+    if (version >= 4)
+        f = said_by_machines(f);
     static const str prefixes[] = {S("Object."),    S("Function."), S("rescue in "),
                                    S("ensure in "), S("async "),    S("global.")};
     for (size_t i = 0; i < LENGTH(prefixes); i++)
@@ -155,9 +194,9 @@ static void frame_name(const struct frame *f, bool top, int version, struct buf 
 {
     struct buf name = BUF_INIT(1000);
     if (version < 2)
-        function_of(f->function, &name);
+        function_of(f->function, version, &name);
     else if (!unmangled(f->function, &name))
-        function_of(without_arguments(f->function), &name);
+        function_of(without_arguments(f->function), version, &name);
     /* A name with its namespace needs no file; whose main it is, the frame above says. */
     if (version < 2 || (str_find(buf_view(&name), S("::")) <= 0 && (top || !str_eq(buf_view(&name), S("main"))))) {
         module_of(f->file, out);
@@ -168,11 +207,14 @@ static void frame_name(const struct frame *f, bool top, int version, struct buf 
 }
 
 /* A function of JavaScript's that has no name of its own, however an engine or an SDK spells it. */
-static bool is_anonymous(str f)
+static bool is_anonymous(str f, int version)
 {
-    static const str whole[] = {S(""),          S("?"),           S("anonymous"),   S("eval"),
-                                S("eval code"), S("global code"), S("module code"), S("Timeout._onTimeout")};
-    for (size_t i = 0; i < LENGTH(whole); i++)
+    static const str whole[] = {S(""), S("?"), S("anonymous"), S("eval"), S("eval code"), S("global code"),
+                                S("module code"), S("Timeout._onTimeout"),
+                                /* since the fourth version */
+                                S("Immediate._onImmediate"), S("<main>"), S("new Promise")};
+    enum { BEFORE_4 = 8 };
+    for (size_t i = 0; i < (version < 4 ? BEFORE_4 : LENGTH(whole)); i++)
         if (str_eq(f, whole[i]))
             return true;
     return str_ends(f, S("<anonymous>")) || str_starts(f, S("eval at "));
@@ -189,11 +231,11 @@ static size_t top_frames(const struct stack *s, int version, struct buf *out)
     for (size_t i = 0; i < s->n && n < IN_APP_FRAMES; i++) {
         if (any && !s->frames[i].in_app)
             continue;
-        if (version >= 3 && named && is_anonymous(s->frames[i].function))
+        if (version >= 3 && named && is_anonymous(s->frames[i].function, version))
             continue;
         buf_reset(&now);
         frame_name(&s->frames[i], n == 0, version, &now);
-        named |= !is_anonymous(s->frames[i].function);
+        named |= !is_anonymous(s->frames[i].function, version);
         if (n && str_eq(buf_view(&now), buf_view(&last)))
             continue;
         buf_str(out, n++ ? S(", ") : S(""));
@@ -392,9 +434,9 @@ static void by_own(str app, str own, bool and_default, struct fingerprint *ret)
 }
 
 /* A logger that writes the stack below its line. One frame alone may be anything. */
-static void stack_in_message(str message, struct stack *s)
+static void stack_in_message(str message, int version, struct stack *s)
 {
-    stack_read(message, s);
+    stack_read(message, version, s);
     if (s->n < 2 && !(s->n && s->type.n))
         *s = (struct stack){0};
 }
@@ -419,10 +461,10 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     s->n = 0;
     s->type = s->message = (str){0};
     if (frames && frames->kind == VALUE_JSON)
-        stack_read_json(frames->raw, a, s);
+        stack_read_json(frames->raw, a, version, s);
     if (text.n && (!s->n || !type.n)) { /* frames tell where, their text also what */
         struct stack *said = arena_alloc(a, sizeof *said);
-        stack_read(text, said);
+        stack_read(text, version, said);
         if (!s->n)
             *s = *said;
         s->type = said->type;
@@ -430,7 +472,7 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     }
     bool in_message = !s->n && !text.n && !frames && str_chr(message, '\n') > 0;
     if (in_message)
-        stack_in_message(message, s);
+        stack_in_message(message, version, s);
     if (!type.n)
         type = s->type.n ? s->type : event_text(ev, S("type"), a);
     if (!message.n)
@@ -471,7 +513,7 @@ void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *re
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret)
 {
     struct stack *s = arena_alloc(a, sizeof *s);
-    stack_read(trace, s);
+    stack_read(trace, GROUPING_NEWEST, s);
     ret->shape = NULL;
     ret->was[0] = '\0';
     title_of(s->type, s->n ? s->message : trace, ret);

@@ -50,6 +50,8 @@ const char issues_schema_grouping[] =
     "INSERT INTO issue_grouping SELECT iif(EXISTS(SELECT 1 FROM issue), 1, 2), 0, 0;";
 const char issues_schema_grouping_3[] =
     "UPDATE issue_grouping SET version = 3 WHERE was = 0 AND NOT EXISTS(SELECT 1 FROM issue);";
+const char issues_schema_grouping_4[] =
+    "UPDATE issue_grouping SET version = 4 WHERE was = 0 AND NOT EXISTS(SELECT 1 FROM issue);";
 
 enum { ISSUES_MAX = 100000, HOURS_KEPT = 90 * 24 };
 #define EXPIRE_EVERY (24 * HOUR)

@@ -30,8 +30,10 @@ struct fingerprint {
  *   1  a frame is its file's name and its function
  *   2  C++ and Rust: mangled names are read, arguments left out, and a name with its namespace needs no file, so what
  *      glibc, a debugger and a sanitizer print of one crash is one issue
- *   3  below a function with a name, those of JavaScript without one are passed over */
-enum { GROUPING_NEWEST = 3 };
+ *   3  below a function with a name, those of JavaScript without one are passed over
+ *   4  stacks of more languages are read (issues/stack-forms.c); a frame of PHP's stands where it was, not where it was
+ *      called from; a panic that was caught is where it came from, not where it was caught */
+enum { GROUPING_NEWEST = 4 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
@@ -44,7 +46,7 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
 
 /* SQL */
 extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[],
-    issues_schema_grouping[], issues_schema_grouping_3[];
+    issues_schema_grouping[], issues_schema_grouping_3[], issues_schema_grouping_4[];
 
 /* How many different hashes: told by those who know sketches. A `code` is what `add` wrote; empty: none. */
 struct issues_sketch {

@@ -1,10 +1,10 @@
 /* issues/stack.h - stack text of many languages as frames. Pure; views into the text.
  *
- * Understood: V8 (Chrome, Node), Firefox and Safari, Python, Java and Kotlin, C# with and without debug information, Go,
- * Ruby, PHP, Rust (panics with and without a backtrace), glibc's backtrace_symbols, gdb, sanitizers, coredumps. What
- * stands before the stack, as in a log line that carries one, is passed over. Frames come out newest first, whatever the
- * language prints. Of a chain the outermost exception is taken: the first of Java's, Node's, C#'s and Ruby's text, the
- * last of Python's and PHP's, with its own frames.
+ * Understood: V8 (Chrome, Node, Deno), Firefox and Safari, Python, Java and what runs beside it, .NET, Go, Ruby, PHP, Rust
+ * (panics with and without a backtrace), debuggers, sanitizers, coredumps, and what stands in the table of
+ * issues/stack-forms.c. What stands before the stack, as in a log line that carries one, is passed over. Frames come out
+ * newest first, whatever the language prints. Of a chain the outermost exception is taken: the first of Java's, Node's,
+ * .NET's and Ruby's text, the last of Python's and PHP's, with its own frames.
  */
 #ifndef ISSUES_STACK_H
 #define ISSUES_STACK_H
@@ -23,10 +23,10 @@ struct stack {
     struct frame frames[STACK_FRAMES];
     size_t n;
 };
-/* n == 0 when no frame was found. */
-void stack_read(str text, struct stack *ret);
+/* n == 0 when no frame was found. `version`: of grouping (issues/issues.h); an older one knows fewer languages. */
+void stack_read(str text, int version, struct stack *ret);
 /* [{"function","file","line","column","in_app"}] as events carry them, newest first. */
-void stack_read_json(str json, struct arena *a, struct stack *ret);
+void stack_read_json(str json, struct arena *a, int version, struct stack *ret);
 bool frame_in_app(const struct frame *f);
 
 #endif

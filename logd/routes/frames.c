@@ -1,6 +1,7 @@
 #include "routes/frames.h"
 #include "base/str.h"
 #include "event/event.h"
+#include "issues/issues.h"
 #include "issues/stack.h"
 
 static void put_frame(struct buf *out, const struct frame *f)
@@ -23,7 +24,7 @@ void frames_json(struct arena *a, struct buf *out, size_t at)
                    : (str){0};
     s->n = 0;
     if (text.n)
-        stack_read(text, s);
+        stack_read(text, GROUPING_NEWEST, s);
     for (size_t i = 0; i < s->n; i++) {
         buf_str(out, i ? S(",") : S(",\"frames\":["));
         put_frame(out, &s->frames[i]);

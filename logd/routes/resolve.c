@@ -1,6 +1,7 @@
 #include "routes/resolve.h"
 #include "base/str.h"
 #include "event/event.h"
+#include "issues/issues.h"
 #include "issues/stack.h"
 #include "maps/maps.h"
 #include "parts.h"
@@ -61,9 +62,9 @@ static bool read_stack(const struct event *ev, size_t place, struct arena *a, st
     ret->frames = json_field(ev, places[place].frames);
     json_array_foreach(ret->frames, i, frame) if (json_object_get(frame, "raw")) return false;
     if (ret->frames)
-        stack_read_json(f->raw, a, ret->stack);
+        stack_read_json(f->raw, a, GROUPING_NEWEST, ret->stack);
     else if (text.n)
-        stack_read(text, ret->stack);
+        stack_read(text, GROUPING_NEWEST, ret->stack);
     ret->images = json_field(ev, S("debug_meta.images"));
     return ret->stack->n > 0;
 }

@@ -320,10 +320,10 @@ def test_another_version_of_grouping_is_previewed_and_keeps_ids():
         x = logd.named("SEGV: address 0x6", 2)
         assert logd.issue(x)["why"] == "type SEGV and the top 2 frames of the app: shop::pay, main", logd.issue(x)["why"]
         said = regroup("--dry-run", "--to", "1")
-        assert (said["version"], said["then"], said["events"], said["issues_now"], said["issues_then"], said["split"], said["joined"]) == (3, 1, 2, 1, 2, 1, 0), said
+        assert (said["version"], said["then"], said["events"], said["issues_now"], said["issues_then"], said["split"], said["joined"]) == (4, 1, 2, 1, 2, 1, 0), said
         assert said["split_examples"][0]["id"] == x and [o["events"] for o in said["split_examples"][0]["of"]] == [1, 1], said
         assert len(logd.all()) == 1 and regroup("--dry-run")["issues_then"] == 1
-        assert regroup("--to", "1") == {"version": 1, "was": 3}
+        assert regroup("--to", "1") == {"version": 1, "was": 4}
         assert "other than 1" in logd.command("issues", "regroup", "--to", "1", check=False).stderr
         logd.send(crash(sanitizer))
         logd.state(x, 3)  # the first to come keeps the id

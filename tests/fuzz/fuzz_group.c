@@ -14,7 +14,7 @@ static void on_join(void *arg, uint64_t from, uint64_t into)
 static void check_frames(str text)
 {
     static struct stack s;
-    stack_read(text, &s);
+    stack_read(text, GROUPING_NEWEST, &s);
     assert(s.n <= STACK_FRAMES);
     for (size_t i = 0; i < s.n; i++) {
         str f = s.frames[i].function;
