@@ -24,7 +24,8 @@ MODEFLAGS_cover   = -O0 --coverage
 MODEFLAGS_fuzz    = -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 MODEFLAGS        := $(MODEFLAGS_$(MODE))
 
-SRC    := $(wildcard logd/*.c logd/*/*.c rules/*.c)
+SRC    := $(wildcard logd/*.c logd/*/*.c rules/*.c agent/*.c)
+MAINS  := $(B)/logd/main.o $(B)/agent/main.o
 OBJ    := $(SRC:%.c=$(B)/%.o)
 LIB    := $(B)/liblogd.a
 WEB    := $(sort $(wildcard web/app/*)) web/beacon/b.js web/beacon/vitals.js
@@ -37,14 +38,17 @@ PYTHON  = python3
 Q = $(if $(V),,@)  # V=1 shows the commands
 say = $(if $(V)$(findstring s,$(firstword -$(MAKEFLAGS))),,@printf '  %-5s %s\n' $(1) $(2))
 
-all: $(if $(filter release,$(MODE)),build/logd,$(B)/logd.bin)  ## build build/logd
+all: $(if $(filter release,$(MODE)),build/logd build/logd-agent,$(B)/logd.bin $(B)/logd-agent.bin)  ## build build/logd and build/logd-agent
 
-build/logd: $(B)/logd.bin
+build/logd build/logd-agent: build/%: $(B)/%.bin
 	@cp -f $< $@.new && mv -f $@.new $@
 $(B)/logd.bin: $(B)/logd/main.o $(LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(LIB): $(filter-out $(B)/logd/main.o,$(OBJ)) $(B)/web_files.o $(B)/default_rules.o
+$(B)/logd-agent.bin: $(B)/agent/main.o $(LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -Wl,--as-needed -o $@ $^ $(LDLIBS)
+$(LIB): $(filter-out $(MAINS),$(OBJ)) $(B)/web_files.o $(B)/default_rules.o
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 $(B)/%.o: %.c
@@ -134,13 +138,14 @@ deps-check:
 	@tests/lib/deps.sh check
 
 install: all  ## install to $(DESTDIR)$(PREFIX); a config that is there stays
-	install -Dm755 build/logd $(DESTDIR)$(PREFIX)/bin/logd
-	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 logd/logd.8
+	install -Dm755 -t $(DESTDIR)$(PREFIX)/bin build/logd build/logd-agent
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man8 logd/logd.8 agent/logd-agent.8
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man5 logd/logd.conf.5 rules/rules.5
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/man/man7 logd/logd-query.7
 	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/logd/rules rules/default.yaml
 	install -d $(DESTDIR)/lib/systemd/system $(DESTDIR)/etc/logd/rules
 	sed 's#/usr/local/#$(PREFIX)/#' logd/logd.service | install -m644 /dev/stdin $(DESTDIR)/lib/systemd/system/logd.service
+	sed 's#/usr/local/#$(PREFIX)/#' agent/logd-agent.service | install -m644 /dev/stdin $(DESTDIR)/lib/systemd/system/logd-agent.service
 	test -e $(DESTDIR)/etc/logd/logd.yaml || sed 's#/usr/local/#$(PREFIX)/#' logd/logd.yaml | install -m644 /dev/stdin $(DESTDIR)/etc/logd/logd.yaml
 clean:  ## remove what was built; build/deps stays
 	find build -mindepth 1 -maxdepth 1 ! -name deps -exec rm -rf {} + 2>/dev/null || true

@@ -14,7 +14,7 @@ struct transfer {
     struct http_client *client;
     const struct http_call *call;
     struct http_answer *ret;
-    size_t sent, got, max;
+    size_t sent, most, got, max; /* most: that ever went out, also over a connection that turned out to be dead */
     bool too_large, stopped;
 };
 
@@ -51,6 +51,7 @@ static size_t read_body(char *to, size_t size, size_t count, void *arg)
     if (piece.n > 0)
         memcpy(to, piece.p, piece.n);
     t->sent += piece.n;
+    t->most = t->sent > t->most ? t->sent : t->most;
     return piece.n;
 }
 
@@ -81,6 +82,14 @@ static size_t take_body(char *from, size_t size, size_t count, void *arg)
     }
     t->stopped = t->call->sink(str_n(from, n), t->call->arg) < 0;
     return t->stopped ? 0 : n;
+}
+
+static int on_tick(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t up, curl_off_t up_now)
+{
+    struct transfer *t = arg;
+    (void)down, (void)down_now, (void)up, (void)up_now;
+    t->stopped = t->stopped || !t->call->tick(t->call->arg);
+    return t->stopped;
 }
 
 /* The URL as errors may show it: without user, password and query. */
@@ -188,6 +197,11 @@ static void set_options(CURL *curl, const struct http_call *call, struct transfe
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
+    if (call->tick) {
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_tick);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, t);
+    }
     set_method(curl, call, t);
     if (call->s3.region)
         sign(curl, call);
@@ -235,8 +249,10 @@ int http_do(struct http_client *c, const struct http_call *call, struct http_ans
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, NULL);
     curl_slist_free_all(headers);
     curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &ret->status);
+    ret->sent = t.most;
     if (code != CURLE_OK)
         return no_answer(&t, code, detail, e);
+    copy_header(c->curl, "Retry-After", ret->retry_after, sizeof ret->retry_after);
     copy_header(c->curl, "ETag", ret->etag, sizeof ret->etag);
     copy_header(c->curl, "Content-Type", ret->type, sizeof ret->type);
     copy_header(c->curl, "X-Logd-Next", ret->cursor, sizeof ret->cursor);

@@ -28,9 +28,13 @@ struct http_call {
     /* When set, the body of a 2xx answer goes there in pieces; -1 stops the transfer. All else goes into ret->body. */
     int (*sink)(str piece, void *arg);
     void *arg;
+    /* Called while waiting, at least once a second; false ends the transfer. NULL: none. */
+    bool (*tick)(void *arg);
 };
 struct http_answer {
     long status;
+    size_t sent; /* bytes of the body that went out: 0 means that the server cannot have taken it; set on failure too */
+    char retry_after[64];
     struct buf body;
     char etag[128];
     char type[128];

@@ -5,6 +5,7 @@ under TSan, a while of fuzzing each target, the crash proofs with bigger counts.
 usage: check.py                 all of it
        check.py fuzz [SECONDS]  of each fuzz target (20)
        check.py asan | tsan     that part
+       check.py agent           200 rounds of rotation, kill -9 and lost answers; every line once
        check.py agree           random filters over lines, columns and in SQL
        check.py attack          keys of sealed unique counts, and their sealing killed at every step
        check.py sizes           what a thousand stats of five years take on disk
@@ -76,6 +77,14 @@ def many(tally):
                 900, {"LOGD_EVENTS": "1000000", "PYTHONPATH": HERE})], 1)
 
 
+def agent(tally):
+    """Every line once: agent and server killed, files rotated, answers lost."""
+    make(tally, "all")
+    story = [s for s in stories() if "90_agent_every" in s][0]
+    tally.run([("agent " + name_of(story), [sys.executable, story, "--only", "test_every_line_once_and_in_order_through_kill9_rotation_and_lost_answers"],
+                3600, {"LOGD_ROUNDS": "200", "PYTHONPATH": HERE})], 1)
+
+
 def agree(tally):
     """Random filters, ten times as many as in `make test`; and of ClickHouse."""
     make(tally, "DEV=1", "build/gcc-release/unit/test_columns", "build/gcc-release/unit/test_sql")
@@ -101,6 +110,7 @@ def everything(tally):
     crash(tally, "check")
     attack(tally)
     many(tally)
+    agent(tally)
     sizes(tally)
 
 
@@ -112,7 +122,7 @@ def main():
     elif what == "torture":
         crash(tally, "torture")
     else:
-        {"all": everything, "asan": asan, "tsan": tsan, "agree": agree, "attack": attack, "many": many, "sizes": sizes}[what](tally)
+        {"all": everything, "asan": asan, "tsan": tsan, "agent": agent, "agree": agree, "attack": attack, "many": many, "sizes": sizes}[what](tally)
     return tally.end()
 
 

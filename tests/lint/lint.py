@@ -10,7 +10,7 @@ C = [f for f in FILES if f.endswith((".c", ".h"))]
 # An arrow is an #include. Folders on one level never include each other; files beside main.c introduce the parts.
 MAY = {"base": set(), "event": {"base"}, "journal": {"event", "base"}, "store": {"event", "base"}, "intake": {"event", "base"},
        "query": {"store", "event", "base"}, "issues": {"event", "base"}, "stats": {"event", "base"}, "notify": {"event", "base"}, "maps": {"event", "base"},
-       "archive": {"store", "journal", "event", "base", "parts", "routes"}, "rules": {"event", "base"},
+       "archive": {"store", "journal", "event", "base", "parts", "routes"}, "rules": {"event", "base"}, "agent": {"event", "base"},
        "routes": {"query", "issues", "stats", "notify", "maps", "archive", "store", "journal", "intake", "event", "base", "parts", "fold", "statsd", "web"}}
 PURE_IO = re.compile(r'#include <(fcntl|unistd|sys/stat|sys/socket|pthread|curl/curl|sqlite3|uv|microhttpd)\.h>')
 failed = 0
@@ -31,7 +31,7 @@ def code_is_in_its_format():
 
 def folder_of(path):
     part = path.split("/")
-    return "rules" if part[0] == "rules" else part[1] if part[0] == "logd" and len(part) > 2 else None
+    return part[0] if part[0] in ("rules", "agent") else part[1] if part[0] == "logd" and len(part) > 2 else None
 
 
 def includes_follow_the_arrows():
@@ -97,11 +97,15 @@ def only_the_seven_top_level_names():
     return sorted({f.split("/")[0] for f in FILES} - {"logd", "agent", "web", "rules", "tests", "Makefile", "README.md", "LICENSE"} - {f.split("/")[0] for f in FILES if f.startswith(".")})
 
 
-def the_program_is_hardened():
-    if not os.path.exists("build/logd"):
-        return ["build/logd is not built"]
-    head = subprocess.run(["readelf", "-hWld", "build/logd"], capture_output=True, text=True).stdout
-    symbols = subprocess.run(["readelf", "-Ws", "build/logd"], capture_output=True, text=True).stdout
+def the_programs_are_hardened():
+    return [f"{p}: {w}" for p in ("build/logd", "build/logd-agent") for w in not_hardened(p)]
+
+
+def not_hardened(program):
+    if not os.path.exists(program):
+        return ["is not built"]
+    head = subprocess.run(["readelf", "-hWld", program], capture_output=True, text=True).stdout
+    symbols = subprocess.run(["readelf", "-Ws", program], capture_output=True, text=True).stdout
     wrong = []
     if "DYN (Position-Independent" not in head:
         wrong.append("not PIE")
@@ -139,7 +143,7 @@ def lines_per_folder():
 
 
 for check in (code_is_in_its_format, includes_follow_the_arrows, strcpy_and_friends_do_not_compile, no_unfinished_marks, no_html_from_text_in_the_web_page, files_and_functions_are_of_a_size,
-              headers_say_what_they_are, only_the_seven_top_level_names, the_program_is_hardened, man_pages_render_without_a_warning):
+              headers_say_what_they_are, only_the_seven_top_level_names, the_programs_are_hardened, man_pages_render_without_a_warning):
     verdict(check.__name__, check())
 lines_per_folder()
 sys.exit(1 if failed else 0)

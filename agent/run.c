@@ -1,0 +1,335 @@
+#include "agent/run.h"
+#include "agent/send.h"
+#include "agent/state.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#define LOOK_EVERY (USEC_PER_SEC / 4)
+#define LOOK_SHARE 50 /* looking at very many files takes at most this part of a processor */
+#define BODY_MAX (8u << 20)
+enum { ZSTD_LEVEL = 3, GZIP_LEVEL = 4 };
+
+struct agent {
+    struct follow follow;
+    struct pending pending;
+    struct sender *sender;
+    struct buf body; /* the batch before it is compressed */
+    int dirfd;
+    size_t batch_max; /* events; falls when a batch is too large for the server */
+    bool dirty;       /* the state on disk is older than what is known */
+    bool kept;        /* the batch under way is on disk */
+    usec looked, look_cost;
+};
+
+static volatile sig_atomic_t stopping;
+static void on_signal(int n)
+{
+    (void)n;
+    stopping = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction a = {.sa_handler = on_signal}; /* without SA_RESTART: a nap ends at once */
+    sigaction(SIGTERM, &a, NULL);
+    sigaction(SIGINT, &a, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* A descriptor per live file. */
+static void raise_files(void)
+{
+    struct rlimit r;
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
+        r.rlim_cur = r.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &r);
+    }
+}
+
+static usec look_due(const struct agent *a)
+{
+    usec share = a->look_cost * LOOK_SHARE;
+    return a->looked + (share > LOOK_EVERY ? share : LOOK_EVERY);
+}
+
+static void look(struct agent *a)
+{
+    usec now = clock_mono();
+    if (a->looked && now < look_due(a))
+        return;
+    follow_scan(&a->follow, now);
+    a->looked = clock_mono();
+    a->look_cost = a->looked - now;
+}
+
+static bool on_tick(void *arg)
+{
+    look(arg);
+    return !stopping;
+}
+
+/* ---- a batch ---- */
+
+static void compress_zstd(str from, struct buf *to)
+{
+    size_t n = ZSTD_compress(to->p, to->cap, from.p, from.n, ZSTD_LEVEL);
+    assert(!ZSTD_isError(n)); /* there is room, and memory is all it can lack */
+    to->n = n;
+}
+
+static void compress_gzip(str from, struct buf *to)
+{
+    z_stream z = {.next_in = (Bytef *)(uintptr_t)from.p,
+                  .avail_in = (uInt)from.n,
+                  .next_out = (Bytef *)to->p,
+                  .avail_out = (uInt)to->cap};
+    if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        abort();
+    int rc = deflate(&z, Z_FINISH);
+    assert(rc == Z_STREAM_END);
+    (void)rc;
+    to->n = z.total_out;
+    deflateEnd(&z);
+}
+
+static void compress_body(struct pending *p, str body)
+{
+    buf_reset(&p->body);
+    (void)buf_room(&p->body, ZSTD_compressBound(body.n) + body.n / 100 + 1024); /* enough for either */
+    (p->gzip ? compress_gzip : compress_zstd)(body, &p->body);
+}
+
+static void save(struct agent *a)
+{
+    struct err e;
+    a->kept = state_save(a->dirfd, &a->follow, &a->pending, &e) == 0;
+    a->dirty = !a->kept;
+    a->follow.news = false;
+    if (!a->kept)
+        log_error("state", "what=\"nothing is sent until the state can be kept: %s\"", e.text);
+}
+
+/* Takes what is unread into a batch, and remembers it. */
+static void make_batch(struct agent *a)
+{
+    buf_reset(&a->body);
+    uint32_t events = follow_fill(&a->follow, &a->body, a->batch_max);
+    assert(!a->body.full);
+    if (events == 0) {
+        follow_acked(&a->follow, 0, NULL, 0); /* blank lines, or none */
+        return;
+    }
+    compress_body(&a->pending, buf_view(&a->body));
+    a->pending.events = events;
+    a->pending.under_way = true;
+    save(a);
+    if (a->body.cap > 2 * BATCH_BYTES)
+        buf_done(&a->body);
+}
+
+static void end_batch(struct agent *a, const struct refused *r)
+{
+    follow_acked(&a->follow, r->n, r->at, r->at_n);
+    a->pending.seq++;
+    a->pending.under_way = false;
+    a->dirty = true;
+}
+
+/* Back to the files; the next batch is another one. */
+static void give_back(struct agent *a)
+{
+    follow_unsent(&a->follow);
+    a->pending.seq++;
+    a->pending.under_way = false;
+    a->dirty = true;
+}
+
+static void too_large(struct agent *a)
+{
+    struct refused all = {.n = a->pending.events};
+    if (a->pending.events == 1) {
+        log_error("send", "what=\"a line is too large for the server and is dropped\" bytes=%zu", a->pending.body.n);
+        end_batch(a, &all);
+        return;
+    }
+    a->batch_max = a->pending.events / 2;
+    log_warn("send", "what=\"a batch is too large for the server, smaller ones are sent\" events=%zu", a->batch_max);
+    give_back(a);
+}
+
+static void send_batch(struct agent *a)
+{
+    struct refused r;
+    switch (sender_send(a->sender, &a->pending, on_tick, a, &r)) {
+    case SENT_TAKEN:
+        a->batch_max = a->batch_max * 2 < BATCH_EVENTS ? a->batch_max * 2 : BATCH_EVENTS;
+        end_batch(a, &r);
+        break;
+    case SENT_REFUSED:
+        r = (struct refused){.n = a->pending.events};
+        end_batch(a, &r);
+        break;
+    case SENT_LARGE: too_large(a); break;
+    case SENT_ENCODING:
+        log_info("send", "what=\"the server does not read zstd, gzip is sent\"");
+        a->pending.gzip = true;
+        give_back(a);
+        break;
+    case SENT_CONFLICT:
+        log_error("send", "what=\"the state is older than what was sent: lines may be stored twice\"");
+        pending_new_agent(&a->pending);
+        save(a);
+        break;
+    case SENT_LATER: break;
+    }
+}
+
+static void nap(usec until)
+{
+    usec left = until - clock_mono();
+    if (left <= 0 || stopping)
+        return;
+    struct timespec t = {left / USEC_PER_SEC, left % USEC_PER_SEC * 1000};
+    (void)nanosleep(&t, NULL);
+}
+
+static void loop(struct agent *a)
+{
+    while (!stopping) {
+        usec pause = look_due(a);
+        look(a);
+        if (a->follow.news)
+            save(a); /* so that what happens to a new file while nobody looks is found out */
+        if (!a->pending.under_way)
+            make_batch(a);
+        if (a->pending.under_way && !a->kept)
+            save(a);
+        if (a->pending.under_way && a->kept && sender_due(a->sender) <= clock_mono())
+            send_batch(a);
+        if (!a->pending.under_way && follow_more(&a->follow))
+            continue; /* what is to be kept goes with the next batch */
+        if (!a->pending.under_way && a->dirty)
+            save(a);
+        if (a->pending.under_way && a->kept && sender_due(a->sender) < pause)
+            pause = sender_due(a->sender);
+        nap(pause > clock_mono() + 1000 ? pause : clock_mono() + 1000);
+    }
+}
+
+/* ---- start ---- */
+
+/* A state that cannot be read is put aside: lines that come twice are better than none. */
+static int load(struct agent *a, const char *dir, struct err *e)
+{
+    if (state_load(dir, &a->follow, &a->pending, e) == 0)
+        return 0;
+    if (e->kind != ERR_CORRUPT)
+        return -1;
+    log_error("state", "what=\"all files are read from their start: %s\" kept_as=\"state.bad\"", e->text);
+    if (renameat(a->dirfd, "state", a->dirfd, "state.bad") < 0)
+        return err_sys(e, "rename '%s/state'", dir);
+    return 0;
+}
+
+static int start(struct agent *a, const struct run_options *o, int *ret_lock, struct err *e)
+{
+    char path[PATH_MAX];
+    if (snprintf(path, sizeof path, "%s/lock", o->state) >= (int)sizeof path)
+        return err_set(e, ERR_INPUT, "--state: the name of the folder is too long");
+    if (dir_make(o->state, e) < 0)
+        return -1;
+    if ((*ret_lock = file_lock(path, e)) < 0)
+        return e->kind == ERR_FULL ? err_set(e, ERR_FULL, "another agent runs on the state folder '%s'", o->state) : -1;
+    if ((a->dirfd = dir_open(o->state, e)) < 0)
+        return -1;
+    return load(a, o->state, e);
+}
+
+int run_agent(const struct run_options *o, struct err *e)
+{
+    struct agent a = {.body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
+    int lock = -1;
+    follow_init(&a.follow, o->patterns, o->patterns_n);
+    pending_init(&a.pending);
+    a.sender = sender_new(o->servers, o->servers_n, o->key, e);
+    int rc = a.sender ? start(&a, o, &lock, e) : -1;
+    if (rc == 0) {
+        catch_signals();
+        raise_files();
+        log_info("agent", "what=started version=%s state=\"%s\"", LOGD_VERSION, o->state);
+        loop(&a);
+        if (a.dirty || a.pending.under_way)
+            save(&a);
+        log_info("agent", "what=stopped");
+    }
+    sender_free(a.sender);
+    follow_done(&a.follow);
+    pending_done(&a.pending);
+    buf_done(&a.body);
+    if (a.dirfd >= 0)
+        close(a.dirfd);
+    if (lock >= 0)
+        close(lock);
+    return rc;
+}
+
+/* ---- status ---- */
+
+/* Bytes that are not acknowledged yet, of what is on disk now. */
+static uint64_t lag_of(const struct source *s)
+{
+    uint64_t lag = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct file *f = s->files[i];
+        struct stat st;
+        bool there = stat(f->path, &st) == 0 && st.st_ino == f->ino && st.st_dev == f->dev && !f->gz;
+        uint64_t size = there ? (uint64_t)st.st_size : f->size;
+        lag += !f->done && size > f->acked ? size - f->acked : 0;
+    }
+    return lag;
+}
+
+static void print_row(const struct source *s, const char *name)
+{
+    printf("%12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %9" PRIu64 " %12" PRIu64 "  %s\n", s->read, s->sent, s->acked,
+           s->dropped, lag_of(s), name);
+}
+
+int run_status(const char *state, struct err *e)
+{
+    struct follow fo;
+    struct pending p;
+    char path[PATH_MAX];
+    struct err ignored;
+    follow_init(&fo, NULL, 0);
+    pending_init(&p);
+    snprintf(path, sizeof path, "%s/state", state);
+    int rc = access(path, F_OK) < 0 ? err_sys(e, "'%s'", path) : state_load(state, &fo, &p, e);
+    if (rc == 0) {
+        snprintf(path, sizeof path, "%s/lock", state);
+        int lock = file_lock(path, &ignored);
+        printf("agent %s is %s\n", p.agent, lock < 0 ? "running" : "not running");
+        if (p.under_way)
+            printf("batch %" PRIu64 " of %u lines waits for its answer\n", p.seq, p.events);
+        printf("%12s %12s %12s %9s %12s  %s\n", "READ", "SENT", "ACKNOWLEDGED", "DROPPED", "LAG (BYTES)", "FILE");
+        for (size_t i = 0; i < fo.n; i++)
+            print_row(fo.sources[i], fo.sources[i]->path);
+        if (fo.forgotten.read)
+            print_row(&fo.forgotten, "(files that are gone)");
+        if (lock >= 0)
+            close(lock);
+    }
+    follow_done(&fo);
+    pending_done(&p);
+    return rc;
+}
