@@ -105,7 +105,7 @@ static int64_t mtime_of(const struct stat *st)
 static bool is(const struct file *f, const struct stat *st) { return f->ino == st->st_ino && f->dev == st->st_dev; }
 
 /* f is what is open in `fd` now. */
-static void attach(struct file *f, int fd, const struct stat *st, const char *path)
+static void attach(struct file *f, int fd, const struct stat *st, const char *path, usec mono)
 {
     file_close(f);
     f->fd = fd;
@@ -117,6 +117,7 @@ static void attach(struct file *f, int fd, const struct stat *st, const char *pa
     f->changed = true;
     f->done = false;
     f->lost_since = 0;
+    f->quiet_since = mono;
     char *copy = xstrdup(path);
     free(f->path);
     f->path = copy;
@@ -191,7 +192,8 @@ static void insert_by_age(struct source *s, int fd, const struct stat *st, const
     while (at < s->n && s->files[at]->old && s->files[at]->mtime <= mtime_of(st))
         at++;
     struct file *f = source_file(s, at);
-    attach(f, fd, st, path);
+    attach(f, fd, st, path, mono);
+    (void)file_head(f); /* it may be compressed before it is read */
     supersede(f, mono);
     s->news = true;
     log_info("follow", "what=\"a rotated file was not seen before\" file=\"%s\"", path);
@@ -210,14 +212,16 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
     if (file_open(&probe, path, &st) < 0)
         return false;
     struct file *f = find_inode(s, &st);
-    if (f && !file_matches(f, probe.fd, f->gz))
+    if (f && f->head_n == 0 && f->fd < 0)
+        f = NULL; /* nothing of it was seen: its inode may be another's by now */
+    else if (f && !file_matches(f, probe.fd, f->gz))
         f = NULL;
     else if (f && f->gz != gz)
         f = NULL; /* compressed in place: its content tells */
     if (!f && rotated)
         f = find_content(s, probe.fd, gz);
     if (f && (is_lost(f) || (f->done && is(f, &st) && !gz && (uint64_t)st.st_size > f->sent)))
-        attach(f, probe.fd, &st, path);
+        attach(f, probe.fd, &st, path, mono);
     else if (!f && rotated && mtime_of(&st) >= since && st.st_size > 0)
         insert_by_age(s, probe.fd, &st, path, mono);
     else
@@ -308,7 +312,7 @@ static void arrive(struct source *s, int fd, const struct stat *st, usec mono)
         move_to_end(s, f);
     else
         f = source_file(s, s->n);
-    attach(f, fd, st, s->path); /* first, so that it is known should it be renamed right now */
+    attach(f, fd, st, s->path, mono); /* first, so that it is known should it be renamed right now */
     (void)file_head(f);
     f->old = f->was_empty = false;
     s->news = true;

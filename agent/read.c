@@ -106,9 +106,14 @@ bool file_starts(int whole, int part)
            fstat(whole, &a) == 0 && fstat(part, &b) == 0 && b.st_size <= a.st_size;
 }
 
+/* What is compressed has its reader. */
+static bool readable(struct file *f) { return !f->gz || f->z || (f->z = unzip(f->fd)); }
+
 bool file_head(struct file *f)
 {
     char head[HEAD_BYTES];
+    if (!readable(f))
+        return false;
     size_t n = read_at(f->fd, f->z, head, HEAD_BYTES, 0);
     if (n < f->head_n || xxh64(head, f->head_n, 0) != f->head)
         return false;
@@ -228,7 +233,7 @@ static size_t take_lines(struct follow *fo, struct source *s, struct file *f, st
 
 bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *body, uint32_t *events)
 {
-    if (f->gz && !f->z && !(f->z = unzip(f->fd)))
+    if (!readable(f))
         return false;
     for (;;) {
         size_t before = (size_t)smaller(TAIL_BYTES, f->sent);

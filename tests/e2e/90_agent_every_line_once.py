@@ -123,6 +123,46 @@ def test_what_happens_to_files_while_nobody_looks_is_caught_up_with():
         assert sorted(got) == ["1 of the first file", "2", "3", "4 was rotated away unseen", "6 was compressed too", "7"], got
 
 
+def test_a_file_that_was_missed_is_known_by_its_bytes_before_it_is_read():
+    with Logd() as logd, Agent(logd) as agent:
+        agent.write("app.log", "1\n")
+        arrive(logd, ["1"], "the first line")
+        logd.kill9()
+        agent.write("app.log", "2\n")
+        eventually(lambda: "no answer" in agent.log(), "a batch waits")
+        agent.kill9()
+        os.rename(agent.path("app.log"), agent.path("app.log.3"))
+        for name, text in ("app.log.2", "3\n"), ("app.log.1", "4\n"), ("app.log", "5\n"):
+            time.sleep(.02)  # they differ in age
+            agent.write(name, text)
+        agent.start()
+        eventually(lambda: "not seen before" in agent.log() and b"app.log.2" in open(agent.state + "/state", "rb").read(), "it is found, and not read yet")
+        agent.kill9()
+        subprocess.run(["gzip", agent.path("app.log.2")], check=True)
+        logd.start()
+        agent.command[agent.command.index("--server") + 1] = logd.url
+        agent.start()
+        arrive(logd, ["1", "2", "3", "4", "5"], "what was compressed meanwhile too")
+
+
+def test_of_an_empty_file_nothing_is_known_but_its_name():
+    with Logd() as logd, Agent(logd) as agent:
+        agent.write("a.log", "")
+        agent.write("b.log", "1\n")
+        arrive(logd, ["1"], "the only line")
+        eventually(lambda: agent.ledger("a.log"), "the empty file is known")
+        agent.kill9()
+        os.rename(agent.path("b.log"), agent.path("b.log.2"))
+        os.rename(agent.path("a.log"), agent.path("b.log.1"))  # as when its inode was given away
+        agent.write("b.log.1", "2\n")
+        agent.write("a.log", "")
+        agent.write("b.log", "3\n")
+        agent.start()
+        arrive(logd, ["1", "2", "3"], "each line once")
+        time.sleep(.6)  # two more looks
+        assert messages(logd) == ["1", "2", "3"], messages(logd)
+
+
 def test_a_reused_inode_a_symlink_and_a_copy_are_told_apart():
     with Logd() as logd, Agent(logd) as agent:
         agent.write("real.txt", "1\n")
@@ -260,16 +300,16 @@ def one_round(seed, seconds=2.0):
         for w in writers:
             w.join()
         proxy.heal()
-        expected = sum(len(w.lines) for w in writers)
+        expected = {line for w in writers for line in w.lines}
         with contextlib.suppress(AssertionError):
-            eventually(lambda: logd.count() >= expected, "all of it", 20)
+            eventually(lambda: set(messages(logd)) >= expected, "all of it", 20)
         got = messages(logd)
         for w in writers:
             name = os.path.basename(w.path)
             mine = [m for m in got if m.startswith(name)]
             assert mine == w.lines, "%s (%s): %s" % (name, w.how, difference(w.lines, mine))
         eventually(lambda: all((agent.ledger("w%d.log" % i) or {}).get("acknowledged") == len(w.lines) for i, w in enumerate(writers)), "the ledger is the truth")
-    return expected, kills, dict(proxy.done)
+    return len(expected), kills, dict(proxy.done)
 
 
 def difference(expected, got):
