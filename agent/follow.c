@@ -143,9 +143,10 @@ static bool is_rotated(str name, str base)
 
 static bool is_lost(const struct file *f) { return f->fd < 0 && !f->done; }
 
+/* The youngest: of older ones the inode was given away. */
 static struct file *find_inode(const struct source *s, const struct stat *st)
 {
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = s->n; i-- > 0;)
         if (is(s->files[i], st))
             return s->files[i];
     return NULL;
@@ -206,11 +207,11 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
     struct stat st;
     bool gz = str_ends(str_of(path), S(".gz"));
     if (stat(path, &st) < 0)
-        return lstat(path, &st) == 0; /* gone since the folder was read: renamed or compressed just now */
+        return !rotated || lstat(path, &st) == 0; /* gone since the folder was read: renamed or compressed just now */
     if (!S_ISREG(st.st_mode) || !(rotated || find_inode(s, &st)))
         return true;
     if (file_open(&probe, path, &st) < 0)
-        return false;
+        return errno == EACCES || errno == EPERM || errno == EINVAL; /* that will not change by itself */
     struct file *f = find_inode(s, &st);
     if (f && f->head_n == 0 && f->fd < 0)
         f = NULL; /* nothing of it was seen: its inode may be another's by now */
@@ -270,6 +271,16 @@ static bool look_around(struct source *s, int64_t since, usec mono)
     return whole;
 }
 
+/* The same, and once more at the next scan as long as a file vanishes between its listing and its opening: it was
+ * compressed just then, and what it became was not listed. Until then nothing younger is read. */
+static void look_until_whole(struct source *s, int64_t since, usec mono)
+{
+    if (s->again && s->look_since < since)
+        since = s->look_since;
+    s->again = !look_around(s, since, mono);
+    s->look_since = since;
+}
+
 /* What was not found again for a while is given up, and that is said when something of it was unread. */
 static void give_up_lost(struct source *s, usec mono)
 {
@@ -317,7 +328,7 @@ static void arrive(struct source *s, int fd, const struct stat *st, usec mono)
     f->old = f->was_empty = false;
     s->news = true;
     if (empty || (!known && s->n > 1))
-        (void)look_around(s, empty ? before : newest_old(s), mono);
+        look_until_whole(s, empty ? before : newest_old(s), mono);
 }
 
 /* The live file has other bytes than those that were read: these went elsewhere, and the path starts anew. */
@@ -405,12 +416,14 @@ static void look_at_source(struct source *s, usec mono)
     int64_t before = was_live ? was_live->mtime : 0;
     for (size_t i = 0; i < s->n; i++)
         look_again(s->files[i], mono);
+    if (s->again)
+        look_until_whole(s, s->look_since, mono);
     bool told = look_at_path(s, mono);
     if (told && some_lost(s) && look_around(s, newest_old(s), mono))
         give_up_lost(s, mono);
     if (was_live && was_live == live(s) &&
         was_live->was_empty) /* perhaps written, copied away and truncated meanwhile */
-        (void)look_around(s, before, mono);
+        look_until_whole(s, before, mono);
     if (was_live)
         was_live->was_empty = false;
     retire(s, mono);
@@ -557,7 +570,7 @@ uint32_t follow_fill(struct follow *fo, struct buf *body, size_t max_events)
     fo->max_events = max_events;
     for (size_t tried = 0; tried < fo->n; tried++) {
         struct source *s = fo->sources[fo->next++ % fo->n];
-        if (s->active && fill_from(fo, s, body, &events))
+        if (s->active && !s->again && fill_from(fo, s, body, &events))
             break;
     }
     fo->next %= fo->n ? fo->n : 1;
@@ -567,7 +580,7 @@ uint32_t follow_fill(struct follow *fo, struct buf *body, size_t max_events)
 bool follow_more(const struct follow *fo)
 {
     for (size_t i = 0; i < fo->n; i++)
-        for (size_t k = 0; fo->sources[i]->active && k < fo->sources[i]->n; k++)
+        for (size_t k = 0; fo->sources[i]->active && !fo->sources[i]->again && k < fo->sources[i]->n; k++)
             if (is_readable(fo->sources[i]->files[k]))
                 return true;
     return false;

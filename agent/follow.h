@@ -66,6 +66,8 @@ struct source {
     bool active;                         /* a pattern matches it */
     bool fresh;                          /* never seen before this start */
     bool news;                           /* see struct follow */
+    bool again;                          /* what lies beside it changed while it was looked at: since look_since */
+    int64_t look_since;
 };
 struct follow {
     char **patterns;
