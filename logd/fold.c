@@ -472,7 +472,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  unique_schema_noise,
                                  issues_schema_grouping_3,
                                  notify_schema_indexes,
-                                 issues_schema_grouping_4};
+                                 issues_schema_grouping_4,
+                                 issues_schema_causes};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -341,6 +341,14 @@ static void put_member(struct buf *out, sqlite3_stmt *st)
     buf_byte(out, '}');
 }
 
+static void put_related(struct buf *out, sqlite3_stmt *st)
+{
+    buf_lit(out, "{\"id\":");
+    buf_json(out, db_str(st, 0));
+    put_text(out, "title", st, 1);
+    buf_printf(out, ",\"issue\":%s}", sqlite3_column_int(st, 2) ? "true" : "false");
+}
+
 static int put_more(struct db *read, str id, struct buf *out, struct err *e)
 {
     return put_rows(read, "history",
@@ -355,7 +363,10 @@ static int put_more(struct db *read, str id, struct buf *out, struct err *e)
                    put_rows(read, "merged",
                             "SELECT id, title, count, why FROM issue WHERE merged_into = ?1"
                             " ORDER BY first_seen LIMIT ?2",
-                            id, NOTES_TOLD, put_member, out, e) < 0
+                            id, NOTES_TOLD, put_member, out, e) < 0 ||
+                   put_rows(read, "caused_by", causes_of_issue, id, NOTES_TOLD, put_related, out, e) < 0 ||
+                   put_rows(read, "causes", issues_of_cause, id, NOTES_TOLD, put_related, out, e) < 0 ||
+                   put_rows(read, "same_cause", issues_of_same_cause, id, NOTES_TOLD, put_related, out, e) < 0
                ? -1
                : 0;
 }

@@ -12,7 +12,7 @@
 
 #include <jansson.h>
 
-enum { TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2, ISSUE_FROM = 17 /* severity: error */ };
+enum { CAUSES_DEEP = 8, TEMPLATE_MAX = 2000, IN_APP_FRAMES = 2, ISSUE_FROM = 17 /* severity: error */ };
 
 /* ---- messages ---- */
 static void message_template(str s, struct buf *out)
@@ -494,6 +494,56 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     return true;
 }
 
+static void of_stack_or_message(str app, str type, str message, const struct stack *s, int version, struct arena *a,
+                                struct fingerprint *ret)
+{
+    ret->shape = NULL;
+    ret->was[0] = '\0';
+    title_of(type, message, ret);
+    if (s->n)
+        by_stack(app, type, message, s, version, ret);
+    else
+        by_message(app, type, message, a, ret);
+}
+
+/* The fields of the innermost `cause`: "error.cause.cause". Absent: there is none. */
+static str cause_fields(const struct event *ev, struct arena *a)
+{
+    static const char *const names[] = {"type", "message", "stack", "frames"};
+    str at = {0}, next = S("error.cause");
+    for (int depth = 0, found = 1; found && depth < CAUSES_DEEP; depth++) {
+        found = 0;
+        for (size_t i = 0; i < LENGTH(names) && !found; i++)
+            found = event_field(ev, str_of(arena_printf(a, "%.*s.%s", STR_ARG(next), names[i]))) != NULL;
+        at = found ? next : at;
+        next = str_of(arena_printf(a, "%.*s.cause", STR_ARG(next)));
+    }
+    return at;
+}
+
+bool fingerprint_of_cause(const struct event *ev, int version, struct arena *a, struct fingerprint *ret)
+{
+    struct stack *s = arena_alloc(a, sizeof *s);
+    str at = cause_fields(ev, a), text = event_text(ev, S("error.stack"), a);
+    text = text.n ? text : event_text(ev, S("message"), a);
+    if (!at.n) {
+        if (str_chr(text, '\n') < 0 || !stack_read_cause(text, version, s))
+            return false;
+        of_stack_or_message(ev->app, s->type, s->message, s, version, a, ret);
+        return true;
+    }
+    str type = event_text(ev, str_of(arena_printf(a, "%.*s.type", STR_ARG(at))), a);
+    str message = event_text(ev, str_of(arena_printf(a, "%.*s.message", STR_ARG(at))), a);
+    const struct field *frames = event_field(ev, str_of(arena_printf(a, "%.*s.frames", STR_ARG(at))));
+    stack_read(event_text(ev, str_of(arena_printf(a, "%.*s.stack", STR_ARG(at))), a), version, s);
+    type = type.n ? type : s->type;
+    message = message.n ? message : s->message;
+    if (frames && frames->kind == VALUE_JSON)
+        stack_read_json(frames->raw, a, version, s);
+    of_stack_or_message(ev->app, type, message, s, version, a, ret);
+    return type.n || message.n || s->n;
+}
+
 str fingerprint_pattern(str message, struct arena *a)
 {
     struct buf t = BUF_INIT(TEMPLATE_MAX + 300);
@@ -514,11 +564,5 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
 {
     struct stack *s = arena_alloc(a, sizeof *s);
     stack_read(trace, GROUPING_NEWEST, s);
-    ret->shape = NULL;
-    ret->was[0] = '\0';
-    title_of(s->type, s->n ? s->message : trace, ret);
-    if (s->n)
-        by_stack(app, s->type, s->message, s, GROUPING_NEWEST, ret);
-    else
-        by_message(app, (str){0}, trace, a, ret);
+    of_stack_or_message(app, s->n ? s->type : (str){0}, s->n ? s->message : trace, s, GROUPING_NEWEST, a, ret);
 }

@@ -52,6 +52,9 @@ const char issues_schema_grouping_3[] =
     "UPDATE issue_grouping SET version = 3 WHERE was = 0 AND NOT EXISTS(SELECT 1 FROM issue);";
 const char issues_schema_grouping_4[] =
     "UPDATE issue_grouping SET version = 4 WHERE was = 0 AND NOT EXISTS(SELECT 1 FROM issue);";
+const char issues_schema_causes[] = "CREATE TABLE issue_cause(issue TEXT, cause TEXT, title TEXT NOT NULL,"
+                                    " PRIMARY KEY(issue, cause)) WITHOUT ROWID;"
+                                    "CREATE INDEX issue_cause_of ON issue_cause(cause);";
 
 enum { ISSUES_MAX = 100000, HOURS_KEPT = 90 * 24 };
 #define EXPIRE_EVERY (24 * HOUR)
@@ -125,6 +128,7 @@ static const char *const move_rows[] = {
     " WHERE (slot = 0 AND excluded.time < time) OR (slot = 1 AND excluded.time > time)",
     "DELETE FROM issue_sample WHERE issue = ?1 AND ?2 IS NOT NULL",
     "UPDATE issue_note SET issue = ?2 WHERE issue = ?1",
+    "UPDATE OR REPLACE issue_cause SET issue = ?2 WHERE issue = ?1",
 };
 
 static int join(struct issues *is, const struct id_pair *p, struct err *e)
@@ -265,7 +269,10 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
     *ret = (struct issue_seen){0};
     if ((is->cache.n > 2 * ROWS_CACHED || is->lines_bytes > LINES_MAX_BYTES) && issues_flush(is, e) < 0)
         return -1;
-    if ((fp->shape && find_template(is, fp, e) < 0) || row_load(is, str_of(fp->id), &r, e) < 0)
+    struct fingerprint *cause = arena_alloc(a, sizeof *cause);
+    bool caused = fingerprint_of_cause(ev, is->version.now, a, cause);
+    if ((caused && cause->shape && find_template(is, cause, e) < 0) || (fp->shape && find_template(is, fp, e) < 0) ||
+        row_load(is, str_of(fp->id), &r, e) < 0)
         return -1;
     if ((is->version.was || fp->was[0]) && regroup_follow(is, fp, now, &r, e) < 0)
         return -1;
@@ -273,6 +280,8 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
         ret->fresh = true;
         r = row_make(is, ev, fp, a);
     }
+    if (caused && cause_note(is, r, cause, e) < 0)
+        return -1;
     if (r->into[0] && row_load(is, str_of(r->into), &root, e) < 0)
         return -1;
     root = root ? root : r;
@@ -318,6 +327,7 @@ static int expire(struct issues *is, usec now, struct err *e)
         "DELETE FROM issue_users WHERE issue IN (SELECT id FROM gone)",
         "DELETE FROM issue_sample WHERE issue IN (SELECT id FROM gone)",
         "DELETE FROM issue_note WHERE issue IN (SELECT id FROM gone)",
+        "DELETE FROM issue_cause WHERE issue IN (SELECT id FROM gone)",
         "DELETE FROM issue WHERE id IN (SELECT id FROM gone)",
     };
     if (db_exec(is->db,

@@ -36,6 +36,8 @@ struct fingerprint {
 enum { GROUPING_NEWEST = 4 };
 /* False: not a kind of event that makes an issue (below error, and nothing under error.*). Pure. */
 bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
+/* The same of what caused it, innermost: its fields, or as the stack's text tells it. False: it does not say. Pure. */
+bool fingerprint_of_cause(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
 bool fingerprint_possible(str line, int severity);
 /* The message with <*> for its values; in `a`. Pure. */
@@ -46,7 +48,7 @@ void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *
 
 /* SQL */
 extern const char issues_schema[], issues_schema_releases[], issues_schema_learned[], issues_schema_life[],
-    issues_schema_grouping[], issues_schema_grouping_3[], issues_schema_grouping_4[];
+    issues_schema_grouping[], issues_schema_grouping_3[], issues_schema_grouping_4[], issues_schema_causes[];
 
 /* How many different hashes: told by those who know sketches. A `code` is what `add` wrote; empty: none. */
 struct issues_sketch {
@@ -82,7 +84,7 @@ struct issues_filter {
     uint32_t limit; /* 0: 100 */
 };
 int issues_list_json(struct db *read, const struct issues_filter *f, struct buf *out, struct err *e) MUST_CHECK;
-/* With history per hour (168 h), `why`, notes, samples and what was merged; ret_last_event: id of its latest event (15
+/* With history per hour (168 h), `why`, notes, samples, what was merged, what caused it and what it causes; ret_last_event: id of its latest event (15
  * bytes), ret_last_line: that event as it was kept. ERR_GONE. */
 int issue_json(struct db *read, str id, struct buf *out, char ret_last_event[EVENT_ID_LEN + 1],
                struct buf *ret_last_line, struct err *e) MUST_CHECK;

@@ -48,6 +48,7 @@ struct row {
     struct name_seen releases[NAMES_CACHED], envs[NAMES_CACHED];
     int level;
     struct life life;
+    uint64_t cause;                   /* hash of the one noted last; 0: none */
     uint64_t count, named, users_low; /* named: users, with those of issues that joined */
     usec first_seen, last_seen, regressed_at;
     char first_event[EVENT_ID_LEN + 1], last_event[EVENT_ID_LEN + 1];
@@ -89,6 +90,10 @@ int merge_into(struct issues *is, str id, str into, str by, usec now, struct err
 
 /* What happened to an issue: `kind` is comment, resolved, muted, open, regressed, unmuted, assigned, merged or split. */
 int note_add(struct db *db, str id, usec now, str by, const char *kind, str text, struct err *e) MUST_CHECK;
+
+/* causes.c. What tells of them: id, title, is it an issue; ?1 the issue's id, ?2 how many at most. */
+int cause_note(struct issues *is, struct row *r, const struct fingerprint *cause, struct err *e) MUST_CHECK;
+extern const char causes_of_issue[], issues_of_cause[], issues_of_same_cause[];
 
 /* users.c: who had it, as a sketch under the issue's own key; the key and the sketch go with the issue. */
 int users_add(struct issues *is, struct row *r, str user, struct err *e) MUST_CHECK;

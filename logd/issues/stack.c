@@ -42,6 +42,12 @@ static void turn(struct stack *s)
     }
 }
 
+/* "app/db.rb:9:in 'get': gone (IOError)" */
+static bool is_ruby_head(str line)
+{
+    return !str_starts(line, S("from ")) && str_find(line, S(":in ")) > 0 && str_find(line, S("': ")) > 0;
+}
+
 /* What follows is not of the outermost exception: causes and other goroutines come after the one that matters. */
 static bool ends(str line, int version)
 {
@@ -53,7 +59,7 @@ static bool ends(str line, int version)
     for (size_t i = 0; i < (version < STACK_FORMS_SINCE ? BEFORE_4 : LENGTH(starts)); i++)
         if (str_starts(line, starts[i]))
             return true;
-    return !str_starts(line, S("from ")) && str_find(line, S(":in ")) > 0 && str_find(line, S("': ")) > 0; /* Ruby's */
+    return is_ruby_head(line);
 }
 
 /* What was read so far is of an inner exception: the outer one follows. */
@@ -201,6 +207,63 @@ void stack_read(str text, int version, struct stack *ret)
         move_places(ret, &r);
     if (turned)
         turn(ret);
+}
+
+/* .NET prints the inner one first, between " ---> " and its end; Python and PHP too, with words between. */
+static str cause_before(str text)
+{
+    static const str words[] = {S("\nThe above exception was the direct cause"),
+                                S("\nDuring handling of the above exc"), S("\n\nNext ")};
+    ptrdiff_t inner = find_last(text, S(" ---> ")), end = str_find(text, S("--- End of inner exception"));
+    if (inner > 0 && end > inner)
+        return str_head(str_skip(text, (size_t)inner + 6), (size_t)(end - inner - 6));
+    size_t first = text.n;
+    for (size_t i = 0; i < LENGTH(words); i++) {
+        ptrdiff_t at = str_find(str_head(text, first), words[i]);
+        first = at > 0 ? (size_t)at : first;
+    }
+    return first < text.n ? str_head(text, first) : (str){0};
+}
+
+/* Others print it last. *ret_outer: the one it is in, down to it. */
+static str cause_after(str text, str *ret_outer)
+{
+    str found = {0}, outer = text, rest = text;
+    for (bool first = true; rest.p; first = false) {
+        str from = rest, line = str_trim(str_cut(&rest, '\n'));
+        if (!str_starts(line, S("Caused by: ")) && !str_starts(line, S("[cause]: ")) && (first || !is_ruby_head(line)))
+            continue;
+        *ret_outer = str_head(outer, (size_t)(from.p - outer.p));
+        outer = found = from;
+    }
+    return found;
+}
+
+/* "... 12 more": Java leaves out those that the outer one has too. */
+static void add_common(str cause, str outer, int version, struct stack *s)
+{
+    ptrdiff_t at = find_last(cause, S("... "));
+    str number = str_skip(cause, at < 0 ? cause.n : (size_t)at + 4);
+    size_t digits = digits_of(number);
+    uint64_t n;
+    struct stack around;
+    if (!digits || !str_starts(str_skip(number, digits), S(" more")) || !str_u64(str_head(number, digits), &n))
+        return;
+    stack_read(outer, version, &around);
+    for (size_t i = n < around.n ? around.n - n : 0; i < around.n; i++)
+        stack_add(s, around.frames[i], version);
+}
+
+bool stack_read_cause(str text, int version, struct stack *ret)
+{
+    str outer = {0}, cause = cause_before(text);
+    if (!cause.p)
+        cause = cause_after(text, &outer);
+    if (!cause.p)
+        return false;
+    stack_read(cause, version, ret);
+    add_common(cause, outer, version, ret);
+    return ret->n || ret->type.n;
 }
 
 void stack_read_json(str json, struct arena *a, int version, struct stack *ret)

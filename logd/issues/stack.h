@@ -25,6 +25,10 @@ struct stack {
 };
 /* n == 0 when no frame was found. `version`: of grouping (issues/issues.h); an older one knows fewer languages. */
 void stack_read(str text, int version, struct stack *ret);
+/* The same of the innermost cause that the text tells of: "Caused by: …", "[cause]: …", what .NET, PHP and Python print
+ * before the outer one. Frames that Java leaves out as common are those of the outer one. False: no cause with a frame or
+ * a type. */
+bool stack_read_cause(str text, int version, struct stack *ret);
 /* [{"function","file","line","column","in_app"}] as events carry them, newest first. */
 void stack_read_json(str json, struct arena *a, int version, struct stack *ret);
 bool frame_in_app(const struct frame *f);

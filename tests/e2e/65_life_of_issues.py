@@ -341,5 +341,25 @@ def test_another_version_of_grouping_is_previewed_and_keeps_ids():
         assert [(r["issue"], r["count"]) for r in logd.query("| issues")] == [(x, 6)], logd.query("| issues")
 
 
+def test_a_cause_is_linked_to_the_issue_that_it_makes_where_nothing_wraps_it():
+    inner = "java.io.IOException: gone\n\tat a.Db.get(Db.java:3)\n\tat a.Shop.pay(Shop.java:12)"
+    outer = "a.PayError: failed\n\tat a.Web.run(Web.java:40)\n\tat a.Main.main(Main.java:3)\nCaused by: " + inner
+    other = {"type": "OrderError", "message": "no order", "stack": "OrderError: no order\n    at a (/srv/a.js:1:1)\n    at b (/srv/b.js:1:1)",
+             "cause": {"type": "Middle", "message": "m", "cause": {"type": "Deep", "message": "d", "stack": "Deep: d\n    at x (/srv/x.js:1:1)\n    at y (/srv/y.js:1:1)"}}}
+    with Shop() as logd:
+        logd.send(error("x", error={"stack": outer, "type": "a.PayError", "message": "failed"}), error("y", error=other), error("z", error={**other, "type": "Second", "stack": "Second: s\n    at c (/srv/c.js:1:1)\n    at d (/srv/d.js:1:1)"}))
+        pay, order, second = logd.named("a.PayError: failed", 1), logd.named("OrderError: no order", 1), logd.named("Second: no order", 1)
+        told = lambda id, name: [(x["id"], x["title"], x["issue"]) for x in logd.issue(id)[name]]
+        (cause, title, there), = told(pay, "caused_by")
+        assert title == "java.io.IOException: gone" and not there, told(pay, "caused_by")
+        assert [t[1:] for t in told(order, "caused_by")] == [("Deep: d", False)] and told(order, "same_cause") == [(second, "Second: no order", True)], logd.issue(order)
+        logd.send(error("x", error={"stack": inner, "type": "java.io.IOException", "message": "gone"}))
+        assert logd.named("java.io.IOException: gone", 1) == cause
+        assert told(pay, "caused_by") == [(cause, "java.io.IOException: gone", True)] and told(cause, "causes") == [(pay, "a.PayError: failed", True)]
+        logd.kill9_and_restart()
+        assert logd.post("/v1/issues/merge", {"into": second, "ids": [cause]}, key="admin").status == 200
+        assert told(pay, "caused_by") == [(second, "java.io.IOException: gone", True)] and (pay, "a.PayError: failed", True) in told(second, "causes"), logd.issue(pay)
+
+
 if __name__ == "__main__":
     run(globals())

@@ -333,8 +333,9 @@ TEST(a_resolved_issue_opens_again_only_for_a_newer_event)
     struct err e;
     CHECK(mkdtemp(dir) != NULL);
     snprintf(path, sizeof path, "%s/fold.db", dir);
-    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
-                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
+    const char *const steps[] = {issues_schema,       issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life,  issues_schema_grouping, issues_schema_grouping_3,
+                                 issues_schema_causes};
     CHECK(db_open(path, DB_NORMAL, steps, LENGTH(steps), &db, &e) == 0);
     struct issues *is = issues_new(db, &counted);
     CHECK(apply(is, LINE("2026-01-01T10:00:00Z", "000000000000001", "\"message\":\"boom 1\""), 1).fresh);
@@ -386,8 +387,9 @@ static uint64_t count_of(struct db *db, const char *sql)
 TEST(messages_that_differ_in_a_word_become_one_issue_and_stay_it_after_a_start)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], last[EVENT_ID_LEN + 1];
-    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
-                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
+    const char *const steps[] = {issues_schema,       issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life,  issues_schema_grouping, issues_schema_grouping_3,
+                                 issues_schema_causes};
     struct buf out = BUF_INIT(1 << 20), line = BUF_INIT(1 << 16);
     struct db *db;
     struct err e;
@@ -612,8 +614,9 @@ TEST(the_sender_s_own_fingerprint_is_the_group_and_may_name_ours)
 TEST(past_the_limit_the_issues_unseen_for_longest_go_with_all_that_is_theirs)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64];
-    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
-                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
+    const char *const steps[] = {issues_schema,       issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life,  issues_schema_grouping, issues_schema_grouping_3,
+                                 issues_schema_causes};
     struct db *db;
     struct err e;
     usec next;
@@ -695,8 +698,9 @@ static int random_check(unsigned *seed, struct db *db, char ids[][17], size_t n,
 TEST(whatever_people_do_no_count_is_lost_and_every_part_has_a_whole)
 {
     char dir[] = "/tmp/logd-issues-XXXXXX", path[64], ids[8][17], line[400];
-    const char *const steps[] = {issues_schema,      issues_schema_releases, issues_schema_learned,
-                                 issues_schema_life, issues_schema_grouping, issues_schema_grouping_3};
+    const char *const steps[] = {issues_schema,       issues_schema_releases, issues_schema_learned,
+                                 issues_schema_life,  issues_schema_grouping, issues_schema_grouping_3,
+                                 issues_schema_causes};
     const char *given = getenv("SEED");
     unsigned seed = given ? (unsigned)strtoul(given, NULL, 10) : (unsigned)time(NULL);
     uint64_t events = 0, done = 0;

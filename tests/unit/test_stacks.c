@@ -1,6 +1,7 @@
 #include "unit.h"
 #include "base/arena.h"
 #include "base/str.h"
+#include "event/event.h"
 #include "issues/issues.h"
 #include "issues/stack.h"
 
@@ -160,6 +161,49 @@ TEST(stacks_of_languages_old_and_new_name_what_failed_and_where)
         if (!strstr(fp.why, traces[i].why))
             printf("  %.60s\n    got      %s\n    expected %s\n", traces[i].text, fp.why, traces[i].why);
         CHECK(strstr(fp.why, traces[i].why) != NULL);
+    }
+    arena_done(&a);
+}
+
+/* What is told of the innermost cause is what its own issue is of. */
+static const struct {
+    const char *chain, *alone;
+} chains[] = {
+    {"a.Wrapped: failed\n\tat a.Web.run(Web.java:40)\n\tat a.Main.main(Main.java:3)\nCaused by: a.Middle: m\n\tat a.Mid.go(Mid.java:7)\n\t... 2 more\n"
+     "Caused by: java.io.IOException: gone\n\tat a.Db.get(Db.java:3)\n\t... 3 more",
+     "java.io.IOException: gone\n\tat a.Db.get(Db.java:3)\n\tat a.Mid.go(Mid.java:7)\n\tat a.Web.run(Web.java:40)"},
+    {"Error: failed\n    at run (/srv/web.js:40:3) {\n  [cause]: TypeError: gone\n      at get (/srv/db.js:3:5)\n      at run (/srv/web.js:39:3)\n}",
+     "TypeError: gone\n    at get (/srv/db.js:3:5)\n    at run (/srv/web.js:1:3)"},
+    {"Traceback (most recent call last):\n  File \"/srv/db.py\", line 3, in get\nKeyError: 'x'\n\nThe above exception was the direct cause of the following exception:\n\n"
+     "Traceback (most recent call last):\n  File \"/srv/web.py\", line 40, in run\nRuntimeError: failed",
+     "Traceback (most recent call last):\n  File \"/srv/db.py\", line 3, in get\nKeyError: 'y'"},
+    {"Acme.Wrapped: failed\n ---> System.IO.IOException: gone\n   at Acme.Db.Get(Int32 id) in /src/Db.cs:line 3\n   --- End of inner exception stack trace ---\n"
+     "   at Acme.Web.Run() in /src/Web.cs:line 40",
+     "System.IO.IOException: gone\n   at Acme.Db.Get(Int32 id) in /src/Db.cs:line 3"},
+    {"PHP Fatal error:  Uncaught PDOException: gone in /srv/db.php:3\nStack trace:\n#0 /srv/web.php(9): Db->get()\n#1 {main}\n\nNext App\\Failed: no in /srv/web.php:12\nStack trace:\n#0 {main}",
+     "PDOException: gone in /srv/db.php:3\nStack trace:\n#0 /srv/web.php(9): Db->get()\n#1 {main}"},
+    {"app/web.rb:12:in 'Web#run': failed (Failed)\n\tfrom app/main.rb:3:in '<main>'\napp/db.rb:9:in 'Db#get': gone (IOError)\n\tfrom app/web.rb:11:in 'Web#run'",
+     "app/db.rb:9:in 'Db#get': gone (IOError)\n\tfrom app/web.rb:11:in 'Web#run'"},
+};
+
+TEST(the_innermost_cause_of_a_chain_has_the_fingerprint_of_its_own_issue)
+{
+    struct event *ev = arena_alloc(&a, sizeof *ev);
+    for (size_t i = 0; i < LENGTH(chains); i++) {
+        struct fingerprint cause = {0}, own = {0};
+        struct buf line = BUF_INIT(10000);
+        struct err e;
+        buf_lit(
+            &line,
+            "{\"id\":\"0\",\"time\":\"2026-01-01T00:00:00Z\",\"app\":\"shop\",\"level\":\"error\",\"severity_number\":17,\"error.stack\":");
+        buf_json(&line, str_of(chains[i].chain));
+        buf_byte(&line, '}');
+        CHECK(event_read(buf_view(&line), ev, &a, &e) == 0);
+        fingerprint_trace(S("shop"), str_of(chains[i].alone), &a, &own);
+        CHECK(fingerprint_of_cause(ev, GROUPING_NEWEST, &a, &cause));
+        CHECK_STR(str_of(cause.why), str_of(own.why));
+        CHECK_STR(str_of(cause.id), str_of(own.id));
+        buf_done(&line);
     }
     arena_done(&a);
 }

@@ -125,6 +125,12 @@ function merged(i, split) {
     h('tbody', null, i.merged.map(m => h('tr', null, h('td', null, m.title, h('div', {class: 'soft'}, 'Same by ', m.why)), h('td', {class: 'right'}, number(m.count)), h('td', {class: 'right'}, mayEdit() && h('button', {'aria-label': `Take out ${m.title}`, onclick: () => split(m.id)}, 'Take out'))))))]
 }
 
+/** The chain it is a link of: what is not an issue of its own is told by its name. */
+function chain(i) {
+  const part = (words, all) => all.length > 0 && h('p', {class: 'chain'}, words + ' ', all.map((x, n) => [n > 0 && ', ', x.issue ? link('/issues/' + x.id, x.title) : h('b', null, x.title)]))
+  return [part('Caused by', i.caused_by), part('Causes', i.causes), part('The same is behind', i.same_cause)]
+}
+
 /** Its latest event, or one of those that are kept. */
 function events(i) {
   const all = [i.latest, ...i.samples.filter(s => s.id !== i.latest?.id).reverse()].filter(Boolean), place = h('div')
@@ -138,6 +144,6 @@ export async function issuePage(id) {
   const path = '/v1/issues/' + encodeURIComponent(id), i = await get(path), search = searchFor(i)
   return h('div', null, h('h1', null, rank(i.rank), ' ', i.title), i.culprit && h('p', {class: 'culprit'}, i.culprit),
     h('div', {class: 'bar'}, h('b', null, i.state + untilText(i)), h('span', {class: 'soft'}, `in ${i.app}`), i.regressed_at && h('span', {class: 'soft'}, 'came back ', clock(i.regressed_at)), link('/?' + new URLSearchParams(search), 'Search its events')),
-    mayEdit() && life(i, body => act(() => patch(path, body))), facts(i), h('p', {class: 'soft'}, 'Same by ', i.why), h('div', {class: 'flat'}, hours(i, search)), events(i), merged(i, one => act(() => post(path + '/split', {ids: [one]}))),
+    mayEdit() && life(i, body => act(() => patch(path, body))), facts(i), h('p', {class: 'soft'}, 'Same by ', i.why), chain(i), h('div', {class: 'flat'}, hours(i, search)), events(i), merged(i, one => act(() => post(path + '/split', {ids: [one]}))),
     activity(i, text => act(() => post(path + '/comments', {text}))))
 }
