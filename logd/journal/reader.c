@@ -17,6 +17,7 @@ struct journal_reader {
     uint64_t *number;      /* path only: the files, in order */
     size_t number_n, next; /* next one to open */
     char *only;            /* path only: the one file, NULL: all of the folder */
+    struct jfile begun;    /* live: the last file, and its size, when the reader was opened */
 
     bool open; /* scan is */
     struct scan scan;
@@ -43,6 +44,9 @@ int journal_reader_open(struct journal *j, uint64_t after, struct journal_reader
         journal_reader_close(r);
         return -1;
     }
+    pthread_mutex_lock(&j->lock);
+    r->begun = j->file[j->file_n - 1];
+    pthread_mutex_unlock(&j->lock);
     *ret = r;
     return 0;
 }
@@ -157,6 +161,16 @@ static bool find_more(const struct journal_reader *r, struct jfile *ret)
     return false;
 }
 
+/* Whoever follows is the last to read what is new: its pages make room for the next ones, which costs less than as many
+ * more of them. What was there at the start has other readers. */
+static void drop_pages(const struct journal_reader *r)
+{
+    const struct scan *s = &r->scan;
+    uint64_t from = s->number == r->begun.number ? r->begun.size : 0;
+    if (r->open && s->number >= r->begun.number && s->end > from)
+        (void)posix_fadvise(s->fd, (off_t)from, (off_t)(s->end - from), POSIX_FADV_DONTNEED);
+}
+
 static int more_live(struct journal_reader *r, usec until, struct err *e)
 {
     struct journal *j = r->j;
@@ -170,6 +184,7 @@ static int more_live(struct journal_reader *r, usec until, struct err *e)
     pthread_mutex_unlock(&j->lock);
     if (!more)
         return 0;
+    drop_pages(r);
     journal_name(f.number, FILE_JOURNAL, name);
     if (!(r->open && f.number == r->scan.number) && open_file(r, name, f.number, e) < 0)
         return -1;
