@@ -4,7 +4,8 @@
  *   %f %F  the function, as short or as long as may be     %p  the file     %P  a file without blanks in its name
  *   %n  the line     %c  the column     %t  a type     %m  a message        %W  the function, without blanks
  *   %d  a number     %x  one in hex     %w  a word     %*  anything, or nothing     %s  blanks     %_  blanks or nothing
- * Time is bounded: a line longer than LINE_MAX_BYTES has no form, and a form gives up after STEPS_MAX tries. */
+ * Time is bounded: a line longer than LINE_MAX_BYTES has no form, and a form gives up after STEPS_MAX tries. Most forms are
+ * left out before the first: a line must have each byte of a form, and each two that stand side by side in it. */
 #include "issues/stack-private.h"
 
 enum { LINE_MAX_BYTES = 2000, STEPS_MAX = 6000 };
@@ -141,7 +142,7 @@ static const struct form places[] = {
 
 static bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
-/* May the capture hold it? */
+/* May the capture hold it? Some hold anything. */
 static bool holds(char kind, char c)
 {
     switch (kind) {
@@ -183,6 +184,37 @@ static void keep(char kind, str s, struct found *ret)
     }
 }
 
+/* What a line is made of: its bytes, and, hashed to a byte, each two of them that are neighbours. */
+struct bytes {
+    uint64_t one[4], two[4];
+};
+
+static bool has(const uint64_t set[4], unsigned c) { return set[c / 64] >> c % 64 & 1; }
+static void put(uint64_t set[4], unsigned c) { set[c / 64] |= 1ull << c % 64; }
+static unsigned both(const char *p) { return (37u * (unsigned char)p[0] + (unsigned char)p[1]) & 255; }
+
+static struct bytes bytes_of(str line)
+{
+    struct bytes b = {0};
+    for (size_t i = 0; i < line.n; i++) {
+        put(b.one, (unsigned char)line.p[i]);
+        if (i + 1 < line.n)
+            put(b.two, both(line.p + i));
+    }
+    return b;
+}
+
+static bool may_fit(const char *form, const struct bytes *b)
+{
+    for (; *form; form++) {
+        if (*form == '%')
+            form++;
+        else if (!has(b->one, (unsigned char)*form) || (form[1] && form[1] != '%' && !has(b->two, both(form))))
+            return false;
+    }
+    return true;
+}
+
 /* Captures are kept from the last to the first, once all of it fits. */
 static bool fits(const char *form, str s, struct found *ret, unsigned *steps)
 {
@@ -192,7 +224,7 @@ static bool fits(const char *form, str s, struct found *ret, unsigned *steps)
     if (!*form)
         return s.n == 0;
     char kind = form[1];
-    size_t most = 0, least = kind == '*' || kind == '_' ? 0 : 1;
+    size_t most = strchr("fFpm*", kind) ? s.n : 0, least = kind == '*' || kind == '_' ? 0 : 1;
     bool greedy = !strchr("fpPtmw*W", kind); /* numbers and blanks are as long as they are */
     while (most < s.n && holds(kind, s.p[most]))
         most++;
@@ -213,11 +245,13 @@ static bool fits(const char *form, str s, struct found *ret, unsigned *steps)
     return false;
 }
 
-static bool form_fits(const struct form *x, str line, str next, struct found *ret)
+static bool form_fits(const struct form *x, str line, const struct bytes *b, str next, struct found *ret)
 {
     unsigned steps = 0;
+    if ((x->text[0] != '%' && (!line.n || line.p[0] != x->text[0])) || !may_fit(x->text, b))
+        return false;
     *ret = (struct found){0};
-    if ((x->text[0] != '%' && (!line.n || line.p[0] != x->text[0])) || !fits(x->text, line, ret, &steps))
+    if (!fits(x->text, line, ret, &steps))
         return false;
     if (x->flags & PLACE)
         ret->frame.file.n += x->tail;
@@ -228,9 +262,13 @@ static bool form_fits(const struct form *x, str line, str next, struct found *re
 bool form_frame(str line, str next, int version, bool header, struct frame *ret, bool *ret_call, bool *ret_both)
 {
     struct found found;
-    for (size_t i = 0; i < LENGTH(frames) && line.n && line.n <= LINE_MAX_BYTES; i++) {
+    if (!line.n || line.n > LINE_MAX_BYTES)
+        return false;
+    const struct bytes b = bytes_of(line);
+    next = str_trim(next);
+    for (size_t i = 0; i < LENGTH(frames); i++) {
         const struct form *x = &frames[i];
-        if (x->since > version || ((x->flags & OPENED) && !header) || !form_fits(x, line, str_trim(next), &found))
+        if (x->since > version || ((x->flags & OPENED) && !header) || !form_fits(x, line, &b, next, &found))
             continue;
         *ret = found.frame;
         if (str_eq(ret->function, S("n/a")) || str_eq(ret->function, S("??")))
@@ -256,8 +294,11 @@ bool form_header(str line)
 
 bool form_head(str line, struct found *ret)
 {
-    for (size_t i = 0; i < LENGTH(heads) && line.n <= LINE_MAX_BYTES; i++)
-        if (form_fits(&heads[i], line, (str){0}, ret))
+    if (line.n > LINE_MAX_BYTES)
+        return false;
+    const struct bytes b = bytes_of(line);
+    for (size_t i = 0; i < LENGTH(heads); i++)
+        if (form_fits(&heads[i], line, &b, (str){0}, ret))
             return true;
     return false;
 }
@@ -265,8 +306,11 @@ bool form_head(str line, struct found *ret)
 bool form_thrown(str line, struct frame *ret)
 {
     struct found found;
-    for (size_t i = 0; i < LENGTH(places) && line.n <= LINE_MAX_BYTES; i++)
-        if (form_fits(&places[i], line, (str){0}, &found)) {
+    if (line.n > LINE_MAX_BYTES)
+        return false;
+    const struct bytes b = bytes_of(line);
+    for (size_t i = 0; i < LENGTH(places); i++)
+        if (form_fits(&places[i], line, &b, (str){0}, &found)) {
             *ret = found.frame;
             return true;
         }
