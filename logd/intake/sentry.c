@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-enum { CAUSES_MAX = 4, FRAMES_MAX = 100 };
+enum { CAUSES_MAX = 4, FRAMES_MAX = 100, CRUMBS_MAX = 30 };
 
 /* ---- small reading ---- */
 static json_t *get(json_t *o, const char *name) { return json_object_get(o, name); }
@@ -130,6 +130,52 @@ static void add_fingerprint(json_t *out, json_t *parts)
     buf_done(&text);
 }
 
+/* What went before, the newest ones: of a request its method, path and status, of the rest what it says. */
+static void add_breadcrumbs(json_t *out, json_t *from)
+{
+    static const char *const same[] = {"timestamp", "level", "category", "message"};
+    size_t n = json_array_size(from);
+    json_t *crumbs = json_array();
+    for (size_t i = n > CRUMBS_MAX ? n - CRUMBS_MAX : 0; i < n; i++) {
+        json_t *in = json_array_get(from, i), *crumb = json_object(), *data = get(in, "data"), *told = json_object();
+        for (size_t k = 0; k < LENGTH(same); k++)
+            copy(crumb, same[k], get(in, same[k]));
+        copy(told, "method", get(data, "method"));
+        copy(told, "status_code", get(data, "status_code"));
+        json_object_set_new(told, "url", cut_url(get(data, "url")));
+        json_object_set_new(told, "from", cut_url(get(data, "from")));
+        json_object_set_new(told, "to", cut_url(get(data, "to")));
+        if (json_object_size(told))
+            json_object_set(crumb, "data", told);
+        json_decref(told);
+        json_array_append_new(crumbs, crumb);
+    }
+    if (json_array_size(crumbs))
+        json_object_set(out, "breadcrumbs", crumbs);
+    json_decref(crumbs);
+}
+
+/* What it ran on; of a device neither its name nor its id, which are a person's. */
+static void add_contexts(json_t *out, json_t *from)
+{
+    static const char *const kinds[] = {"os", "browser", "runtime", "device", "app"};
+    static const char *const names[] = {"name",   "version", "build", "kernel_version", "model",
+                                        "family", "brand",   "arch",  "app_version",    "app_build"};
+    json_t *contexts = json_object();
+    for (size_t i = 0; i < LENGTH(kinds); i++) {
+        json_t *in = get(from, kinds[i]), *kept = json_object();
+        for (size_t k = 0; k < LENGTH(names); k++)
+            if (k || strcmp(kinds[i], "device") != 0)
+                copy(kept, names[k], get(in, names[k]));
+        if (json_object_size(kept))
+            json_object_set(contexts, kinds[i], kept);
+        json_decref(kept);
+    }
+    if (json_object_size(contexts))
+        json_object_set(out, "contexts", contexts);
+    json_decref(contexts);
+}
+
 static json_t *event_of(json_t *in)
 {
     static const char *const same[][2] = {
@@ -147,6 +193,8 @@ static json_t *event_of(json_t *in)
     add_pairs(out, "tags", get(in, "tags"));
     add_pairs(out, "extra", get(in, "extra"));
     add_fingerprint(out, get(in, "fingerprint"));
+    add_breadcrumbs(out, list(get(in, "breadcrumbs")));
+    add_contexts(out, get(in, "contexts"));
     add_error(out, in);
     return out;
 }
@@ -248,6 +296,20 @@ int sentry_envelope(str body, struct buf *out, char ret_id[SENTRY_ID], struct er
         json_decref(item);
     }
     return out->full ? err_set(e, ERR_FULL, "the envelope holds too much") : 0;
+}
+
+/* "https://KEY@host/1", older ones "https://KEY:SECRET@host/1" */
+str sentry_dsn_key(str body, struct arena *a)
+{
+    struct err bad;
+    json_t *head = parse(str_cut(&body, '\n'), "the envelope's first line", &bad);
+    str dsn = str_of(json_string_value(get(head, "dsn")));
+    ptrdiff_t scheme = str_find(dsn, S("://")), at = str_chr(dsn, '@');
+    str key = scheme > 0 && at > scheme ? str_head(str_skip(dsn, (size_t)scheme + 3), (size_t)(at - scheme - 3))
+                                        : (str){0};
+    key = arena_str(a, str_cut(&key, ':'));
+    json_decref(head);
+    return key;
 }
 
 int sentry_store(str body, struct buf *out, char ret_id[SENTRY_ID], struct err *e)

@@ -210,7 +210,9 @@ static void limit_body(struct exchange *x, enum coding coding)
     const struct config *c = atomic_load(&x->r.parts->config);
     size_t most = LIMIT_API;
     x->body_max = most;
-    if ((x->route->flags & ROUTE_BEACON) || x->r.who.role == ROLE_BROWSER) { /* a key anyone can read in a page */
+    bool unknown = (x->route->flags & ROUTE_DSN_INSIDE) && !x->r.local && !x->r.who.key;
+    if ((x->route->flags & ROUTE_BEACON) || unknown ||
+        x->r.who.role == ROLE_BROWSER) { /* a key anyone can read in a page */
         x->body_max = most = LIMIT_BEACON;
     } else if (x->route->flags & ROUTE_BODY) {
         x->body_max = c ? c->limits.body : LIMIT_BODY;

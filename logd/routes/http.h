@@ -63,6 +63,8 @@ void reply_nothing_here(struct request *r);
 void reply_err(struct request *r, const struct err *e);
 /* In a ROUTE_POOL handler: becomes true when the client has closed its connection; good until the handler returns. */
 const _Atomic bool *http_gone(struct request *r);
+/* Is the key that the body names good for the route's right? Fills r->who; false: refused, the reply is set. */
+bool who_dsn(struct request *r, str key, enum right right);
 void http_defer(struct request *r);  /* the handler returns without an answer */
 void http_finish(struct request *r); /* answers a deferred request; any thread, once */
 
@@ -71,6 +73,8 @@ enum route_flags {
     ROUTE_POOL = 2,   /* may block: SQLite, a query, scrypt; RIGHT_READ has threads of its own */
     ROUTE_BODY = 4,   /* takes a body of up to the config's limits; others LIMIT_API */
     ROUTE_DSN = 16,   /* the key is a Sentry DSN's */
+    ROUTE_DSN_INSIDE =
+        32, /* which may stand in the body: without one the handler asks who_dsn; body up to LIMIT_BEACON then */
     ROUTE_BEACON = 8, /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
 };
 struct route {

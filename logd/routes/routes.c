@@ -27,8 +27,8 @@ const struct route routes[] = {
     {HTTP_POST, "/b", RIGHT_REPORT, ROUTE_BEACON, post_beacon},
     {HTTP_POST, "/b/reports", RIGHT_REPORT, ROUTE_BEACON, post_reports},
 
-    {HTTP_POST, "/api/{}/envelope/", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_envelope},
-    {HTTP_POST, "/api/{}/envelope", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_envelope},
+    {HTTP_POST, "/api/{}/envelope/", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN | ROUTE_DSN_INSIDE, post_sentry_envelope},
+    {HTTP_POST, "/api/{}/envelope", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN | ROUTE_DSN_INSIDE, post_sentry_envelope},
     {HTTP_POST, "/api/{}/store/", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_store},
     {HTTP_POST, "/api/{}/store", RIGHT_REPORT, ROUTE_BODY | ROUTE_DSN, post_sentry_store},
 

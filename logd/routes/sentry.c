@@ -1,7 +1,7 @@
 /* routes/sentry.c - Sentry's SDKs: a DSN http://KEY@HOST/APPID is all they need (intake/sentry.h says what is kept).
  *
- * POST /api/APPID/envelope/, /api/APPID/store/. The key comes as ?sentry_key= or in X-Sentry-Auth, since SDKs can do no
- * other; one in a page should be of role browser. 200 {"id":"…"}, also when nothing in it was for us: SDKs ask once. */
+ * POST /api/APPID/envelope/, /api/APPID/store/. The key comes as ?sentry_key=, in X-Sentry-Auth, or in the DSN of an
+ * envelope's first line, since SDKs can do no other; one in a page should be of role browser. 200 {"id":"…"}, also when nothing in it was for us: SDKs ask once. */
 #include "intake/sentry.h"
 #include "base/str.h"
 #include "intake/json.h"
@@ -30,6 +30,9 @@ static void post_sentry(struct request *r, reader read)
     struct event_source src;
     char id[SENTRY_ID];
     uint64_t app;
+    if (!r->local && !r->who.key &&
+        !who_dsn(r, read == sentry_envelope ? sentry_dsn_key(buf_view(&r->body), &r->arena) : (str){0}, RIGHT_REPORT))
+        return;
     if (!r->local && (!str_u64(r->arg[0], &app) || app != r->who.app)) {
         reply_error(r, 403, "project: this key belongs to project %u, got \"%.*s\"", r->who.app,
                     STR_ARG(str_head(r->arg[0], 40)));

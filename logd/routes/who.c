@@ -260,12 +260,35 @@ static void forwarded(struct exchange *x)
     }
 }
 
+bool who_dsn(struct request *r, str key, enum right right)
+{
+    struct err e = {0};
+    str origin = http_header(r, "Origin");
+    int rc = key.n ? auth_key(r->parts->auth, key, origin, clock_now(), &r->who, &e) : 0;
+    if (rc < 0 || !key.n) {
+        r->who = (struct principal){0};
+        reply_error(r, e.kind == ERR_INPUT ? 403 : 401, "%s",
+                    rc < 0 ? e.text
+                           : "expected a DSN's key as ?sentry_key=, in X-Sentry-Auth, or a dsn in the first line");
+        return false;
+    }
+    if (origin.p && r->who.role == ROLE_BROWSER)
+        allow_origin(r, origin);
+    if (!principal_may(&r->who, right)) {
+        reply_error(r, 403, "a key of role %s may not do this", role_name(r->who.role));
+        return false;
+    }
+    return true;
+}
+
 bool who_asks(struct exchange *x)
 {
     struct request *r = &x->r;
     forwarded(x);
     if (x->route->flags & ROUTE_BEACON)
         reply_header(r, "Vary", "Origin");
+    if ((x->route->flags & ROUTE_DSN_INSIDE) && !r->local && !dsn_key(r).p)
+        return true; /* the body may name one */
     if (!identify(x))
         return false;
     if ((x->route->flags & ROUTE_PUBLIC) || x->route->right == RIGHT_NONE || principal_may(&r->who, x->route->right))

@@ -95,6 +95,30 @@ def test_an_envelope_that_is_none_and_a_key_that_is_another_projects_are_refused
         assert logd.query("told")[0]["attributes.n"] == 7
 
 
+def test_the_key_may_stand_in_the_envelope_and_what_went_before_is_kept_without_secrets():
+    event = {"event_id": "9ec79c33ec9942ab8353589fcb2e04dc", "level": "error", "exception": {"values": [{"type": "TypeError", "value": "no stock"}]},
+             "breadcrumbs": {"values": [{"timestamp": 1700000000, "category": "n", "message": str(n)} for n in range(40)] + [
+                 {"timestamp": 1700000001.5, "type": "http", "category": "fetch", "level": "info", "data": {"method": "POST", "url": "https://bank.example/pay?token=SECRETTOKEN#s3cr3t", "status_code": 503, "body": "hunter2"}},
+                 {"category": "navigation", "data": {"from": "/cart?token=SECRETTOKEN", "to": "/pay"}}, 7]},
+             "contexts": {"os": {"name": "Linux", "version": "6.1", "raw_description": "hunter2"}, "device": {"name": "hunter2", "model": "Pixel 8"}, "mine": {"password": "hunter2"}, "trace": {"trace_id": "0" * 32}}}
+    with Logd() as logd:
+        body = lambda key: json.dumps({"dsn": f"{logd.scheme}://{key}@{logd.host}:{logd.port}/1"}) + '\n{"type":"event"}\n' + json.dumps(event)
+        post = lambda body, path="envelope", origin=None: logd.post(f"/api/1/{path}/", body, key=False, headers={"Origin": origin} if origin else None)
+        browser = logd.key("browser", origins=("https://shop.example",))
+        reply = post(body(browser), origin="https://shop.example")
+        assert reply.status == 200 and reply.headers["Access-Control-Allow-Origin"] == "https://shop.example", reply
+        assert post(body(browser), origin="https://evil.example").status == 403 and post(body(logd.key("read"))).status == 403
+        for none in (body("lk_0000000000000000000000"), "{}", '{"dsn":"x"}', '{"dsn":7}', "", "["):
+            assert post(none).status == 401, none
+        assert post(body(logd.key()), path="store").status == 401 and post(body(logd.key()) + " " * 65536).status == 413
+        row, = logd.query("TypeError")
+        crumbs = row["breadcrumbs"]
+        assert len(crumbs) == 30 and crumbs[0]["message"] == "13" and crumbs[27]["data"] == {"method": "POST", "status_code": 503, "url": "https://bank.example/pay"}, crumbs
+        assert crumbs[28]["data"] == {"from": "/cart", "to": "/pay"}, crumbs
+        assert (row["contexts.os.name"], row["contexts.os.version"], row["contexts.device.model"]) == ("Linux", "6.1", "Pixel 8") and "contexts.device.name" not in row, row
+        assert not any(secret in data for data in on_disk(logd) for secret in (b"SECRETTOKEN", b"hunter2", b"s3cr3t"))
+
+
 def test_what_real_sdks_sent_is_taken():
     with Logd() as logd:
         for folder in ("sentry-node", "sentry-node-gz", "sentry-node-uncaught", "sentry-browser"):

@@ -24,7 +24,8 @@ function stackOf(frames) {
 }
 
 const list = v => Array.isArray(v) ? v : Array.isArray(v?.values) ? v.values : []
-const crumb = c => typeof c === 'string' ? c : [c.timestamp, c.level !== 'info' && c.level, c.category, c.message, c.data && JSON.stringify(c.data)].filter(Boolean).join('  ')
+const at = t => typeof t === 'number' ? new Date(t * 1000).toISOString().slice(11, 19) : t
+const crumb = c => typeof c === 'string' ? c : [at(c.timestamp), c.level !== 'info' && c.level, c.category, c.message, c.data && JSON.stringify(c.data)].filter(Boolean).join('  ')
 
 /** A few of the fields, then all of them; `frames`: as the server read them in its text. */
 export function eventBox(e, frames) {
