@@ -9,7 +9,7 @@ struct fold *fold_dry(const struct rules_set *set, const struct config *c)
     assert(rc == 0); /* nothing of it depends on the world */
     (void)rc;
     f->borrowed = set;
-    incidents_config(f->incidents, c, c->url);
+    incidents_config(f->incidents, c, c->url, NULL);
     return f;
 }
 

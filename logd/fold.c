@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "journal/journal.h"
+#include "notify/links.h"
+#include "routes/auth.h"
 
 #include <unistd.h>
 
@@ -365,7 +367,9 @@ static void take_changes(struct fold *f)
     pthread_mutex_unlock(&f->lock);
     const struct config *c = f->parts->config;
     if (c != f->config) {
-        incidents_config(f->incidents, c, f->parts->url ? f->parts->url : c->url);
+        uint8_t key[32];
+        auth_server_key(f->parts->auth, LINK_KEY, key);
+        incidents_config(f->incidents, c, f->parts->url ? f->parts->url : c->url, key);
         uniques_noise(f->uniques, c->unique_noise);
         f->config = c;
         counted_zone(f->counted, c->stats.zone);
@@ -473,7 +477,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_grouping_3,
                                  notify_schema_indexes,
                                  issues_schema_grouping_4,
-                                 issues_schema_causes};
+                                 issues_schema_causes,
+                                 notify_schema_people};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

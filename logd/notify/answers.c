@@ -1,6 +1,7 @@
 /* notify/answers.c - incidents as JSON: each decision with its reason. */
 #include "base/clock.h"
 #include "base/str.h"
+#include "notify/links.h"
 #include "notify/notify.h"
 
 int incidents_conservation(struct db *read, struct conservation *ret, struct err *e)
@@ -209,5 +210,44 @@ int incident_json(struct db *read, str id, struct buf *out, struct err *e)
              ? -1
              : 0;
     buf_byte(out, '}');
+    return rc;
+}
+
+/* ---- for links in mails ---- */
+
+int incident_glance(struct db *read, str id, struct arena *a, struct incident_glance *ret, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS ", EXISTS (SELECT 1 FROM undo WHERE incident = i.id AND"
+                                     " made = i.state)" FROM_INCIDENTS " WHERE i.id = ?");
+    db_bind_str(st, 1, id);
+    int rc = db_step(read, st, e);
+    if (rc <= 0)
+        return rc < 0 ? -1 : no_incident(id, e);
+    *ret = (struct incident_glance){.rule = arena_str(a, db_str(st, 1)),
+                                    .app = arena_str(a, db_str(st, 3)),
+                                    .env = arena_str(a, db_str(st, 4)),
+                                    .title = arena_str(a, db_str(st, 5)),
+                                    .rank = sqlite3_column_int(st, 7),
+                                    .state = arena_str(a, db_str(st, 8)),
+                                    .opened = sqlite3_column_int64(st, 9),
+                                    .signals = sqlite3_column_int64(st, 11),
+                                    .owner = arena_str(a, db_str(st, 14)),
+                                    .undo = sqlite3_column_int(st, 19)};
+    sqlite3_reset(st);
+    return 0;
+}
+
+int incident_reader(struct db *read, str id, const uint8_t key[32], str who, struct arena *a, str *ret, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(read, "SELECT DISTINCT rcpt FROM outbox WHERE incident = ?");
+    int rc;
+    db_bind_str(st, 1, id);
+    *ret = (str){0};
+    while ((rc = db_step(read, st, e)) > 0) {
+        char is[LINK_WHO_LEN + 1];
+        link_who(key, db_str(st, 0), is);
+        if (str_eq(str_of(is), who))
+            *ret = arena_str(a, db_str(st, 0));
+    }
     return rc;
 }

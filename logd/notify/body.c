@@ -1,6 +1,7 @@
 #include "notify/body.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "notify/links.h"
 
 enum { VALUE_MAX = 2000, STACK_MAX = 8000, FIELDS_MAX = 40, SUBJECT_MAX = 120 };
 
@@ -118,6 +119,28 @@ static void links(const struct mail_body *b, struct buf *out, bool html)
     }
 }
 
+/* What he may do, by the links that are his own (links.h). */
+static void acts_text(const struct mail_body *b, struct buf *out)
+{
+    if (b->acts)
+        buf_printf(out, "\nAcknowledge, snooze, resolve, or say that it was noise:\n%c\n", LINK_MARK);
+}
+
+static void acts_html(const struct mail_body *b, struct buf *out)
+{
+    static const char *const all[][2] = {
+        {"ack", "Acknowledge"}, {"snooze", "Snooze 4 h"}, {"resolve", "Resolve"}, {"noise", "It was noise"}};
+    if (!b->acts)
+        return;
+    buf_lit(out, "<p>");
+    for (size_t i = 0; i < LENGTH(all); i++)
+        buf_printf(out,
+                   "<a href=\"%c?do=%s\" style=\"display:inline-block;padding:9px 14px;margin:0 6px 6px 0;"
+                   "border:1px solid #1f4e79;border-radius:6px;text-decoration:none;%s\">%s</a>\n",
+                   LINK_MARK, all[i][0], i ? "color:#1f4e79" : "background:#1f4e79;color:#ffffff", all[i][1]);
+    buf_lit(out, "</p>\n");
+}
+
 void body_text(const struct mail_body *b, struct arena *a, struct buf *out)
 {
     plain(out, b->title, VALUE_MAX, false);
@@ -128,6 +151,7 @@ void body_text(const struct mail_body *b, struct arena *a, struct buf *out)
         plain(out, b->detail, 500, false);
         buf_lit(out, ".\n");
     }
+    acts_text(b, out);
     if (b->others.n) {
         buf_lit(out, "\nAlso:\n");
         plain(out, b->others, STACK_MAX, true);
@@ -206,6 +230,7 @@ void body_html(const struct mail_body *b, struct arena *a, struct buf *out)
         buf_byte(out, '.');
     }
     buf_lit(out, "</p>\n");
+    acts_html(b, out);
     if (b->others.n) {
         buf_lit(out, "<p>Also:</p>\n<pre style=\"white-space:pre-wrap\">");
         safe(out, b->others, STACK_MAX, true);

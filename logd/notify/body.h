@@ -19,6 +19,7 @@ struct mail_body {
     int rank;
     str rule, why, run, detail, points, key, title, app, env, issue, incident, url;
     str others;                /* what else the mail speaks of, a line each */
+    bool acts;                 /* with links to act, marked by LINK_MARK */
     usec opened, resolved;     /* resolved 0: it is not */
     uint64_t held;             /* digest: signals since the last mail; 0: this is the first mail */
     uint64_t count;            /* signals of the incident so far */

@@ -18,6 +18,7 @@
 #include "base/hash.h"
 #include "base/str.h"
 #include "notify/body.h"
+#include "notify/links.h"
 #include "notify/private.h"
 
 #define SOON (30 * USEC_PER_SEC)
@@ -200,33 +201,50 @@ static void message_id(struct incidents *in, const char *what, int64_t n, const 
     buf_printf(out, "@%s", in->host);
 }
 
-struct outgoing {
-    const char *incident, *kind, *rule, *key, *host, *event;
-    int64_t signals;
-    int64_t number; /* of the mail within its incident */
-    int rank;
-    str subject, text, html, events;
-    usec now;
-};
-
-static int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a, struct err *e)
+/* What is this recipient's alone: links that he may act with. */
+static void own_links(struct incidents *in, const struct outgoing *o, const char *to, struct buf *text,
+                      struct buf *html, struct buf *fewer)
 {
-    struct buf id = BUF_INIT(500);
+    char who[LINK_WHO_LEN + 1], id[64];
+    struct buf link = BUF_INIT(2000);
+    if (in->signs && in->url[0]) {
+        link_who(in->key, str_of(to), who);
+        snprintf(id, sizeof id, "%s-%s", o->incident, who);
+        buf_printf(&link, "%s/a/", in->url);
+        link_make(in->key, LINK_ACT, str_of(id), o->now + LINK_ACT_ENDS, &link);
+        buf_printf(fewer, "%s/u/", in->url);
+        link_make(in->key, LINK_FEWER, str_of(who), o->now + LINK_FEWER_ENDS, fewer);
+    }
+    link_fill(o->text, buf_view(&link), text);
+    struct buf escaped = BUF_INIT(12000);
+    buf_html(&escaped, buf_view(&link));
+    link_fill(o->html, buf_view(&escaped), html);
+    buf_done(&escaped);
+    buf_done(&link);
+}
+
+int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a, struct err *e)
+{
+    struct buf id = BUF_INIT(500), text = BUF_INIT(70000), html = BUF_INIT(110000), fewer = BUF_INIT(2000);
     message_id(in, o->incident, o->number, to, &id, a);
+    own_links(in, o, to, &text, &html, &fewer);
     sqlite3_stmt *st = db_stmt(
         in->db, "INSERT OR IGNORE INTO outbox(incident, rcpt, kind, rule, subject, text, html, message_id, host,"
-                " event, events, key, signals, rank, created, not_before, status)"
-                " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?14, ?15, ?15, 'queued')");
-    str texts[] = {str_of(o->incident), str_of(to),       str_of(o->kind), str_of(o->rule),
-                   o->subject,          o->text,          o->html,         buf_view(&id),
-                   str_of(o->host),     str_of(o->event), o->events,       str_of(o->key)};
+                " event, events, key, unsubscribe, signals, rank, created, not_before, status)"
+                " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?15, ?16, ?16, 'queued')");
+    str texts[] = {str_of(o->incident), str_of(to),      str_of(o->kind), str_of(o->rule), o->subject,
+                   buf_view(&text),     buf_view(&html), buf_view(&id),   str_of(o->host), str_of(o->event),
+                   o->events,           str_of(o->key),  buf_view(&fewer)};
     for (int i = 0; i < (int)LENGTH(texts); i++)
         db_bind_str(st, i + 1, texts[i].p ? texts[i] : S(""));
-    sqlite3_bind_int64(st, 13, o->signals);
-    sqlite3_bind_int(st, 14, o->rank);
-    sqlite3_bind_int64(st, 15, o->now);
+    sqlite3_bind_int64(st, 14, o->signals);
+    sqlite3_bind_int(st, 15, o->rank);
+    sqlite3_bind_int64(st, 16, o->now);
     int rc = db_run(in->db, st, e);
     buf_done(&id);
+    buf_done(&text);
+    buf_done(&html);
+    buf_done(&fewer);
     return rc;
 }
 
@@ -274,6 +292,7 @@ static void compose(struct incidents *in, const struct batch_of *b, bool resolve
                              .issue = str_of(s->issue),
                              .incident = str_of(s->incident),
                              .url = str_of(in->url),
+                             .acts = in->signs && !resolved,
                              .others = buf_view(&b->others),
                              .opened = s->opened,
                              .resolved = resolved ? b->now : 0,
@@ -318,7 +337,10 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
     for (size_t i = 0; i < in->to_n; i++) {
         const char *to = in->to[i].to;
         double left = budget_max;
-        if (b->rank > in->to[i].min) {
+        int min;
+        if (contact_min(in, &in->to[i], &min, e) < 0)
+            return -1;
+        if (b->rank > min) {
             if (b->rank < 5 && put_in_digest(in, to, b, "its rank is below what is mailed", e) < 0)
                 return -1;
             f->digested += b->rank < 5;

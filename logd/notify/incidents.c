@@ -17,8 +17,6 @@
 #include "base/str.h"
 #include "notify/private.h"
 
-#include <jansson.h>
-
 const char notify_schema[] =
     "CREATE TABLE incident(id TEXT PRIMARY KEY, rule TEXT NOT NULL, key TEXT NOT NULL, why TEXT, run TEXT, app TEXT, env TEXT,"
     " title TEXT, issue TEXT, rank INTEGER, state TEXT NOT NULL, opened INTEGER, last INTEGER, count INTEGER NOT NULL,"
@@ -131,9 +129,12 @@ void incidents_free(struct incidents *in)
     free(in);
 }
 
-void incidents_config(struct incidents *in, const struct config *c, const char *url)
+void incidents_config(struct incidents *in, const struct config *c, const char *url, const uint8_t *key)
 {
     config_done(in);
+    in->signs = key != NULL;
+    if (key)
+        memcpy(in->key, key, sizeof in->key);
     in->url = xstrdup(url ? url : "");
     str host = str_of(in->url);
     ptrdiff_t at = str_find(host, S("://"));
@@ -338,7 +339,7 @@ static int add_signals(struct incidents *in, const struct live *l, int64_t n, st
     return count_in(in, "signals", n, e) < 0 || count_in(in, open ? "pending" : "suppressed", n, e) < 0 ? -1 : 0;
 }
 
-static int add_up(struct incidents *in, struct err *e)
+int add_up(struct incidents *in, struct err *e)
 {
     struct map_slot *slot;
     for (size_t i = 0; (slot = map_next(&in->live, &i));) {
@@ -427,62 +428,4 @@ int incidents_set_back(struct incidents *in, usec by, struct err *e)
             return -1;
     }
     return 0;
-}
-
-/* ---- what people do ---- */
-
-/* What waits for a mail gets none. */
-static int drop_held(struct incidents *in, str id, struct err *e)
-{
-    sqlite3_stmt *st = db_stmt(in->db, "SELECT total(held) FROM strand WHERE incident = ?");
-    db_bind_str(st, 1, id);
-    if (db_step(in->db, st, e) < 0)
-        return -1;
-    int64_t held = sqlite3_column_int64(st, 0);
-    sqlite3_reset(st);
-    return count_in(in, "pending", -held, e) < 0 || count_in(in, "suppressed", held, e) < 0
-               ? -1
-               : run_with(in, "UPDATE strand SET held = 0, events = '' WHERE incident = ?", id, e);
-}
-
-static int change_state(struct incidents *in, str id, str what, str by, usec until, usec now, struct err *e)
-{
-    bool ends = !str_eq(what, S("ack")) && !str_eq(what, S("snooze"));
-    sqlite3_stmt *st = db_stmt(
-        in->db, "UPDATE incident SET state = ?1, by = ?2, until = ?3 WHERE id = ?4 AND state != 'resolved'");
-    db_bind_str(st, 1, ends ? S("resolved") : str_eq(what, S("ack")) ? S("acked") : S("snoozed"));
-    db_bind_str(st, 2, by);
-    if (str_eq(what, S("snooze")))
-        sqlite3_bind_int64(st, 3, until);
-    db_bind_str(st, 4, id);
-    if (db_run(in->db, st, e) < 0)
-        return -1;
-    if (db_changes(in->db) == 0) /* unknown or resolved already, which is no error */
-        return 0;
-    if (drop_held(in, id, e) < 0 ||
-        (ends && run_with(in, "UPDATE strand SET state = 'resolved', due = NULL WHERE incident = ?", id, e) < 0))
-        return -1;
-    char *verdict = str_dup(what), *who = by.n ? str_dup(by) : xstrdup("through the API");
-    int rc = decide(in, id, now, verdict, who, e);
-    free(verdict);
-    free(who);
-    return rc;
-}
-
-int incidents_action(struct incidents *in, str json, usec now, struct err *e)
-{
-    json_t *o = json_loadb(json.p, json.n, 0, NULL);
-    const char *id = json_string_value(json_object_get(o, "incident")),
-               *what = json_string_value(json_object_get(o, "do"));
-    int rc = add_up(in, e);
-    if (rc == 0 && json_object_get(o, "silence"))
-        rc = silence_apply(in, o, e);
-    else if (rc == 0 && json_object_get(o, "silence_end"))
-        rc = run_with(in, "UPDATE silence SET ends = 0 WHERE id = ?",
-                      str_of(json_string_value(json_object_get(o, "silence_end"))), e);
-    else if (rc == 0 && id && what)
-        rc = change_state(in, str_of(id), str_of(what), str_of(json_string_value(json_object_get(o, "by"))),
-                          json_integer_value(json_object_get(o, "until")), now, e);
-    json_decref(o);
-    return rc;
 }

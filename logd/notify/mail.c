@@ -102,6 +102,19 @@ static void part(struct buf *out, const char *boundary, const char *type, str bo
     quoted_printable(out, body);
 }
 
+/* RFC 2919, 2369, and 8058: one click asks for fewer mails. */
+static void list_headers(const struct mail *m, struct buf *out)
+{
+    ptrdiff_t at = str_chr(m->message_id, '@');
+    if (at >= 0)
+        buf_printf(out, "List-ID: logd alerts <alerts.%.*s>\r\n", STR_ARG(str_skip(m->message_id, (size_t)at + 1)));
+    if (m->fewer.n)
+        buf_printf(out, "List-Unsubscribe:\r\n <%.*s>\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+                   STR_ARG(m->fewer));
+    if (m->bulk)
+        buf_lit(out, "Precedence: bulk\r\n");
+}
+
 void mail_compose(const struct mail *m, str from, struct buf *out)
 {
     char date[64], boundary[40];
@@ -116,6 +129,7 @@ void mail_compose(const struct mail *m, str from, struct buf *out)
     if (m->thread_id.n)
         buf_printf(out, "References: <%.*s>\r\nIn-Reply-To: <%.*s>\r\n", STR_ARG(m->thread_id), STR_ARG(m->thread_id));
     buf_lit(out, "Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n");
+    list_headers(m, out);
     if (m->rank)
         buf_printf(out, "X-Logd-Severity: P%d\r\n", m->rank);
     if (m->rule.n)

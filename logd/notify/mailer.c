@@ -27,34 +27,38 @@ struct mailer {
 
 struct row {
     int64_t id;
-    char *to, *subject, *text, *html, *message_id, *rule, *incident;
+    char *to, *subject, *text, *html, *message_id, *rule, *incident, *fewer;
+    bool bulk;
     int rank, tries;
     usec created;
 };
 
 static void row_done(struct row *r)
 {
-    char *all[] = {r->to, r->subject, r->text, r->html, r->message_id, r->rule, r->incident};
+    char *all[] = {r->to, r->subject, r->text, r->html, r->message_id, r->rule, r->incident, r->fewer};
     for (size_t i = 0; i < LENGTH(all); i++)
         free(all[i]);
 }
 
 static int next_row(struct mailer *m, usec now, struct row *ret, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(m->db,
-                               "SELECT id, rcpt, subject, text, html, message_id, rule, incident, rank, tries, created"
-                               " FROM outbox WHERE status = 'queued' AND not_before <= ? ORDER BY rank, id LIMIT 1");
+    sqlite3_stmt *st = db_stmt(
+        m->db, "SELECT id, rcpt, subject, text, html, message_id, rule, incident, unsubscribe, rank, tries,"
+               " created, kind = 'digest'"
+               " FROM outbox WHERE status = 'queued' AND not_before <= ? ORDER BY rank, id LIMIT 1");
     sqlite3_bind_int64(st, 1, now);
     int rc = db_step(m->db, st, e);
     if (rc <= 0)
         return rc;
-    char **texts[] = {&ret->to, &ret->subject, &ret->text, &ret->html, &ret->message_id, &ret->rule, &ret->incident};
+    char **texts[] = {&ret->to,         &ret->subject, &ret->text,     &ret->html,
+                      &ret->message_id, &ret->rule,    &ret->incident, &ret->fewer};
     ret->id = sqlite3_column_int64(st, 0);
     for (int i = 0; i < (int)LENGTH(texts); i++)
         *texts[i] = str_dup(db_str(st, i + 1));
-    ret->rank = sqlite3_column_int(st, 8);
-    ret->tries = sqlite3_column_int(st, 9);
-    ret->created = sqlite3_column_int64(st, 10);
+    ret->rank = sqlite3_column_int(st, 9);
+    ret->tries = sqlite3_column_int(st, 10);
+    ret->created = sqlite3_column_int64(st, 11);
+    ret->bulk = sqlite3_column_int(st, 12);
     sqlite3_reset(st);
     return 1;
 }
@@ -88,6 +92,8 @@ static int send_row(struct mailer *m, const struct row *r, struct err *e)
                                 .thread_id = str_of(root),
                                 .rule = str_of(r->rule),
                                 .incident = str_of(r->incident),
+                                .fewer = str_of(r->fewer),
+                                .bulk = r->bulk,
                                 .rank = r->rank,
                                 .date = r->created},
                  str_of(transport_from(m->transport)), &text);

@@ -16,7 +16,8 @@
 #include "base/err.h"
 #include "event/event.h"
 
-extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[]; /* SQL */
+extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[],
+    notify_schema_people[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
@@ -37,7 +38,8 @@ struct signal {          /* a rule fired for a key */
 struct incidents;
 struct incidents *incidents_new(struct db *db);
 void incidents_free(struct incidents *in);
-void incidents_config(struct incidents *in, const struct config *c, const char *url); /* recipients, links; copied */
+/* Recipients, links; copied. `key`: 32 bytes that sign links in mails; NULL: they have none that act. */
+void incidents_config(struct incidents *in, const struct config *c, const char *url, const uint8_t *key);
 /* The transaction was rolled back: what was not written is not true. Before a commit, incidents_tick writes it. */
 void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;
@@ -47,8 +49,8 @@ int incidents_event_done(struct incidents *in, usec now, struct err *e) MUST_CHE
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e) MUST_CHECK;
 /* The clock was set back by so much: what waits, incidents and mails, falls due that much earlier. */
 int incidents_set_back(struct incidents *in, usec by, struct err *e) MUST_CHECK;
-/* {"incident":"ID","do":"ack|resolve|noise|snooze","until":µs,"by":"a@b.c"}, what silence_check made, or
- * {"silence_end":"ID","at":µs} */
+/* {"incident":"ID","do":"ack|resolve|noise|snooze|undo","until":µs,"by":"a@b.c","from":"in words"}, what silence_check made,
+ * {"silence_end":"ID","at":µs}, or {"contact":"a@b.c","do":"fewer|undo","from":"in words"}. */
 int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
 /* ---- silences ---- */
 /* The body of POST /v1/silences as an action for the journal. */
@@ -63,7 +65,22 @@ struct conservation {
 };
 int incidents_conservation(struct db *read, struct conservation *ret, struct err *e) MUST_CHECK;
 int incidents_list_json(struct db *read, str state, struct buf *out, struct err *e) MUST_CHECK;
-int incident_state(struct db *read, str id, char ret[12], struct err *e) MUST_CHECK;   /* ERR_GONE */
+int incident_state(struct db *read, str id, char ret[12], struct err *e) MUST_CHECK; /* ERR_GONE */
+/* An incident as the page of a link shows it; texts in the arena. */
+struct incident_glance {
+    str title, rule, app, env, state, owner;
+    int rank;
+    usec opened;
+    int64_t signals;
+    bool undo; /* what was last done can be undone */
+};
+int incident_glance(struct db *read, str id, struct arena *a, struct incident_glance *ret,
+                    struct err *e) MUST_CHECK; /* ERR_GONE */
+/* The recipient of a mail about it that links call `who`; absent: none. */
+int incident_reader(struct db *read, str id, const uint8_t key[32], str who, struct arena *a, str *ret,
+                    struct err *e) MUST_CHECK;
+/* He asked for digests only; P1 and P2 are mailed all the same. */
+int contact_has_fewer(struct db *read, str address, bool *ret, struct err *e) MUST_CHECK;
 int incident_json(struct db *read, str id, struct buf *out, struct err *e) MUST_CHECK; /* every decision; ERR_GONE */
 
 /* ---- composing (pure) ---- */
@@ -72,6 +89,8 @@ struct mail {
     str message_id; /* without <> */
     str thread_id;  /* References: of the incident; absent: none */
     str rule, incident;
+    str fewer; /* List-Unsubscribe: an address that takes a POST; absent: none */
+    bool bulk; /* a digest */
     int rank;
     usec date;
 };

@@ -1,4 +1,4 @@
-/* notify/private.h - shared by incidents.c, flush.c and answers.c; nobody else includes this. */
+/* notify/private.h - shared by incidents.c, people.c, flush.c and silences.c; nobody else includes this. */
 #ifndef NOTIFY_PRIVATE_H
 #define NOTIFY_PRIVATE_H
 
@@ -25,6 +25,8 @@ struct incidents {
     size_t to_n;
     usec digest_due; /* of the day; 0: not known yet */
     int digest_minute;
+    uint8_t key[32]; /* signs links, when `signs` */
+    bool signs;
 };
 
 /* A strand whose time has come, with what of its incident decides. */
@@ -49,6 +51,23 @@ int decide(struct incidents *in, str incident, usec now, const char *verdict, co
            struct err *e) MUST_CHECK;
 /* One statement with one text. */
 int run_with(struct incidents *in, const char *sql, str text, struct err *e) MUST_CHECK;
+
+int add_up(struct incidents *in, struct err *e) MUST_CHECK; /* what the transaction's signals come to is written */
+
+/* people.c: the lowest rank that is mailed to him, by the config and by his own wish. */
+int contact_min(struct incidents *in, const struct recipient *to, int *ret, struct err *e) MUST_CHECK;
+
+/* flush.c: a row of the outbox. */
+struct outgoing {
+    const char *incident, *kind, *rule, *key, *host, *event;
+    int64_t signals;
+    int64_t number; /* of the mail within its incident */
+    int rank;
+    str subject, text, html, events;
+    usec now;
+};
+int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a,
+                  struct err *e) MUST_CHECK;
 
 /* silences.c: `o` is the action of silence_check. */
 int silence_apply(struct incidents *in, json_t *o, struct err *e) MUST_CHECK;

@@ -71,14 +71,14 @@ void get_incident(struct request *r)
 /* *ret_until: of a snooze. False: answered. */
 static bool check_verb(struct request *r, struct db *db, usec *ret_until)
 {
-    static const str verbs[] = {S("ack"), S("snooze"), S("resolve"), S("noise")};
+    static const str verbs[] = {S("ack"), S("snooze"), S("resolve"), S("noise"), S("undo")};
     struct err e;
     char state[12];
     bool known = false;
     for (size_t i = 0; i < LENGTH(verbs); i++)
         known |= str_eq(r->arg[1], verbs[i]);
     if (!known) {
-        reply_error(r, 404, "expected ack, snooze, resolve or noise, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
+        reply_error(r, 404, "expected ack, snooze, resolve, noise or undo, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
         return false;
     }
     if (incident_state(db, r->arg[0], state, &e) < 0 ||
@@ -86,7 +86,7 @@ static bool check_verb(struct request *r, struct db *db, usec *ret_until)
         reply_err(r, &e);
         return false;
     }
-    if (strcmp(state, "resolved") == 0 && !str_eq(r->arg[1], S("resolve"))) {
+    if (strcmp(state, "resolved") == 0 && !str_eq(r->arg[1], S("resolve")) && !str_eq(r->arg[1], S("undo"))) {
         reply_error(r, 409, "the incident is resolved: there is nothing to do for it");
         return false;
     }

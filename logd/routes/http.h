@@ -75,7 +75,8 @@ enum route_flags {
     ROUTE_DSN = 16,   /* the key is a Sentry DSN's */
     ROUTE_DSN_INSIDE =
         32, /* which may stand in the body: without one the handler asks who_dsn; body up to LIMIT_BEACON then */
-    ROUTE_BEACON = 8, /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
+    ROUTE_BEACON = 8,  /* body up to LIMIT_BEACON, ?key= allowed, CORS for the key's origins */
+    ROUTE_SIGNED = 64, /* the path is the right: nobody asks who it is, nor from which page */
 };
 struct route {
     enum http_method method;

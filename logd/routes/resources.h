@@ -37,6 +37,11 @@ void get_silences(struct request *r);
 void post_silence(struct request *r);
 void delete_silence(struct request *r);
 void get_rules(struct request *r);
+/* links.c */
+void get_link(struct request *r);
+void post_link(struct request *r);
+void get_fewer(struct request *r);
+void post_fewer(struct request *r);
 /* stats.c */
 void post_stats(struct request *r);
 void get_stats_names(struct request *r);

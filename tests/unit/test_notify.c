@@ -1,6 +1,8 @@
 #include "unit.h"
 #include "base/arena.h"
+#include "base/str.h"
 #include "notify/body.h"
+#include "notify/links.h"
 #include "notify/notify.h"
 #include "notify/transport.h"
 
@@ -129,6 +131,41 @@ TEST(only_this_machine_is_loopback)
         CHECK(transport_is_loopback(here[i]));
     for (size_t i = 0; i < LENGTH(elsewhere); i++)
         CHECK(!transport_is_loopback(elsewhere[i]));
+}
+
+TEST(a_link_is_good_whole_in_time_and_for_its_purpose_only)
+{
+    static const uint8_t key[32] = {1, 2, 3}, other[32] = {1, 2, 4};
+    struct buf link = BUF_INIT(300);
+    struct err e;
+    str id;
+    link_make(key, LINK_ACT, S("abc-1f"), 1000 * USEC_PER_SEC, &link);
+    str l = buf_view(&link);
+    CHECK(link_check(key, LINK_ACT, l, 999 * USEC_PER_SEC, &id, &e) == 0 && str_eq(id, S("abc-1f")));
+    CHECK(link_check(key, LINK_ACT, l, 1000 * USEC_PER_SEC, &id, &e) < 0 && e.kind == ERR_GONE &&
+          str_find(str_of(e.text), S("1970-01-01T00:16:40")) > 0);
+    CHECK(link_check(key, LINK_FEWER, l, 0, &id, &e) < 0 && e.kind == ERR_INPUT);
+    CHECK(link_check(other, LINK_ACT, l, 0, &id, &e) < 0 && e.kind == ERR_INPUT);
+    for (size_t n = 0; n < l.n; n++) {
+        CHECK(link_check(key, LINK_ACT, str_head(l, n), 0, &id, &e) < 0);
+        link.p[n] ^= 1;
+        CHECK(link_check(key, LINK_ACT, l, 0, &id, &e) < 0);
+        link.p[n] ^= 1;
+    }
+    buf_done(&link);
+}
+
+TEST(each_mark_becomes_the_readers_link_and_nothing_else_does)
+{
+    struct buf out = BUF_INIT(300);
+    link_fill(S("a\x01"
+                "b\x01"),
+              S("L"), &out);
+    CHECK(str_eq(buf_view(&out), S("aLbL")));
+    buf_reset(&out);
+    link_fill(S(""), S("L"), &out);
+    CHECK(out.n == 0);
+    buf_done(&out);
 }
 
 UNIT_MAIN
