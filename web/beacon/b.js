@@ -17,8 +17,8 @@
   // Nothing here may disturb the page: what fails is passed over.
   const quiet = f => function (...a) { try { return f.apply(this, a) } catch {} }
 
-  // What follows ? or # in a URL or a path is cut off; a :line:column behind it stays.
-  const cut = (s, n = 2000) => ('' + s).replace(/(\/[^\s?#"'()]*)[?#][^\s"'()]*?(?=(:\d+)*([\s"'()]|$))/g, '$1').slice(0, n)
+  // Who signs in by a URL is cut out, and what follows ? or # in it or in a path; a :line:column behind it stays.
+  const cut = (s, n = 2000) => ('' + s).replace(/:\/\/[^\s/]*@/g, '://').replace(/(\/[^\s?#"'()]*)[?#][^\s"'()]*?(?=(:\d+)*([\s"'()]|$))/g, '$1').slice(0, n)
   const clean = s => (s = new URL(s, location)).host ? s.origin + s.pathname : s.protocol
   const json = v => quiet(JSON.stringify)(v) || '' + v
   const isError = e => e instanceof Error
