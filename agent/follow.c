@@ -141,6 +141,9 @@ static bool is_rotated(str name, str base)
     return (rest.p[1] >= '0' && rest.p[1] <= '9') || str_starts(str_skip(rest, 1), S("old"));
 }
 
+/* Nothing of it was read and hardly anything seen: what has the same few bytes or its inode may be another file. */
+static bool is_vague(const struct file *f) { return f->sent == 0 && f->head_n < TAIL_BYTES; }
+
 static bool is_lost(const struct file *f) { return f->fd < 0 && !f->done; }
 
 /* The youngest: of older ones the inode was given away. */
@@ -155,10 +158,10 @@ static struct file *find_inode(const struct source *s, const struct stat *st)
 /* What is open in fd is f, or a copy of it, be it one in the making or compressed. */
 static bool is_copy(const struct file *f, int fd, bool gz)
 {
-    if (f->head_n == 0)
-        return false;
-    if (f->fd >= 0 && !f->gz && !gz)
-        return file_starts(f->fd, fd);
+    if (f->fd >= 0 && !f->gz)
+        return file_starts(f->fd, fd, gz);
+    if (is_vague(f))
+        return f->head_n > 0 && file_matches(f, fd, gz) && file_ends_at(fd, gz, f->head_n);
     return file_matches(f, fd, gz) && (!f->done || file_ends_at(fd, gz, f->sent));
 }
 
@@ -213,8 +216,8 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
     if (file_open(&probe, path, &st) < 0)
         return errno == EACCES || errno == EPERM || errno == EINVAL; /* that will not change by itself */
     struct file *f = find_inode(s, &st);
-    if (f && f->head_n == 0 && f->fd < 0)
-        f = NULL; /* nothing of it was seen: its inode may be another's by now */
+    if (f && is_vague(f) && f->fd < 0)
+        f = NULL;
     else if (f && !file_matches(f, probe.fd, f->gz))
         f = NULL;
     else if (f && f->gz != gz)
@@ -247,25 +250,49 @@ static bool some_lost(const struct source *s)
     return false;
 }
 
-/* What rotation did while nobody looked. false: not all could be looked at, another time may tell. */
+/* Stands for the rotated files of `base` that are listed. */
+static uint64_t sum_of(char *const *names, size_t n, str base)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < n; i++)
+        if (is_rotated(str_of(names[i]), base))
+            sum += xxh64(names[i], strlen(names[i]), 0);
+    return sum;
+}
+
+static bool look_at_all(struct source *s, char *const *names, size_t n, str dir, str base, int64_t since, usec mono)
+{
+    char path[PATH_MAX];
+    bool whole = true;
+    for (size_t i = 0; i < 2 * n; i++) { /* the compressed ones last */
+        str name = str_of(names[i % n]);
+        bool gz = str_ends(name, S(".gz"));
+        if (gz != (i >= n) || (gz && plain_is_there(names, n, name)) || str_eq(name, base))
+            continue;
+        if (snprintf(path, sizeof path, "%.*s/%s", STR_ARG(dir), name.p) < (int)sizeof path)
+            whole &= look_at(s, path, is_rotated(name, base), since, mono);
+    }
+    return whole;
+}
+
+/* What rotation did while nobody looked. false: not all could be looked at, another time may tell. What is listed twice
+ * alike was all there is: a file that is compressed during one listing may be in it by neither name. */
 static bool look_around(struct source *s, int64_t since, usec mono)
 {
     struct err e;
     const char *slash = strrchr(s->path, '/'), *base = slash ? slash + 1 : s->path;
     char *dir = slash ? str_dup(str_n(s->path, slash > s->path ? (size_t)(slash - s->path) : 1)) : xstrdup(".");
-    char **names, path[PATH_MAX];
+    char **names;
     size_t n;
     bool whole = true;
     if (dir_list(dir, &names, &n, &e) == 0) {
-        for (size_t i = 0; i < 2 * n; i++) { /* the compressed ones last */
-            str name = str_of(names[i % n]);
-            bool gz = str_ends(name, S(".gz"));
-            if (gz != (i >= n) || (gz && plain_is_there(names, n, name)) || str_eq(name, str_of(base)))
-                continue;
-            if (snprintf(path, sizeof path, "%s/%s", dir, name.p) < (int)sizeof path)
-                whole &= look_at(s, path, is_rotated(name, str_of(base)), since, mono);
-        }
+        uint64_t sum = sum_of(names, n, str_of(base));
+        whole = look_at_all(s, names, n, str_of(dir), str_of(base), since, mono);
         dir_list_free(names, n);
+        if (dir_list(dir, &names, &n, &e) == 0) {
+            whole &= sum == sum_of(names, n, str_of(base));
+            dir_list_free(names, n);
+        }
     }
     free(dir);
     return whole;
@@ -316,8 +343,7 @@ static void arrive(struct source *s, int fd, const struct stat *st, usec mono)
 {
     struct file *f = find_inode(s, st);
     bool known = f && !f->gz && file_matches(f, fd, false);
-    bool empty = known && f->head_n == 0 &&
-                 mtime_of(st) != f->mtime; /* what it got since, and lost, may lie beside it */
+    bool empty = known && is_vague(f) && mtime_of(st) != f->mtime; /* what it got since, and lost, may lie beside it */
     int64_t before = known ? f->mtime : 0;
     if (known)
         move_to_end(s, f);
@@ -353,7 +379,7 @@ static void look_again(struct file *f, usec mono)
     if (f->fd < 0 || f->gz || fstat(f->fd, &st) < 0)
         return;
     bool shrank = (uint64_t)st.st_size < f->size;
-    f->was_empty |= f->head_n == 0 && mtime_of(&st) != f->mtime;
+    f->was_empty |= is_vague(f) && mtime_of(&st) != f->mtime;
     if ((uint64_t)st.st_size != f->size || mtime_of(&st) != f->mtime) {
         f->changed = true;
         f->quiet_since = mono;
@@ -416,9 +442,9 @@ static void look_at_source(struct source *s, usec mono)
     int64_t before = was_live ? was_live->mtime : 0;
     for (size_t i = 0; i < s->n; i++)
         look_again(s->files[i], mono);
+    bool told = look_at_path(s, mono);
     if (s->again)
         look_until_whole(s, s->look_since, mono);
-    bool told = look_at_path(s, mono);
     if (told && some_lost(s) && look_around(s, newest_old(s), mono))
         give_up_lost(s, mono);
     if (was_live && was_live == live(s) &&

@@ -51,7 +51,7 @@ struct file {
     bool changed;       /* there may be something to read */
     bool closing;       /* nobody writes it any more: its last line may lack an end */
     bool replaced;      /* its bytes are not those that were read */
-    bool was_empty;     /* it was, and something happened to it */
+    bool was_empty;     /* or nearly so, and something happened to it */
     usec lost_since;    /* it was looked for and not found; 0: not so */
     usec quiet_since;   /* nothing came since */
 };
@@ -104,8 +104,9 @@ int file_open(struct file *f, const char *path, struct stat *ret); /* -1: errno;
 void file_close(struct file *f);
 bool file_matches(const struct file *f, int fd, bool gz); /* what was seen and read of f is in there */
 bool file_ends_at(int fd, bool gz, uint64_t offset);
-bool file_starts(int whole, int part); /* `part` is not empty and what `whole` starts with: a copy in the making */
-bool file_head(struct file *f);        /* its start is what it was; takes note of more of it */
+/* `part` is not empty and what `whole` starts with: a copy, maybe one in the making. */
+bool file_starts(int whole, int part, bool gz);
+bool file_head(struct file *f); /* its start is what it was; takes note of more of it */
 bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *body, uint32_t *events);
 void file_mark(struct follow *fo, struct file *f); /* fingerprint anew, after `sent` was moved back */
 

@@ -97,13 +97,16 @@ bool file_ends_at(int fd, bool gz, uint64_t offset)
     return ends;
 }
 
-bool file_starts(int whole, int part)
+bool file_starts(int whole, int part, bool gz)
 {
     char in_whole[HEAD_BYTES], in_part[HEAD_BYTES];
     struct stat a, b;
-    size_t n = read_at(part, NULL, in_part, HEAD_BYTES, 0);
+    struct gzFile_s *z = gz ? unzip(part) : NULL;
+    size_t n = !gz || z ? read_at(part, z, in_part, HEAD_BYTES, 0) : 0;
+    if (z)
+        gzclose_r(z);
     return n > 0 && read_at(whole, NULL, in_whole, n, 0) == n && memcmp(in_whole, in_part, n) == 0 &&
-           fstat(whole, &a) == 0 && fstat(part, &b) == 0 && b.st_size <= a.st_size;
+           fstat(whole, &a) == 0 && fstat(part, &b) == 0 && (gz || b.st_size <= a.st_size);
 }
 
 /* What is compressed has its reader. */

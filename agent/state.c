@@ -3,7 +3,9 @@
  *   logd-agent 1 CHECK               xxh64 of all that follows, 16 hex digits
  *   batch AGENT SEQ EVENTS ENCODING BYTES       BYTES 0: none is under way
  *   forgotten READ SENT ACKED DROPPED CUT
- *   source READ SENT ACKED DROPPED CUT FIRST N LINES PATH       the next three: its events and lines in the batch
+ *   source READ SENT ACKED DROPPED CUT FIRST N LINES SINCE PATH
+ *                                    FIRST N LINES: its events and lines in the batch; SINCE: look around for what is
+ *                                    younger (ns), 0: no need
  *   file DEV INO ACKED SENT SEEN HEAD TAIL MTIME SIZE FLAGS PATH     of the source above; hex from HEAD to TAIL
  *   (an empty line, then the batch as it is sent)
  *
@@ -44,7 +46,7 @@ static void put_counts(struct buf *b, const char *what, const struct source *s)
 static void put_source(struct buf *b, const struct source *s)
 {
     put_counts(b, "source", s);
-    buf_printf(b, " %u %u %u ", s->batch_first, s->batch_n, s->batch_read);
+    buf_printf(b, " %u %u %u %" PRId64 " ", s->batch_first, s->batch_n, s->batch_read, s->again ? s->look_since : 0);
     buf_url(b, str_of(s->path), true);
     buf_byte(b, '\n');
     for (size_t i = 0; i < s->n; i++) {
@@ -136,11 +138,13 @@ static struct source *get_source(str line, struct follow *fo)
     struct source counts = {0};
     get_counts(&line, &counts);
     uint32_t first = (uint32_t)number(&line), n = (uint32_t)number(&line), lines = (uint32_t)number(&line);
+    uint64_t since = number(&line);
     char *path = decoded(line);
     struct source *s = follow_source(fo, str_of(path));
     free(path);
     s->read = counts.read, s->sent = counts.sent, s->acked = counts.acked;
     s->dropped = counts.dropped, s->cut = counts.cut;
+    s->again = since > 0, s->look_since = (int64_t)since;
     s->batch_first = first, s->batch_n = n, s->batch_read = lines;
     return s;
 }
