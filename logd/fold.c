@@ -5,6 +5,7 @@
  * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
  * stops the rest. */
 #include "fold-private.h"
+#include "facts.h"
 #include "users.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -504,6 +505,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     f->counted = counted_new(f->db);
     f->issues = issues_new(f->db, &users_sketch);
     f->incidents = incidents_new(f->db);
+    incidents_facts(f->incidents, facts_of_issue);
     f->uniques = uniques_new(f->db);
     f->scrub = true; /* it may have ended between a seal and this */
     *ret = f;

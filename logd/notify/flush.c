@@ -274,6 +274,8 @@ static void compose(struct incidents *in, const struct batch_of *b, bool resolve
     const struct strand *s = b->first;
     struct event *ev = NULL;
     struct err ignored;
+    struct mail_facts facts = {0};
+    bool known = in->facts && in->facts(in->db, str_of(s->issue), str_of(s->app), b->now, &facts, a, &ignored) == 0;
     if (s->event[0]) {
         ev = arena_alloc(a, sizeof *ev);
         if (event_read(str_of(s->event), ev, a, &ignored) < 0)
@@ -298,7 +300,8 @@ static void compose(struct incidents *in, const struct batch_of *b, bool resolve
                              .resolved = resolved ? b->now : 0,
                              .held = b->digest ? (uint64_t)b->held : 0,
                              .count = (uint64_t)b->count,
-                             .event = ev};
+                             .event = ev,
+                             .facts = known ? &facts : NULL};
     body_subject(&(struct mail_subject){b->rank, body.app, body.env, body.title, body.rule}, b->digest || resolved,
                  &ret->subject);
     body_text(&body, a, &ret->text);

@@ -150,6 +150,8 @@ void incidents_config(struct incidents *in, const struct config *c, const char *
     in->digest_minute = c->recipients_n ? c->recipients[0].digest_minute : 510;
 }
 
+void incidents_facts(struct incidents *in, facts_fn *fn) { in->facts = fn; }
+
 /* ---- small writes ---- */
 int count_in(struct incidents *in, const char *name, int64_t n, struct err *e)
 {

@@ -40,6 +40,11 @@ struct incidents *incidents_new(struct db *db);
 void incidents_free(struct incidents *in);
 /* Recipients, links; copied. `key`: 32 bytes that sign links in mails; NULL: they have none that act. */
 void incidents_config(struct incidents *in, const struct config *c, const char *url, const uint8_t *key);
+/* Asked when a mail is written; nothing known leaves *ret as it is. Texts in the arena. */
+struct mail_facts;
+typedef int facts_fn(struct db *db, str issue, str app, usec now, struct mail_facts *ret, struct arena *a,
+                     struct err *e);
+void incidents_facts(struct incidents *in, facts_fn *fn);
 /* The transaction was rolled back: what was not written is not true. Before a commit, incidents_tick writes it. */
 void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;

@@ -27,6 +27,7 @@ struct incidents {
     int digest_minute;
     uint8_t key[32]; /* signs links, when `signs` */
     bool signs;
+    facts_fn *facts; /* or NULL */
 };
 
 /* A strand whose time has come, with what of its incident decides. */

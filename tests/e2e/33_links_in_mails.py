@@ -3,7 +3,7 @@ import os, re, sys, time, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
-from outside import browse, shot
+from outside import Site, browse, shot
 from smtp import Smtp
 
 NEW = """
@@ -131,6 +131,25 @@ def test_fewer_mails_is_one_click_and_never_hides_what_is_urgent():
         assert press(logd, path, undo=1).status == 200
         logd.fail("C", env="third")
         eventually(lambda: [m for m in smtp.inbox if str(m.message["To"]) == "ops@example.com" and "C" in m.subject], "as before")
+
+
+STACK = """TypeError: total is undefined
+    at pay (/srv/shop/src/cart.js:214:31)
+    at Layer.handle (/srv/shop/node_modules/express/lib/router/layer.js:95:5)
+    at checkout (/srv/shop/src/checkout.js:88:9)"""
+
+
+def test_a_mail_is_read_on_a_phone_and_runs_nothing_of_a_log():
+    hostile = "<img src=x onerror=alert(1)>\r\nBcc: x@evil.example \u202ereversed " + "w" * 300
+    wider = {"do": "eval", "code": "document.documentElement.scrollWidth - innerWidth"}
+    with Smtp() as smtp, Shop(smtp) as logd:
+        logd.fail("A", release="1.4", user="u1", host="web1", message=hostile, error={"type": "TypeError", "message": hostile, "stack": STACK}, **{"<b>x</b>": hostile})
+        mail = logd.mail(1)
+        assert "Who is hit: user u1, host web1.\n" in mail.body and "Bcc" not in mail.message and len(mail.raw) < 100000 and "\u202e" not in mail.html, mail.body
+        with Site({"/m": mail.html, "/favicon.ico": ""}) as site:
+            said = browse({"do": "open", "url": site.origin + "/m"}, shot("mail-narrow", width=360, height=740, full=True), wider, shot("mail-wide", width=1280, height=800, full=True), wider,
+                          {"do": "eval", "code": "[...document.querySelectorAll('a')].filter(a => !a.href.startsWith(" + repr(logd.url) + ")).length"}, {"do": "count", "at": "img, script"})
+        assert said["texts"] == [0, 0, 0, 0] and not said["dialogs"] and [r["url"] for r in said["requests"] if not r["url"].startswith(site.origin)] == [], said
 
 
 def test_a_person_presses_and_undoes_in_a_browser():

@@ -168,4 +168,107 @@ TEST(each_mark_becomes_the_readers_link_and_nothing_else_does)
     buf_done(&out);
 }
 
+/* An event whose field holds `what` again and again. */
+static struct event *event_full_of(const char *what, struct buf *line)
+{
+    static struct event ev;
+    struct err e;
+    buf_lit(line, "{\"id\":\"000000000000001\",\"time\":\"2026-01-01T00:00:00Z\",\"app\":\"shop\",\"level\":\"error\","
+                  "\"severity_number\":17");
+    static const char *const names[] = {"message", "error.stack", "a", "b", "c", "d", "e", "f", "g", "h", "i", "j"};
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        struct buf value = BUF_INIT(1 << 20);
+        while (value.n < 20000)
+            buf_str(&value, str_of(what));
+        buf_printf(line, ",\"%s\":", names[i]);
+        buf_json(line, buf_view(&value));
+        buf_done(&value);
+    }
+    buf_byte(line, '}');
+    CHECK(event_read(buf_view(line), &ev, &a, &e) == 0);
+    return &ev;
+}
+
+TEST(a_mail_is_whole_and_below_100_kb_whatever_a_log_says)
+{
+    static const char *const worst[] = {"\"", "&", "<", "=", "\xe5\x86\x99", "\xe2\x80\xae", "\n.\n", "x"};
+    for (size_t i = 0; i < LENGTH(worst); i++) {
+        struct buf line = BUF_INIT(1 << 22), text = BUF_INIT(70000), html = BUF_INIT(110000), mail = BUF_INIT(1 << 20);
+        struct event *ev = event_full_of(worst[i], &line);
+        str long_text = event_text(ev, S("error.stack"), &a);
+        struct mail_body b = {.rank = 1,
+                              .rule = S("r"),
+                              .why = long_text,
+                              .key = long_text,
+                              .title = long_text,
+                              .points = long_text,
+                              .detail = long_text,
+                              .run = long_text,
+                              .others = long_text,
+                              .incident = S("def"),
+                              .url = S("https://logs.example.com"),
+                              .acts = true,
+                              .opened = 1,
+                              .event = ev};
+        body_text(&b, &a, &text);
+        body_html(&b, &a, &html);
+        CHECK(!text.full && !html.full && str_ends(buf_view(&html), S("</body></html>\n")));
+        CHECK(str_find(buf_view(&html), S("\xe2\x80\xae")) < 0);
+        mail_compose(&(struct mail){.to = S("a@b.c"),
+                                    .subject = S("s"),
+                                    .text = buf_view(&text),
+                                    .html = buf_view(&html),
+                                    .message_id = S("1@h")},
+                     S("logd@example.com"), &mail);
+        CHECK(mail.n < 100000);
+        buf_done(&line);
+        buf_done(&text);
+        buf_done(&html);
+        buf_done(&mail);
+        arena_reset(&a);
+    }
+}
+
+TEST(the_first_lines_say_how_bad_since_when_who_is_hit_and_what_changed)
+{
+    struct buf out = BUF_INIT(1 << 20);
+    const usec hour = 3600 * USEC_PER_SEC;
+    struct mail_facts k = {.count = 41,
+                           .users = 10,
+                           .release = S("shop@1.4.1"),
+                           .release_at = 100 * hour - 720 * USEC_PER_SEC,
+                           .first_release = S("shop@1.4.0"),
+                           .hours = {[0] = 1, [23] = 8}};
+    struct mail_body b = {.rank = 3,
+                          .rule = S("new-error"),
+                          .why = S("an error that was never seen"),
+                          .points = S("44 points: level 22, news 22"),
+                          .title = S("TypeError: x"),
+                          .run = S("look at the deploy"),
+                          .opened = 100 * hour,
+                          .count = 41,
+                          .facts = &k};
+    body_text(&b, &a, &out);
+    CHECK(str_starts(buf_view(&out),
+                     S("TypeError: x\n\nHow bad: P3, to be seen to today: 44 points: level 22, news 22.\n"
+                       "Since: 1970-01-05 04:00:00 UTC.\nWho is hit: 10 users, 41 events.\n"
+                       "What changed: release shop@1.4.1 came 12 min before; first seen in shop@1.4.0.\n"
+                       "What to do: look at the deploy.\nLast 24 h: ▁······················█ (at most 8")));
+    k.release_at = 0;
+    buf_reset(&out);
+    body_text(&b, &a, &out);
+    CHECK(str_find(buf_view(&out), S("no release in the day before: shop@1.4.1 is 4 days old")) > 0);
+    buf_done(&out);
+    arena_done(&a);
+}
+
+TEST(quotes_and_dashes_stay_and_what_turns_text_around_does_not)
+{
+    struct buf out = BUF_INIT(4096);
+    body_subject(&(struct mail_subject){3, S("shop"), S(""), S("“a” – b…\xe2\x80\x8f\xe2\x81\xa7"), S("r")}, false,
+                 &out);
+    CHECK(str_eq(buf_view(&out), S("[P3 shop] “a” – b…..")));
+    buf_done(&out);
+}
+
 UNIT_MAIN
