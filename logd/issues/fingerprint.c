@@ -544,6 +544,26 @@ bool fingerprint_of_cause(const struct event *ev, int version, struct arena *a, 
     return type.n || message.n || s->n;
 }
 
+bool fingerprint_unmapped(const struct event *ev, int version, struct arena *a, char ret[17])
+{
+    const struct field *frames = event_field(ev, S("error.frames"));
+    if (!frames || frames->kind != VALUE_JSON || str_find(frames->raw, S("\"raw\":{")) < 0 ||
+        event_field(ev, S("fingerprint")))
+        return false;
+    struct fingerprint *fp = arena_alloc(a, sizeof *fp);
+    struct stack *s = arena_alloc(a, sizeof *s);
+    str type = event_text(ev, S("error.type"), a), message = event_text(ev, S("error.message"), a);
+    stack_read(event_text(ev, S("error.stack"), a), version, s);
+    if (!s->n)
+        stack_read_raw(frames->raw, a, version, s);
+    type = type.n ? type : s->type.n ? s->type : event_text(ev, S("type"), a);
+    if (!s->n)
+        return false;
+    by_stack(ev->app, type, message.p ? message : event_text(ev, S("message"), a), s, version, fp);
+    memcpy(ret, fp->id, sizeof fp->id);
+    return true;
+}
+
 str fingerprint_pattern(str message, struct arena *a)
 {
     struct buf t = BUF_INIT(TEMPLATE_MAX + 300);

@@ -280,6 +280,8 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
         ret->fresh = true;
         r = row_make(is, ev, fp, a);
     }
+    if (mapped_follow(is, ev, release, now, &ret->fresh, &r, a, e) < 0)
+        return -1;
     if (caused && cause_note(is, r, cause, e) < 0)
         return -1;
     if (r->into[0] && row_load(is, str_of(r->into), &root, e) < 0)

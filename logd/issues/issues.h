@@ -38,6 +38,8 @@ enum { GROUPING_NEWEST = 4 };
 bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
 /* The same of what caused it, innermost: its fields, or as the stack's text tells it. False: it does not say. Pure. */
 bool fingerprint_of_cause(const struct event *ev, int version, struct arena *a, struct fingerprint *ret);
+/* The id that it would have had its stack not been resolved by a source map. False: it was not. Pure. */
+bool fingerprint_unmapped(const struct event *ev, int version, struct arena *a, char ret[17]);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
 bool fingerprint_possible(str line, int severity);
 /* The message with <*> for its values; in `a`. Pure. */

@@ -48,7 +48,7 @@ struct row {
     struct name_seen releases[NAMES_CACHED], envs[NAMES_CACHED];
     int level;
     struct life life;
-    uint64_t cause;                   /* hash of the one noted last; 0: none */
+    uint64_t cause, unmapped;         /* hashes of what was looked at last; 0: nothing */
     uint64_t count, named, users_low; /* named: users, with those of issues that joined */
     usec first_seen, last_seen, regressed_at;
     char first_event[EVENT_ID_LEN + 1], last_event[EVENT_ID_LEN + 1];
@@ -94,6 +94,10 @@ int note_add(struct db *db, str id, usec now, str by, const char *kind, str text
 /* causes.c. What tells of them: id, title, is it an issue; ?1 the issue's id, ?2 how many at most. */
 int cause_note(struct issues *is, struct row *r, const struct fingerprint *cause, struct err *e) MUST_CHECK;
 extern const char causes_of_issue[], issues_of_cause[], issues_of_same_cause[];
+
+/* mapped.c: takes the issue in that such events made before their map came. *fresh: the row is new; false when it did. */
+int mapped_follow(struct issues *is, const struct event *ev, str release, usec now, bool *fresh, struct row **row,
+                  struct arena *a, struct err *e) MUST_CHECK;
 
 /* users.c: who had it, as a sketch under the issue's own key; the key and the sketch go with the issue. */
 int users_add(struct issues *is, struct row *r, str user, struct err *e) MUST_CHECK;

@@ -266,7 +266,7 @@ bool stack_read_cause(str text, int version, struct stack *ret)
     return ret->n || ret->type.n;
 }
 
-void stack_read_json(str json, struct arena *a, int version, struct stack *ret)
+static void read_json(str json, bool raw, struct arena *a, int version, struct stack *ret)
 {
     json_t *all = json_loadb(json.p, json.n, JSON_ALLOW_NUL, NULL), *o;
     size_t i;
@@ -275,14 +275,24 @@ void stack_read_json(str json, struct arena *a, int version, struct stack *ret)
     json_array_foreach(all, i, o)
     {
         struct frame f = {0};
-        json_t *in_app = json_object_get(o, "in_app");
-        f.function = arena_str(a, str_of(json_string_value(json_object_get(o, "function"))));
-        f.file = arena_str(a, str_of(json_string_value(json_object_get(o, "file"))));
-        f.line = (uint32_t)json_integer_value(json_object_get(o, "line"));
-        f.column = (uint32_t)json_integer_value(json_object_get(o, "column"));
+        json_t *before = raw ? json_object_get(o, "raw") : NULL, *from = before ? before : o;
+        json_t *in_app = json_object_get(from, "in_app");
+        f.function = arena_str(a, str_of(json_string_value(json_object_get(from, "function"))));
+        f.file = arena_str(a, str_of(json_string_value(json_object_get(from, "file"))));
+        f.line = (uint32_t)json_integer_value(json_object_get(from, "line"));
+        f.column = (uint32_t)json_integer_value(json_object_get(from, "column"));
         stack_add(ret, f, version);
         if (ret->n && json_is_boolean(in_app))
             ret->frames[ret->n - 1].in_app = json_is_true(in_app);
     }
     json_decref(all);
+}
+
+void stack_read_json(str json, struct arena *a, int version, struct stack *ret)
+{
+    read_json(json, false, a, version, ret);
+}
+void stack_read_raw(str json, struct arena *a, int version, struct stack *ret)
+{
+    read_json(json, true, a, version, ret);
 }

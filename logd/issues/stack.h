@@ -31,6 +31,8 @@ void stack_read(str text, int version, struct stack *ret);
 bool stack_read_cause(str text, int version, struct stack *ret);
 /* [{"function","file","line","column","in_app"}] as events carry them, newest first. */
 void stack_read_json(str json, struct arena *a, int version, struct stack *ret);
+/* The same as they were before a source map: of a frame with a `raw`, that. */
+void stack_read_raw(str json, struct arena *a, int version, struct stack *ret);
 bool frame_in_app(const struct frame *f);
 
 #endif

@@ -209,6 +209,30 @@ def test_what_stays_minified_is_listed_with_its_cause_and_its_fix():
         assert "error.frames" not in logd.get("/v1/events/" + late["id"]).json()
 
 
+def test_an_issue_made_before_its_map_is_part_of_the_one_with_the_names_and_can_be_taken_out():
+    with Logd() as logd, Folder() as folder:
+        dist = build(folder)
+        logd.post("/v1/events", [event("9"), event("9"), event("8")])
+        before = eventually(lambda: (lambda i: i["count"] == 3 and i)(issues(logd)[0]), "they are one issue, by letters")
+        logd.post("/v1/events", [event("7", file="https://shop.example/other.js")])
+        other, = eventually(lambda: [i for i in issues(logd) if i["id"] != before["id"]], "another one")
+        reply = logd.request("PATCH", "/v1/issues/" + before["id"], {"assignee": "ann@example.com"}, key="admin")
+        assert reply.status == 200, reply
+        logd.command("maps", "put", "--app", logd.app(), "--release", "9", dist)
+        logd.post("/v1/events", event("9", n=4))
+        now = eventually(lambda: (lambda i: i["count"] == 4 and i)(logd.get("/v1/issues/" + before["id"]).json()), "they are one issue, by names")
+        assert now["culprit"] == "cart.ts:checkoutTotal" and now["assignee"] == "ann@example.com" and now["id"] != before["id"], now
+        assert [(m["id"], m["count"]) for m in now["merged"]] == [(before["id"], 3)] and now["activity"][0]["by"] == "a source map", now
+        logd.post("/v1/events", [event("9", n=5), event("8", n=6)])  # of 8 there is no map still
+        logd.kill9_and_restart()
+        eventually(lambda: [i["count"] for i in issues(logd) if i["id"] == now["id"]] == [6], "a replay makes the same of it")
+        assert len(issues(logd)) == 2
+        assert logd.post(f"/v1/issues/{now['id']}/split", {"ids": [before["id"]]}, key="admin").status == 200
+        assert {i["id"]: i["count"] for i in issues(logd)} == {now["id"]: 2, before["id"]: 4, other["id"]: 1}
+        logd.post("/v1/events", event("9", n=7))
+        eventually(lambda: {i["id"]: i["count"] for i in issues(logd)} == {now["id"]: 3, before["id"]: 4, other["id"]: 1}, "what people took out stays out")
+
+
 def test_posted_back_or_repeated_an_event_is_the_same():
     with Logd() as logd, Folder() as folder:
         logd.command("maps", "put", "--app", logd.app(), "--release", "1", build(folder))
