@@ -66,6 +66,8 @@ bool buf_grow(struct buf *b, size_t more)
         b->full = true;
         return false;
     }
+    if (b->p && b->cap - b->n >= more)
+        return true;
     size_t want = b->n + more, cap = b->cap ? b->cap : 256;
     while (cap < want)
         cap *= 2;

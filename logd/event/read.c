@@ -2,6 +2,8 @@
 #include "event/event.h"
 #include "event/json.h"
 
+#include <endian.h>
+
 /* ---- ids: 11 characters of time, 4 of row, 5 bits each ---- */
 
 static const char base32hex[] = "0123456789abcdefghijklmnopqrstuv";
@@ -146,7 +148,7 @@ str event_text(const struct event *ev, str name, struct arena *a)
 }
 
 /* Takes `literal` off the front of *s. */
-static bool take(str *s, str literal)
+static ALWAYS_INLINE bool take(str *s, str literal)
 {
     bool is = str_starts(*s, literal);
     if (is)
@@ -154,13 +156,25 @@ static bool take(str *s, str literal)
     return is;
 }
 
+/* How many bytes stand before the first quote, s.n without one. Most texts are so short that memchr would cost more. */
+static ALWAYS_INLINE size_t until_quote(str s)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+    for (size_t i = 0; i + 8 <= s.n && i < 32; i += 8) {
+        uint64_t v = le64toh(load8(s.p + i)) ^ '"' * ones, zero = (v - ones) & ~v & high;
+        if (zero)
+            return i + (size_t)__builtin_ctzll(zero) / 8;
+    }
+    const char *end = s.n ? memchr(s.p, '"', s.n) : NULL;
+    return end ? (size_t)(end - s.p) : s.n;
+}
+
 /* Takes what stands before the closing quote, and the quote. One with backslashes is counted from its start, since only
  * that tells whether a quote is escaped. */
-static bool take_string(str *s, str *ret)
+static ALWAYS_INLINE bool take_string(str *s, str *ret)
 {
-    const char *end = s->n ? memchr(s->p, '"', s->n) : NULL;
-    size_t n = end ? (size_t)(end - s->p) : s->n;
-    if (end && n > 0 && end[-1] == '\\')
+    size_t n = until_quote(*s);
+    if (n > 0 && n < s->n && s->p[n - 1] == '\\')
         for (n = 0; n < s->n && s->p[n] != '"';)
             n += s->p[n] == '\\' ? 2 : 1;
     if (n >= s->n)
