@@ -78,7 +78,8 @@ static bool check_verb(struct request *r, struct db *db, usec *ret_until)
     for (size_t i = 0; i < LENGTH(verbs); i++)
         known |= str_eq(r->arg[1], verbs[i]);
     if (!known) {
-        reply_error(r, 404, "expected ack, snooze, resolve, noise or undo, got \"%.*s\"", STR_ARG(str_head(r->arg[1], 40)));
+        reply_error(r, 404, "expected ack, snooze, resolve, noise or undo, got \"%.*s\"",
+                    STR_ARG(str_head(r->arg[1], 40)));
         return false;
     }
     if (incident_state(db, r->arg[0], state, &e) < 0 ||
