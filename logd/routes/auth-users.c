@@ -125,6 +125,19 @@ int auth_user_remove(struct auth *a, str email, struct err *e)
     return auth_end(a, delete_user(a, mail, e), e);
 }
 
+bool auth_user_may_be(struct auth *a, str email)
+{
+    struct err e;
+    pthread_mutex_lock(&a->lock);
+    sqlite3_stmt *st = db_stmt(a->db, "SELECT EXISTS(SELECT 1 FROM users WHERE email = ? COLLATE NOCASE)"
+                                      " OR NOT EXISTS(SELECT 1 FROM users)");
+    db_bind_str(st, 1, email);
+    bool may = db_step(a->db, st, &e) > 0 && sqlite3_column_int(st, 0);
+    sqlite3_reset(st);
+    pthread_mutex_unlock(&a->lock);
+    return may;
+}
+
 void auth_user_list(struct auth *a, struct buf *json)
 {
     struct err e;

@@ -13,6 +13,8 @@
 #include "routes/resources.h"
 #include "store/store.h"
 
+#include <jansson.h>
+
 enum { ACTION_MAX = 1 << 20, LIST_MAX = 1000 };
 
 static struct issues_filter filter_of(struct request *r)
@@ -80,6 +82,23 @@ void get_issue(struct request *r)
         tell_issue(r, db, r->arg[0]);
 }
 
+/* Whom an action gives an issue to must be somebody here. */
+static bool assignee_is_known(struct request *r, str action)
+{
+    json_t *o = json_loadb(action.p ? action.p : "", action.n, 0, NULL);
+    str who = str_of(json_string_value(json_object_get(json_object_get(o, "set"), "assignee")));
+    bool known = !who.n || auth_user_may_be(r->parts->auth, who);
+    struct err e = {.pointer = "/assignee"};
+    if (!known) {
+        (void)err_set(&e, ERR_INPUT,
+                      "assignee: expected the e-mail of a user of this server (logd user list), got \"%.*s\"",
+                      STR_ARG(str_head(who, 100)));
+        reply_err(r, &e);
+    }
+    json_decref(o);
+    return known;
+}
+
 void patch_issue(struct request *r)
 {
     struct db *db = alerts_reader(r);
@@ -89,7 +108,7 @@ void patch_issue(struct request *r)
         return;
     if (issue_patch_check(db, buf_view(&r->body), r->arg[0], alerts_who(r), clock_now(), &json, &e) < 0)
         reply_err(r, &e);
-    else if (alerts_act(r, buf_view(&json)))
+    else if (assignee_is_known(r, buf_view(&json)) && alerts_act(r, buf_view(&json)))
         tell_issue(r, db, r->arg[0]);
     buf_done(&json);
 }
@@ -108,7 +127,7 @@ void patch_issues(struct request *r)
         reply_error(r, 400, "q: expected a filter that says which issues, got none");
     else if (issues_patch_check(db, buf_view(&r->body), &f, alerts_who(r), clock_now(), &json, &n, &e) < 0)
         reply_err(r, &e);
-    else if (n == 0 || alerts_act(r, buf_view(&json)))
+    else if (n == 0 || (assignee_is_known(r, buf_view(&json)) && alerts_act(r, buf_view(&json))))
         buf_printf(&r->out, "{\"changed\":%zu}\n", n);
     buf_done(&json);
 }

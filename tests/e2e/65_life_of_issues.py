@@ -341,6 +341,21 @@ def test_another_version_of_grouping_is_previewed_and_keeps_ids():
         assert [(r["issue"], r["count"]) for r in logd.query("| issues")] == [(x, 6)], logd.query("| issues")
 
 
+def test_an_issue_is_given_to_somebody_who_is_a_user():
+    with Shop() as logd:
+        logd.send(error("one"))
+        id = logd.named("one", 1)
+        logd.change(id, assignee="ann@example.com")  # nobody is a user yet
+        logd.command("user", "add", "bob@example.com", "--role", "viewer", input="correct horse battery\n")
+        want = 'assignee: expected the e-mail of a user of this server (logd user list), got "ann@example.com"'
+        for path in (f"/v1/issues/{id}", "/v1/issues?q=one&state=all"):
+            said = logd.request("PATCH", path, {"assignee": "ann@example.com"}, key="admin")
+            assert said.status == 400 and said.json()["error"] == want, said
+            assert logd.request("PATCH", path, {"assignee": "Bob@example.com"}, key="admin").status == 200
+        logd.change(id, assignee=None)
+        assert logd.issue(id)["assignee"] is None
+
+
 def test_a_cause_is_linked_to_the_issue_that_it_makes_where_nothing_wraps_it():
     inner = "java.io.IOException: gone\n\tat a.Db.get(Db.java:3)\n\tat a.Shop.pay(Shop.java:12)"
     outer = "a.PayError: failed\n\tat a.Web.run(Web.java:40)\n\tat a.Main.main(Main.java:3)\nCaused by: " + inner

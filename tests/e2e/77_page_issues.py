@@ -89,11 +89,12 @@ def test_an_issue_lives_by_mouse():
         pick = lambda kind, value: [{"do": "eval", "code": f"(s => {{ s.value = '{kind}'; s.dispatchEvent(new Event('change')) }})(document.querySelector('select[aria-label=\"Mute until\"]'))"}, {"do": "fill", "at": "input[aria-label='How long or how many']", "text": value}, *click(".life button:has-text('Mute')"), {"do": "text", "at": ".bar b"}]
         again = click("button:has-text('Open again')")
         texts = logd.signed_in("/issues/" + id, {"do": "wait", "at": ".life"}, *pick("count", "100"), *again, *pick("users", "3"), *again, *pick("rate", "50/hour"), *again, *pick("time", "2h"), *again,
-                               *click("button:has-text('Resolve in next release')"), {"do": "text", "at": ".bar b"}, *again, *click("button:has-text('to me')"), {"do": "fill", "at": "textarea", "text": HOSTILE + "\nlook"}, *click("button:has-text('Comment')"),
+                               *click("button:has-text('Resolve in next release')"), {"do": "text", "at": ".bar b"}, *again,
+                               {"do": "fill", "at": "input[aria-label='The release that it is resolved in']", "text": "1.4"}, *click(".life form button:has-text('Resolve in')"), {"do": "text", "at": ".bar b"}, *again, *click("button:has-text('to me')"), {"do": "fill", "at": "textarea", "text": HOSTILE + "\nlook"}, *click("button:has-text('Comment')"),
                                text(".said"), *looks("issue-life"), *click(".life button:has-text('Resolve') >> nth=0"), {"do": "text", "at": ".bar b"})
         assert texts[0] == "muted until 100 more events, 0 came" and texts[1] == "muted until 3 more users" and texts[2] == "muted until 50/hour" and texts[3].startswith("muted until 20"), texts
-        assert texts[4] == "resolved in next", texts
-        assert texts[5] == ["editor@example.com " + HOSTILE + "\nlook"] and texts[6] == 0 and texts[7] == "resolved", texts
+        assert texts[4:6] == ["resolved in next", "resolved in 1.4"], texts
+        assert texts[6] == ["editor@example.com " + HOSTILE + "\nlook"] and texts[7] == 0 and texts[8] == "resolved", texts
         now = logd.issue(id)
         assert now["state"] == "resolved" and now["assignee"] == "editor@example.com" and {"muted", "comment", "assigned"} <= {n["kind"] for n in now["activity"]}, now["activity"]
 

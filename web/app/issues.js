@@ -103,9 +103,12 @@ function facts(i) {
 }
 
 function life(i, change) {
+  const release = h('input', {'aria-label': 'The release that it is resolved in', size: 10, placeholder: 'release', list: 'releases', maxlength: 200, required: true})
   const to = h('input', {'aria-label': 'E-mail of whom to assign it to', type: 'email', value: i.assignee ?? '', size: 18, placeholder: 'nobody'})
   return h('div', {class: 'life'}, h('div', {class: 'bar'}, i.state === 'open' ? [h('button', {class: 'main', onclick: () => change({state: 'resolved'})}, 'Resolve'),
     h('button', {onclick: () => change({state: 'resolved', in_release: 'next'})}, 'Resolve in next release')] : h('button', {class: 'main', onclick: () => change({state: 'open'})}, 'Open again')),
+  i.state === 'open' && h('form', {class: 'bar', onsubmit: e => { e.preventDefault(); change({state: 'resolved', in_release: release.value}) }}, h('button', null, 'Resolve in'), release,
+    h('datalist', {id: 'releases'}, i.releases.map(value => h('option', {value})))),
   i.state === 'open' && muteForm(change),
   h('form', {class: 'bar', onsubmit: e => { e.preventDefault(); change({assignee: to.value || null}) }}, h('button', null, 'Assign'), to,
     session.user !== i.assignee && h('button', {type: 'button', class: 'plain', onclick: () => change({assignee: session.user})}, 'to me')))
