@@ -36,6 +36,7 @@ static void put_time(struct buf *out, const char *name, usec at)
     "i.id, s.rule, s.key, i.app, i.env, s.title, s.issue, (SELECT min(rank) FROM strand WHERE incident = i.id), i.state,"     \
     " i.opened, (SELECT max(last) FROM strand WHERE incident = i.id), (SELECT sum(count) FROM strand WHERE incident = i.id)," \
     " (SELECT sum(held) FROM strand WHERE incident = i.id), i.mails, i.by, s.why, i.host, i.until, i.storm"
+#define MAY_UNDO ", EXISTS (SELECT 1 FROM undo WHERE incident = i.id AND made = i.state)"
 #define FROM_INCIDENTS                                                                                                 \
     " FROM incident i JOIN strand s ON s.id ="                                                                         \
     " (SELECT id FROM strand WHERE incident = i.id ORDER BY rank, opened LIMIT 1)"
@@ -197,7 +198,7 @@ static int put_mails(struct db *read, str id, struct buf *out, struct err *e)
 
 int incident_json(struct db *read, str id, struct buf *out, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS FROM_INCIDENTS " WHERE i.id = ?");
+    sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS MAY_UNDO FROM_INCIDENTS " WHERE i.id = ?");
     db_bind_str(st, 1, id);
     int rc = db_step(read, st, e);
     if (rc < 0)
@@ -205,6 +206,8 @@ int incident_json(struct db *read, str id, struct buf *out, struct err *e)
     if (rc == 0)
         return no_incident(id, e);
     put_incident(out, st);
+    if (sqlite3_column_int(st, 19))
+        buf_lit(out, ",\"undo\":true");
     sqlite3_reset(st);
     rc = put_strands(read, id, out, e) < 0 || put_decisions(read, id, out, e) < 0 || put_mails(read, id, out, e) < 0
              ? -1
@@ -217,8 +220,7 @@ int incident_json(struct db *read, str id, struct buf *out, struct err *e)
 
 int incident_glance(struct db *read, str id, struct arena *a, struct incident_glance *ret, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS ", EXISTS (SELECT 1 FROM undo WHERE incident = i.id AND"
-                                     " made = i.state)" FROM_INCIDENTS " WHERE i.id = ?");
+    sqlite3_stmt *st = db_stmt(read, "SELECT " COLUMNS MAY_UNDO FROM_INCIDENTS " WHERE i.id = ?");
     db_bind_str(st, 1, id);
     int rc = db_step(read, st, e);
     if (rc <= 0)
