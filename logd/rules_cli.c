@@ -1,11 +1,14 @@
 /* rules_cli.c - `logd rules check` and `logd rules test`: is a rule file whole, and do its tests hold?
  *
- * Both read all files as one set, as the server would, and run the tests in them; `test` shows each, `check` only what is
+ * `import-sigma` turns rules of the Sigma project into ours: what it can on stdout, why it cannot the others on stderr.
+ *
+ * The first two read all files as one set, as the server would, and run the tests in them; `test` shows each, `check` only what is
  * wrong. Issues are told apart as in production. Needs no server. */
 #include "base/file.h"
 #include "base/str.h"
 #include "cli.h"
 #include "rules/rules.h"
+#include "rules/sigma.h"
 #include "rules_cli.h"
 #include "trial.h"
 
@@ -59,4 +62,25 @@ int rules_check_main(int argc, char **argv)
     int code = rules_read_files(set, argc - 1, argv + 1, argv[0]) < 0 ? CLI_FAILED : run_tests(set, argv[0]);
     rules_set_free(set);
     return code;
+}
+
+int rules_import_main(int argc, char **argv)
+{
+    struct buf text = BUF_INIT(RULE_FILE_MAX), out = BUF_INIT(64u << 20);
+    struct err e;
+    int failed = 0;
+    buf_lit(&out, "rules:\n");
+    for (int i = 1; i < argc; i++) {
+        buf_reset(&text);
+        if (file_read(argv[i], text.max, &text, &e) == 0 && sigma_import(argv[i], buf_view(&text), &out, &e) == 0)
+            continue;
+        fprintf(stderr, "logd: rules %s: %s\n", argv[0], e.text);
+        failed++;
+    }
+    if (failed < argc - 1)
+        fwrite(out.p, 1, out.n, stdout);
+    fprintf(stderr, "%d of %d converted\n", argc - 1 - failed, argc - 1);
+    buf_done(&text);
+    buf_done(&out);
+    return failed || fflush(stdout) != 0 ? CLI_FAILED : CLI_DONE;
 }
