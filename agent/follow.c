@@ -18,7 +18,9 @@ enum { TOMBSTONES = 8 };                 /* files kept that are done */
 void follow_init(struct follow *fo, char **patterns, size_t n)
 {
     char here[PATH_MAX];
-    *fo = (struct follow){.patterns = xcalloc(n + 1, sizeof(char *)), .patterns_n = n};
+    *fo = (struct follow){.patterns_n = n};
+    fo->patterns = xcalloc(n + 1, sizeof(char *));
+    fo->shapers = xcalloc(n + 1, sizeof(struct shaper *));
     for (size_t i = 0; i < n; i++) {
         struct buf b = BUF_INIT(2 * PATH_MAX);
         if (patterns[i][0] != '/' && getcwd(here, sizeof here))
@@ -54,6 +56,7 @@ void follow_done(struct follow *fo)
     for (size_t i = 0; i < fo->patterns_n; i++)
         free(fo->patterns[i]);
     free(fo->patterns);
+    free(fo->shapers);
     free(fo->sources);
     free(fo->window);
     map_done(&fo->by_path);
@@ -115,6 +118,7 @@ static void attach(struct file *f, int fd, const struct stat *st, const char *pa
     f->gz = str_ends(str_of(path), S(".gz"));
     f->size = f->gz ? 0 : (uint64_t)st->st_size;
     f->changed = true;
+    f->waits = f->rested = false;
     f->done = false;
     f->lost_since = 0;
     f->quiet_since = mono;
@@ -384,6 +388,8 @@ static void look_again(struct file *f, usec mono)
         f->changed = true;
         f->quiet_since = mono;
     }
+    f->rested = f->waits && mono - f->quiet_since >= JOIN_QUIET;
+    f->changed |= f->rested;
     f->replaced |= shrank || (uint64_t)st.st_size < f->sent || (f->changed && !file_head(f));
     if (f->replaced) /* its age stays that of the bytes that were seen: a younger file beside it was missed */
         return;
@@ -480,14 +486,14 @@ static bool is_known(const struct follow *fo, const struct stat *st)
 {
     for (size_t i = 0; i < fo->n; i++) {
         const struct file *f = find_inode(fo->sources[i], st);
-        if (f && fo->sources[i]->active && !f->done)
+        if (f && fo->sources[i]->shaper && !f->done)
             return true;
     }
     return false;
 }
 
 /* A path that a pattern matches and that is no source yet. At a first start rotated files are read before what is live. */
-static void found(struct follow *fo, const char *path, usec mono)
+static void found(struct follow *fo, const char *path, struct shaper *shaper, usec mono)
 {
     struct stat st;
     struct file probe = {.fd = -1};
@@ -498,7 +504,8 @@ static void found(struct follow *fo, const char *path, usec mono)
     if (!(s = rotated_of(fo, p))) {
         if (!is_known(fo, &st)) {
             s = follow_source(fo, p);
-            s->active = s->fresh = true;
+            s->shaper = shaper;
+            s->fresh = true;
             look_at_source(s, mono);
         }
     } else if (fo->globbed == 0 && s->fresh && !is_known(fo, &st) && file_open(&probe, path, &st) == 0) {
@@ -513,10 +520,10 @@ static void look_up(struct follow *fo, usec mono)
         if (glob(fo->patterns[i], 0, NULL, &g) == 0)
             for (size_t k = 0; k < g.gl_pathc; k++) {
                 struct source *s = map_get(&fo->by_path, str_of(g.gl_pathv[k]));
-                if (s)
-                    s->active = true; /* also one that only the state knew until now */
-                else
-                    found(fo, g.gl_pathv[k], mono);
+                if (!s)
+                    found(fo, g.gl_pathv[k], fo->shapers[i], mono);
+                else if (!s->shaper)
+                    s->shaper = fo->shapers[i]; /* one that only the state knew until now */
             }
         globfree(&g);
     }
@@ -544,19 +551,19 @@ static void forget(struct follow *fo, size_t at)
     fo->sources[at] = fo->sources[--fo->n];
 }
 
-static bool is_wanted(const struct follow *fo, const char *path)
+static struct shaper *shaper_of(const struct follow *fo, const char *path)
 {
     for (size_t i = 0; i < fo->patterns_n; i++)
         if (fnmatch(fo->patterns[i], path, FNM_PATHNAME | FNM_PERIOD) == 0)
-            return true;
-    return false;
+            return fo->shapers[i];
+    return NULL;
 }
 
 void follow_scan(struct follow *fo, usec mono)
 {
     if (fo->globbed == 0) /* what the state knows and still is asked for */
         for (size_t i = 0; i < fo->n; i++)
-            fo->sources[i]->active = is_wanted(fo, fo->sources[i]->path);
+            fo->sources[i]->shaper = shaper_of(fo, fo->sources[i]->path);
     if (fo->globbed == 0 || mono - fo->globbed >= GLOB_EVERY) {
         look_up(fo, mono);
         for (size_t i = fo->n; i-- > 0;)
@@ -564,7 +571,7 @@ void follow_scan(struct follow *fo, usec mono)
                 forget(fo, i);
     }
     for (size_t i = 0; i < fo->n; i++)
-        if (fo->sources[i]->active)
+        if (fo->sources[i]->shaper)
             look_at_source(fo->sources[i], mono);
     for (size_t i = 0; i < fo->n; i++) {
         fo->news |= fo->sources[i]->news;
@@ -596,7 +603,7 @@ uint32_t follow_fill(struct follow *fo, struct buf *body, size_t max_events)
     fo->max_events = max_events;
     for (size_t tried = 0; tried < fo->n; tried++) {
         struct source *s = fo->sources[fo->next++ % fo->n];
-        if (s->active && !s->again && fill_from(fo, s, body, &events))
+        if (s->shaper && !s->again && fill_from(fo, s, body, &events))
             break;
     }
     fo->next %= fo->n ? fo->n : 1;
@@ -606,7 +613,7 @@ uint32_t follow_fill(struct follow *fo, struct buf *body, size_t max_events)
 bool follow_more(const struct follow *fo)
 {
     for (size_t i = 0; i < fo->n; i++)
-        for (size_t k = 0; fo->sources[i]->active && !fo->sources[i]->again && k < fo->sources[i]->n; k++)
+        for (size_t k = 0; fo->sources[i]->shaper && !fo->sources[i]->again && k < fo->sources[i]->n; k++)
             if (is_readable(fo->sources[i]->files[k]))
                 return true;
     return false;

@@ -10,13 +10,15 @@
  *   rotated twice what came between is found beside it by name (NAME.1, NAME-2026…) and age
  *
  * Two places are kept: `acked`, up to which the server has all, and `sent`, the end of the batch under way. Between
- * batches they are equal. What is read is whole lines; the last line without an end waits until its file is closed.
+ * batches they are equal. What is read is whole lines; the last line without an end waits until its file is closed,
+ * and lines that may go on (agent/join.h) for half a second.
  *
  * Owner   one thread; no locks. Time is passed in.
  * Memory  one window of LINE_MAX and 64 KiB; some 300 bytes a file and a descriptor while it is live. */
 #ifndef AGENT_FOLLOW_H
 #define AGENT_FOLLOW_H
 
+#include "agent/shape.h"
 #include "base/buf.h"
 #include "base/map.h"
 #include "base/str.h"
@@ -30,7 +32,8 @@ enum {
     HEAD_BYTES = 1024,
     TAIL_BYTES = 64,
 };
-#define BATCH_BYTES (1u << 20) /* a batch ends after the line that passes it */
+#define JOIN_QUIET (USEC_PER_SEC / 2) /* after it a line does not go on */
+#define BATCH_BYTES (1u << 20)        /* a batch ends after the line that passes it */
 #define BATCH_EVENTS 10000u
 
 struct file {
@@ -51,6 +54,8 @@ struct file {
     bool changed;       /* there may be something to read */
     bool closing;       /* nobody writes it any more: its last line may lack an end */
     bool replaced;      /* its bytes are not those that were read */
+    bool waits;         /* it was read to its end, but for lines that may go on */
+    bool rested;        /* nothing came for JOIN_QUIET: they do not */
     bool was_empty;     /* or nearly so, and something happened to it */
     usec lost_since;    /* it was looked for and not found; 0: not so */
     usec quiet_since;   /* nothing came since */
@@ -63,7 +68,7 @@ struct source {
     uint64_t cut;                        /* lines that were longer than LINE_MAX_BYTES */
     uint32_t batch_first, batch_n;       /* its events in the batch under way */
     uint32_t batch_read;                 /* its lines there, blank ones too */
-    bool active;                         /* a pattern matches it */
+    struct shaper *shaper;               /* of the first pattern that matches it; NULL: none does, it is let be */
     bool fresh;                          /* never seen before this start */
     bool news;                           /* see struct follow */
     bool again;                          /* what lies beside it changed while it was looked at: since look_since */
@@ -71,6 +76,7 @@ struct source {
 };
 struct follow {
     char **patterns;
+    struct shaper **shapers; /* of each pattern, how its lines become events; the owner's */
     size_t patterns_n;
     struct source **sources;
     size_t n;

@@ -6,16 +6,19 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: logd-agent run --server URL --key KEY [--state DIR] FILES...\n"
-    "       logd-agent status [--state DIR]\n"
+    "usage: logd-agent run --server URL --key KEY [--config F] [--state DIR] FILES...\n"
+    "       logd-agent status [--config F] [--state DIR]\n"
+    "       logd-agent test [--config F] FILE\n"
     "       logd-agent --version | --help\n"
     "\n"
     "run     Follows files and sends each line once to a logd. FILES may be patterns ('/var/log/*.log', quoted, so that\n"
     "        files which appear later are found too).\n"
-    "status  The ledger: lines read, sent, acknowledged and dropped, and bytes that lag, of each file.\n"
+    "status  The ledger: lines read, events sent, acknowledged and dropped, and bytes that lag, of each file.\n"
+    "test    Prints what each line of FILE would become. Nothing is sent.\n"
     "\n"
     "  --server URL   http://HOST:PORT or https://HOST; given again: where to go when the one before does not answer\n"
     "  --key KEY      an ingest key of logd; without it LOGD_KEY\n"
+    "  --config F     servers, key, sources with formats and filters, see man logd-agent; FILES come on top\n"
     "  --state DIR    where places in files and the batch under way are kept ($STATE_DIRECTORY, or ./logd-agent-data)\n"
     "\n"
     "example: logd-agent run --server https://logs.example.com --key lk_... '/var/log/*.log' '/var/log/nginx/*.log'\n";
@@ -34,32 +37,37 @@ static const char *default_state(void)
     return dir && *dir ? dir : "./logd-agent-data";
 }
 
-/* Takes argv[*at] and its value into o when it is an option; 1: it is not, -1: e says what is wrong. */
-static int take_option(struct run_options *o, int argc, char **argv, int *at, struct err *e)
+struct words { /* of the command line */
+    char **servers, **files;
+    size_t servers_n, files_n;
+    char *key, *state, *config;
+};
+
+/* Takes argv[*at] and its value when it is an option; 1: it is not, -1: e says what is wrong. */
+static int take_option(struct words *w, int argc, char **argv, int *at, struct err *e)
 {
     const char *name = argv[*at];
+    struct {
+        const char *name;
+        char **value;
+    } known[] = {
+        {"--server", &w->servers[w->servers_n]}, {"--key", &w->key}, {"--state", &w->state}, {"--config", &w->config}};
     if (strncmp(name, "--", 2) != 0)
         return 1;
-    const char *known[] = {"--server", "--key", "--state"};
     size_t which = 0;
-    while (which < LENGTH(known) && strcmp(name, known[which]) != 0)
+    while (which < LENGTH(known) && strcmp(name, known[which].name) != 0)
         which++;
     if (which == LENGTH(known))
         return err_set(e, ERR_INPUT, "unknown option %s, see logd-agent --help", name);
     if (*at + 1 >= argc || argv[*at + 1][0] == '\0')
         return err_set(e, ERR_INPUT, "%s: expected a value after it", name);
-    char *value = argv[++*at];
-    if (which == 0)
-        o->servers[o->servers_n++] = value;
-    else if (which == 1)
-        o->key = value;
-    else
-        o->state = value;
+    *known[which].value = argv[++*at];
+    w->servers_n += which == 0;
     return 0;
 }
 
 /* The options and words after the command. */
-static int take_all(struct run_options *o, int argc, char **argv, struct err *e)
+static int take_all(struct words *w, int argc, char **argv, struct err *e)
 {
     bool options = true;
     for (int i = 2; i < argc; i++) {
@@ -67,41 +75,80 @@ static int take_all(struct run_options *o, int argc, char **argv, struct err *e)
             options = false;
             continue;
         }
-        int rc = options ? take_option(o, argc, argv, &i, e) : 1;
+        int rc = options ? take_option(w, argc, argv, &i, e) : 1;
         if (rc < 0)
             return -1;
         if (rc == 1)
-            o->patterns[o->patterns_n++] = argv[i];
+            w->files[w->files_n++] = argv[i];
     }
     return 0;
 }
 
-static int check_run(struct run_options *o, struct err *e)
+static void set(char **to, const char *text)
 {
-    if (!o->key)
-        o->key = getenv("LOGD_KEY");
-    if (o->servers_n == 0)
+    if (!text || !*text)
+        return;
+    free(*to);
+    *to = xstrdup(text);
+}
+
+/* The config file, and over it the command line. */
+static int merge(const struct words *w, struct agent_config **ret, struct err *e)
+{
+    struct agent_config *c;
+    if (agent_config_load(w->config, &c, e) < 0)
+        return -1;
+    if (w->servers_n) {
+        for (size_t i = 0; i < c->servers_n; i++)
+            free(c->servers[i]);
+        c->servers = xrealloc(c->servers, w->servers_n * sizeof(char *));
+        c->servers_n = w->servers_n;
+        for (size_t i = 0; i < w->servers_n; i++)
+            c->servers[i] = xstrdup(w->servers[i]);
+    }
+    set(&c->key, w->key ? w->key : c->key ? NULL : getenv("LOGD_KEY"));
+    set(&c->state, w->state ? w->state : c->state ? NULL : default_state());
+    if (w->files_n)
+        agent_config_add(c, w->files, w->files_n);
+    *ret = c;
+    return 0;
+}
+
+static int check_run(const struct agent_config *c, struct err *e)
+{
+    if (c->servers_n == 0)
         return err_set(e, ERR_INPUT, "--server is missing: where to send to");
-    if (!o->key || !*o->key)
+    if (!c->key)
         return err_set(e, ERR_INPUT, "--key is missing: a key that `logd key add --app NAME --role ingest` printed");
-    if (o->key[strcspn(o->key, "\r\n")])
+    if (c->key[strcspn(c->key, "\r\n")])
         return err_set(e, ERR_INPUT, "--key: expected one line, got several");
-    if (o->patterns_n == 0)
+    if (c->sources_n == 0)
         return err_set(e, ERR_INPUT, "expected files to follow");
     return 0;
 }
 
-static int run(struct run_options *o, int argc, char **argv)
+static int test(struct words *w, const struct agent_config *c, struct err *e)
 {
+    if (w->files_n != 1)
+        return err_set(e, ERR_INPUT, "expected one file");
+    return run_test(c, w->files[0], e); /* a source of its own comes last, behind those of the config */
+}
+
+static int command(int argc, char **argv, struct words *w)
+{
+    struct agent_config *c = NULL;
     struct err e;
-    bool status = strcmp(argv[1], "status") == 0;
-    if (take_all(o, argc, argv, &e) < 0 || (!status && check_run(o, &e) < 0))
-        return fail(USAGE, argv[1], e.text);
-    if (status && (o->patterns_n || o->servers_n))
-        return fail(USAGE, argv[1], "expected --state alone");
-    if ((status ? run_status(o->state, &e) : run_agent(o, &e)) < 0)
-        return fail(e.kind == ERR_INPUT ? USAGE : FAILED, argv[1], e.text);
-    return DONE;
+    int rc = take_all(w, argc, argv, &e) < 0 || merge(w, &c, &e) < 0 ? -1 : 0;
+    if (rc == 0 && strcmp(argv[1], "run") == 0)
+        rc = check_run(c, &e) < 0 ? -1 : run_agent(c, &e);
+    else if (rc == 0 && strcmp(argv[1], "test") == 0)
+        rc = test(w, c, &e);
+    else if (rc == 0 && (w->files_n || w->servers_n))
+        rc = err_set(&e, ERR_INPUT, "expected --config and --state alone");
+    else if (rc == 0)
+        rc = run_status(c->state, &e);
+    agent_config_free(c);
+    return rc == 0 ? DONE : fail(e.kind == ERR_INPUT ? USAGE : FAILED, argv[1], e.text);
 }
 
 int main(int argc, char **argv)
@@ -115,15 +162,19 @@ int main(int argc, char **argv)
             fputs(usage, stdout);
             return DONE;
         }
-    if (argc < 2 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "status") != 0)) {
+    static const char *const commands[] = {"run", "status", "test"};
+    size_t which = 0;
+    while (which < LENGTH(commands) && (argc < 2 || strcmp(argv[1], commands[which]) != 0))
+        which++;
+    if (which == LENGTH(commands)) {
         fputs(usage, stderr);
         return USAGE;
     }
-    struct run_options o = {.state = default_state()};
-    o.servers = xcalloc((size_t)argc, sizeof(char *));
-    o.patterns = xcalloc((size_t)argc, sizeof(char *));
-    int code = run(&o, argc, argv);
-    free(o.servers);
-    free(o.patterns);
+    struct words w = {0};
+    w.servers = xcalloc((size_t)argc, sizeof(char *));
+    w.files = xcalloc((size_t)argc, sizeof(char *));
+    int code = command(argc, argv, &w);
+    free(w.servers);
+    free(w.files);
     return code;
 }

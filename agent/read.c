@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "event/json.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +13,6 @@
 #include <zlib.h>
 
 #define WINDOW_BYTES ((size_t)LINE_MAX_BYTES + (64u << 10))
-enum { JSON_DEPTH = 32 }; /* of a line that is taken for an event as it is */
 
 int file_open(struct file *f, const char *path, struct stat *ret)
 {
@@ -138,48 +136,6 @@ void file_mark(struct follow *fo, struct file *f)
     mark(f, fo->window + tail);
 }
 
-static void add_where(const struct follow *fo, const struct source *s, struct buf *body)
-{
-    buf_lit(body, "\"host\":");
-    buf_json(body, str_of(fo->host));
-    buf_lit(body, ",\"file\":");
-    buf_json(body, str_of(s->path));
-}
-
-/* The file's name without what rotation and format put behind it: "nginx" of /var/log/nginx.log. */
-static str app_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    str name = str_of(slash ? slash + 1 : path);
-    str rest = name, stem = str_cut(&rest, '.');
-    return stem.n ? stem : name;
-}
-
-static void add_event(struct follow *fo, const struct source *s, str line, bool cut, struct buf *body)
-{
-    char time[TIME_TEXT_MAX];
-    if (!cut && line.p[0] == '{' && line.n > 2 && json_valid(line, JSON_DEPTH)) { /* what it says itself wins */
-        buf_byte(body, '{');
-        add_where(fo, s, body);
-        buf_byte(body, ',');
-        buf_str(body, str_skip(line, 1));
-        buf_byte(body, '\n');
-        return;
-    }
-    usec now = clock_now();
-    fo->stamped = now > fo->stamped ? now : fo->stamped + 1;
-    time_print(fo->stamped * NSEC_PER_USEC, 6, time);
-    buf_printf(body, "{\"time\":\"%s\",", time);
-    add_where(fo, s, body);
-    buf_lit(body, ",\"app\":");
-    buf_json(body, app_of(s->path));
-    buf_lit(body, ",\"message\":");
-    buf_json(body, line);
-    if (cut)
-        buf_lit(body, ",\"truncated\":true");
-    buf_lit(body, "}\n");
-}
-
 /* A writer that goes on at its old offset after a truncation leaves NULs before its next line. */
 static str without_padding(str line)
 {
@@ -188,50 +144,72 @@ static str without_padding(str line)
     return line;
 }
 
-static void take_line(struct follow *fo, struct source *s, str line, bool cut, struct buf *body, uint32_t *events)
+/* Takes the events that are complete. */
+static void take_events(struct source *s, usec now, struct buf *body, uint32_t *events)
+{
+    uint32_t lines;
+    for (size_t before = body->n; shaper_event(s->shaper, s->path, now, body, &lines); before = body->n) {
+        s->read += lines;
+        s->batch_read += lines;
+        if (body->n == before)
+            continue;
+        if (s->batch_n++ == 0)
+            s->batch_first = *events;
+        s->sent++;
+        (*events)++;
+    }
+}
+
+static void add_line(struct source *s, str line, uint64_t at, bool cut)
 {
     line = without_padding(line);
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
-    s->read++;
-    s->batch_read++;
-    if (str_trim(line).n == 0)
-        return;
-    if (s->batch_n++ == 0)
-        s->batch_first = *events;
-    s->sent++;
-    (*events)++;
-    add_event(fo, s, line, cut, body);
+    shaper_line(s->shaper, line, at, cut);
     if (!cut)
         return;
+    shaper_end(s->shaper);
     s->cut++;
     log_warn("follow", "what=\"a line was cut\" file=\"%s\" bytes=%d", s->path, LINE_MAX_BYTES);
 }
 
-/* Takes what can be taken of `unread`, which goes to the end of the file when `at_end`. Returns how many bytes that was. */
-static size_t take_lines(struct follow *fo, struct source *s, struct file *f, str unread, bool at_end, struct buf *body,
+/* Takes what can be taken of `unread`, which starts at f->sent. Returns how many bytes that was: lines that may go on are
+ * left, unless nothing comes for now (the file rests, or its path is another's, which is read after it), or the window
+ * is `full` of them. */
+static size_t take_lines(struct follow *fo, struct source *s, struct file *f, str unread, bool full, struct buf *body,
                          uint32_t *events)
 {
     str rest = unread;
+    usec now = clock_now();
+    shaper_reset(s->shaper);
     while (rest.n && body->n < BATCH_BYTES && *events < fo->max_events) {
         const char *end = memchr(rest.p, '\n', rest.n);
-        bool last = !end && at_end;
+        uint64_t at = (uint64_t)(rest.p - unread.p);
+        bool last = !end && f->closing && !full;
         size_t n = end ? (size_t)(end - rest.p) : rest.n;
         if (f->skip) {
             f->skip = !end;
             rest = str_skip(rest, end ? n + 1 : n);
         } else if (n > LINE_MAX_BYTES) {
-            take_line(fo, s, str_head(rest, LINE_MAX_BYTES), true, body, events);
+            add_line(s, str_head(rest, LINE_MAX_BYTES), at, true);
             f->skip = true;
             rest = str_skip(rest, LINE_MAX_BYTES);
         } else if (end || last) {
-            take_line(fo, s, str_head(rest, n), false, body, events);
+            add_line(s, str_head(rest, n), at, false);
             rest = str_skip(rest, end ? n + 1 : n);
         } else {
             break;
         }
+        take_events(s, now, body, events);
     }
-    return unread.n - rest.n;
+    size_t seen = unread.n - rest.n;
+    bool drained = rest.n == 0 || !memchr(rest.p, '\n', rest.n);
+    if (drained && (full ? shaper_done(s->shaper, seen) == 0 : f->rested || f->old || f->closing))
+        shaper_end(s->shaper);
+    take_events(s, now, body, events);
+    size_t taken = (size_t)shaper_done(s->shaper, seen);
+    f->waits = taken < seen;
+    return taken;
 }
 
 bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *body, uint32_t *events)
@@ -246,8 +224,7 @@ bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *
             f->replaced = true;
             return false;
         }
-        bool at_end = n < WINDOW_BYTES && f->closing;
-        size_t taken = take_lines(fo, s, f, str_n(now, n - before), at_end, body, events);
+        size_t taken = take_lines(fo, s, f, str_n(now, n - before), n == WINDOW_BYTES, body, events);
         f->sent += taken;
         mark(f, now + taken);
         if (body->n >= BATCH_BYTES || *events >= fo->max_events)

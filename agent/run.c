@@ -15,8 +15,8 @@
 #include <zstd.h>
 
 #define LOOK_EVERY (USEC_PER_SEC / 4)
-#define LOOK_SHARE 50 /* looking at very many files takes at most this part of a processor */
-#define BODY_MAX (8u << 20)
+#define LOOK_SHARE 50         /* looking at very many files takes at most this part of a processor */
+#define BODY_MAX (128u << 20) /* a batch, and at worst as many events after it as a joiner holds */
 enum { ZSTD_LEVEL = 3, GZIP_LEVEL = 4 };
 
 struct agent {
@@ -157,8 +157,9 @@ static void give_back(struct agent *a)
 static void too_large(struct agent *a)
 {
     struct refused all = {.n = a->pending.events};
-    if (a->pending.events == 1) {
-        log_error("send", "what=\"a line is too large for the server and is dropped\" bytes=%zu", a->pending.body.n);
+    if (a->pending.events == 1 || a->batch_max == 1) {
+        log_error("send", "what=\"a line is too large for the server and is dropped\" bytes=%zu events=%u",
+                  a->pending.body.n, a->pending.events);
         end_batch(a, &all);
         return;
     }
@@ -241,32 +242,57 @@ static int load(struct agent *a, const char *dir, struct err *e)
     return 0;
 }
 
-static int start(struct agent *a, const struct run_options *o, int *ret_lock, struct err *e)
+static int start(struct agent *a, const struct agent_config *c, int *ret_lock, struct err *e)
 {
     char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%s/lock", o->state) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s/lock", c->state) >= (int)sizeof path)
         return err_set(e, ERR_INPUT, "--state: the name of the folder is too long");
-    if (dir_make(o->state, e) < 0)
+    if (dir_make(c->state, e) < 0)
         return -1;
     if ((*ret_lock = file_lock(path, e)) < 0)
-        return e->kind == ERR_FULL ? err_set(e, ERR_FULL, "another agent runs on the state folder '%s'", o->state) : -1;
-    if ((a->dirfd = dir_open(o->state, e)) < 0)
+        return e->kind == ERR_FULL ? err_set(e, ERR_FULL, "another agent runs on the state folder '%s'", c->state) : -1;
+    if ((a->dirfd = dir_open(c->state, e)) < 0)
         return -1;
-    return load(a, o->state, e);
+    return load(a, c->state, e);
 }
 
-int run_agent(const struct run_options *o, struct err *e)
+/* The patterns of all sources, each with the shaper of its source. */
+static int follow_sources(struct follow *fo, const struct agent_config *c, struct shaper **shapers, struct err *e)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < c->sources_n; i++)
+        n += c->sources[i].files_n;
+    char **patterns = xcalloc(n + 1, sizeof(char *));
+    for (size_t i = 0; i < c->sources_n; i++)
+        for (size_t k = 0; k < c->sources[i].files_n; k++)
+            patterns[at++] = c->sources[i].files[k];
+    follow_init(fo, patterns, n);
+    free(patterns);
+    at = 0;
+    for (size_t i = 0; i < c->sources_n; i++) {
+        struct shape shape = c->sources[i].shape;
+        shape.host = fo->host;
+        if (!(shapers[i] = shaper_new(&shape, e)))
+            return -1;
+        for (size_t k = 0; k < c->sources[i].files_n; k++)
+            fo->shapers[at++] = shapers[i];
+    }
+    return 0;
+}
+
+int run_agent(const struct agent_config *c, struct err *e)
 {
     struct agent a = {.body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
+    struct shaper **shapers = xcalloc(c->sources_n + 1, sizeof(struct shaper *));
     int lock = -1;
-    follow_init(&a.follow, o->patterns, o->patterns_n);
     pending_init(&a.pending);
-    a.sender = sender_new(o->servers, o->servers_n, o->key, e);
-    int rc = a.sender ? start(&a, o, &lock, e) : -1;
+    int rc = follow_sources(&a.follow, c, shapers, e);
+    a.sender = rc == 0 ? sender_new(c, e) : NULL;
+    rc = a.sender ? start(&a, c, &lock, e) : -1;
     if (rc == 0) {
         catch_signals();
         raise_files();
-        log_info("agent", "what=started version=%s state=\"%s\"", LOGD_VERSION, o->state);
+        log_info("agent", "what=started version=%s state=\"%s\"", LOGD_VERSION, c->state);
         loop(&a);
         if (a.dirty || a.pending.under_way)
             save(&a);
@@ -274,6 +300,9 @@ int run_agent(const struct run_options *o, struct err *e)
     }
     sender_free(a.sender);
     follow_done(&a.follow);
+    for (size_t i = 0; i < c->sources_n; i++)
+        shaper_free(shapers[i]);
+    free(shapers);
     pending_done(&a.pending);
     buf_done(&a.body);
     if (a.dirfd >= 0)

@@ -15,6 +15,7 @@
 #define ANSWER_MAX (1u << 20)
 
 struct sender {
+    const struct agent_config *config;
     struct http_client *http;
     char **urls;
     size_t n, at;  /* the server that is used */
@@ -26,21 +27,24 @@ struct sender {
 
 static bool is_http(str url) { return str_starts(url, S("http://")) || str_starts(url, S("https://")); }
 
-struct sender *sender_new(char *const *servers, size_t n, const char *key, struct err *e)
+struct sender *sender_new(const struct agent_config *c, struct err *e)
 {
+    size_t n = c->servers_n;
     for (size_t i = 0; i < n; i++)
-        if (!is_http(str_of(servers[i]))) {
-            (void)err_set(e, ERR_INPUT, "--server: expected http://HOST:PORT or https://HOST, got \"%s\"", servers[i]);
+        if (!is_http(str_of(c->servers[i]))) {
+            (void)err_set(e, ERR_INPUT, "--server: expected http://HOST:PORT or https://HOST, got \"%s\"",
+                          c->servers[i]);
             return NULL;
         }
     struct sender *s = xcalloc(1, sizeof *s);
+    s->config = c;
     s->http = http_client_new();
     s->pause = PAUSE_LEAST;
     s->n = n;
     s->urls = xcalloc(n, sizeof(char *));
     for (size_t i = 0; i < n; i++) {
         struct buf b = BUF_INIT(4096);
-        str url = str_of(servers[i]);
+        str url = str_of(c->servers[i]);
         while (str_ends(url, S("/")))
             url.n--;
         buf_str(&b, url);
@@ -48,7 +52,7 @@ struct sender *sender_new(char *const *servers, size_t n, const char *key, struc
         s->urls[i] = buf_take(&b, NULL);
     }
     struct buf b = BUF_INIT(4096);
-    buf_printf(&b, "Authorization: Bearer %s", key);
+    buf_printf(&b, "Authorization: Bearer %s", c->key);
     s->authorization = buf_take(&b, NULL);
     return s;
 }
@@ -201,6 +205,9 @@ enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(vo
                              .headers_n = LENGTH(headers),
                              .body = buf_view(&p->body),
                              .max = ANSWER_MAX,
+                             .ca = s->config->ca,
+                             .cert = s->config->tls_cert,
+                             .cert_key = s->config->tls_key,
                              .tick = tick,
                              .arg = arg};
     struct http_answer a = {0};

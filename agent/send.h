@@ -9,6 +9,7 @@
 #ifndef AGENT_SEND_H
 #define AGENT_SEND_H
 
+#include "agent/config.h"
 #include "agent/state.h"
 
 enum sent {
@@ -20,8 +21,8 @@ enum sent {
     SENT_LATER,    /* try again when sender_due says so */
 };
 struct sender;
-/* `servers` and `key` are borrowed. ERR_INPUT: a server is no http:// or https:// URL. */
-struct sender *sender_new(char *const *servers, size_t n, const char *key, struct err *e) MUST_CHECK;
+/* Of `c` servers, key and TLS files are used; it outlives the sender. ERR_INPUT: a server is no http:// or https:// URL. */
+struct sender *sender_new(const struct agent_config *c, struct err *e) MUST_CHECK;
 void sender_free(struct sender *s);
 usec sender_due(const struct sender *s); /* monotonic; not before */
 

@@ -197,6 +197,12 @@ static void set_options(CURL *curl, const struct http_call *call, struct transfe
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
+    if (call->ca)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, call->ca);
+    if (call->cert) {
+        curl_easy_setopt(curl, CURLOPT_SSLCERT, call->cert);
+        curl_easy_setopt(curl, CURLOPT_SSLKEY, call->cert_key);
+    }
     if (call->tick) {
         curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
         curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_tick);

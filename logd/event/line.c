@@ -40,10 +40,26 @@ const char *line_format_name(enum line_format f)
 
 /* ---- json ---- */
 
+/* NaN and the like are taken, as the server does. */
+static bool is_object(str line)
+{
+    struct json j;
+    struct json_token t;
+    enum json_kind kind;
+    if (!str_starts(line, S("{")) || !str_ends(line, S("}")))
+        return false;
+    json_init(&j, line, LIMIT_DEPTH);
+    j.nan = true;
+    do
+        kind = json_next(&j, &t);
+    while (kind >= J_CLOSE);
+    return kind == J_END && j.p == j.end;
+}
+
 static bool read_json(str line, struct buf *out)
 {
     line = str_trim(line);
-    if (!str_starts(line, S("{")) || !str_ends(line, S("}")) || !json_valid(line, LIMIT_DEPTH))
+    if (!is_object(line))
         return false;
     str inside = str_trim(str_n(line.p + 1, line.n - 2));
     if (inside.n == 0)
@@ -169,12 +185,13 @@ static void read_plain(str line, const struct line_place *p, struct buf *out)
     str s = line;
     bool bracket = take(&s, S("["));
     bool timed = take_rfc3339(&s, &m) && (!bracket || take(&s, S("]"))) && (!s.n || s.p[0] == ' ' || s.p[0] == '\t');
-    if (timed)
+    if (timed) {
         add_time(&m, p, out);
-    else
+        s = str_skip(s, s.n ? 1 : 0);
+    } else {
         s = line;
-    s = str_trim(s);
-    str words = str_head(s, 200);
+    }
+    str words = str_head(str_trim(s), 200);
     int severity = 0;
     for (int i = 0; i < (timed ? 6 : 1) && words.n && !severity; i++)
         severity = level_of(take_word(&words), !timed);

@@ -206,11 +206,12 @@ def test_files_appear_later_and_are_removed():
 
 
 def test_a_refused_line_is_said_and_holds_nothing_up():
-    with Logd() as logd, Agent(logd) as agent:
-        agent.write("app.log", '{"level":"loud","message":"x"}\n{"message":"good"}\n')
-        arrive(logd, ["good"], "the other line")
-        eventually(lambda: agent.ledger("app.log") == {"read": 2, "sent": 2, "acknowledged": 1, "dropped": 1, "lag": 0}, agent.status())
-        assert "expected one of" in agent.log(), agent.log()
+    with Logd(config="limits: {event: 2000}\n") as logd, Agent(logd) as agent:
+        agent.write("app.log", '{"level":"loud","message":"x"}\n' + "y" * 3000 + '\n{"message":"good"}\n')
+        arrive(logd, ['{"level":"loud","message":"x"}', "good"], "what makes no event, as text, and the other line")
+        eventually(lambda: agent.ledger("app.log") == {"read": 3, "sent": 3, "acknowledged": 2, "dropped": 1, "lag": 0}, agent.status())
+        assert "2000 bytes" in agent.log(), agent.log()
+        assert "expected one of" in logd.query("level:*")[-1].get("parse_error", "") + logd.query("parse_error:*")[0]["parse_error"]
 
 
 def test_a_wrong_key_keeps_the_lines_until_it_is_right():

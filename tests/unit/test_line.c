@@ -71,6 +71,7 @@ static const struct {
     /* JSON and logfmt */
     {LINE_JSON, " {\"level\":30, \"msg\":\"x\"}\r", "\"level\":30, \"msg\":\"x\""},
     {LINE_PLAIN, "{\"level\":30,", "\"message\":\"{\\\"level\\\":30,\""},
+    {LINE_JSON, "{\"a\":NaN,\"b\":-Infinity}", "\"a\":NaN,\"b\":-Infinity"},
     {LINE_PLAIN, "{}", "\"message\":\"{}\""},
     {LINE_LOGFMT, "ts=2026-11-23T16:03:20Z level=warn msg=\"a \\\"b\\\"\" n=12 ok=true empty= v=1.0 id=007",
      "\"ts\":\"2026-11-23T16:03:20Z\",\"level\":\"warn\",\"msg\":\"a \\\"b\\\"\",\"n\":12,\"ok\":\"true\",\"v\":1.0,"
@@ -89,6 +90,8 @@ static const struct {
     {LINE_PLAIN, "2026-11-23 16:03:51 - app - critical - x",
      "\"time\":\"2026-11-23T16:03:51Z\",\"message\":\"- app - critical - x\""},
     {LINE_PLAIN, "ERROR:root:gone", "\"level\":\"error\",\"message\":\"ERROR:root:gone\""},
+    {LINE_PLAIN, "  indented \t", "\"message\":\"  indented \\t\""},
+    {LINE_PLAIN, "2026-11-23 16:03:51   ", "\"time\":\"2026-11-23T16:03:51Z\",\"message\":\"  \""},
     {LINE_PLAIN, "error in line 3", "\"message\":\"error in line 3\""},
     {LINE_PLAIN, "2026-13-23 16:03:51 x", "\"message\":\"2026-13-23 16:03:51 x\""},
     {LINE_PLAIN, "", "\"message\":\"\""},

@@ -1,0 +1,274 @@
+#include "agent/config.h"
+
+#include "base/file.h"
+#include "base/str.h"
+#include "base/yaml.h"
+#include "event/filter.h"
+
+#define CONFIG_MAX (1u << 20)
+
+static void free_texts(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
+    free(texts);
+}
+
+static void source_done(struct source_config *s)
+{
+    free_texts(s->files, s->files_n);
+    for (size_t i = 0; i < s->shape.add_n; i++) {
+        free(s->shape.add[i].name);
+        free(s->shape.add[i].value);
+    }
+    for (size_t i = 0; i < s->shape.rename_n; i++) {
+        free(s->shape.rename[i].name);
+        free(s->shape.rename[i].value);
+    }
+    free(s->shape.add);
+    free(s->shape.rename);
+    filter_free(s->shape.keep);
+    filter_free(s->shape.drop);
+    zone_free(s->zone);
+    free(s->pattern);
+}
+
+void agent_config_free(struct agent_config *c)
+{
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->sources_n; i++)
+        source_done(&c->sources[i]);
+    free(c->sources);
+    free_texts(c->servers, c->servers_n);
+    free(c->key);
+    free(c->state);
+    free(c->ca);
+    free(c->tls_cert);
+    free(c->tls_key);
+    free(c);
+}
+
+static struct source_config *new_source(struct agent_config *c)
+{
+    c->sources = xrealloc(c->sources, (c->sources_n + 1) * sizeof *c->sources);
+    struct source_config *s = &c->sources[c->sources_n++];
+    *s = (struct source_config){.shape = {.sample = 1}};
+    return s;
+}
+
+void agent_config_add(struct agent_config *c, char *const *files, size_t n)
+{
+    struct source_config *s = new_source(c);
+    s->files = xcalloc(n, sizeof(char *));
+    s->files_n = n;
+    for (size_t i = 0; i < n; i++)
+        s->files[i] = xstrdup(files[i]);
+    s->shape.zone = s->zone = zone_here();
+}
+
+/* ---- the file ---- */
+
+static int get_text(const struct yaml *y, const struct yaml_node *at, const char *what, char **ret, struct err *e)
+{
+    str text;
+    if (!at)
+        return 0;
+    if (yaml_text(y, at, what, &text, e) < 0)
+        return -1;
+    *ret = str_dup(text);
+    return 0;
+}
+
+/* A text or a list of them. */
+static int get_texts(const struct yaml *y, const struct yaml_node *at, const char *what, char ***ret, size_t *ret_n,
+                     struct err *e)
+{
+    bool list = at->kind == YAML_LIST;
+    size_t n = list ? at->n : 1;
+    *ret = xcalloc(n ? n : 1, sizeof(char *));
+    for (*ret_n = 0; *ret_n < n; ++*ret_n)
+        if (get_text(y, list ? at->items[*ret_n] : at, what, &(*ret)[*ret_n], e) < 0)
+            return -1;
+    return n ? 0 : yaml_fail(y, at, e, "%s: expected at least one", what);
+}
+
+/* The key itself, {file: PATH} or {env: NAME}. */
+static int get_key(const struct yaml *y, const struct yaml_node *at, char **ret, struct err *e)
+{
+    static const char *const known[] = {"file", "env"};
+    char *name = NULL;
+    if (!at || at->kind == YAML_SCALAR)
+        return get_text(y, at, "key", ret, e);
+    if (at->kind != YAML_MAP || at->n != 1 || yaml_known(y, at, "key", known, LENGTH(known), e) < 0)
+        return yaml_fail(y, at, e, "key: expected text, {file: PATH} or {env: NAME}");
+    if (get_text(y, at->items[0], "key", &name, e) < 0)
+        return -1;
+    int rc = 0;
+    struct buf b = BUF_INIT(4096);
+    const char *value = getenv(name);
+    if (str_eq(at->keys[0]->text, S("env")))
+        buf_str(&b, str_of(value));
+    else
+        rc = file_read(name, 4096, &b, e);
+    str key = str_trim(buf_view(&b));
+    if (rc == 0 && key.n == 0)
+        rc = yaml_fail(y, at, e, "key: '%s' holds none", name);
+    if (rc == 0)
+        *ret = str_dup(key);
+    free(name);
+    buf_done(&b);
+    return rc;
+}
+
+static int get_tls(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"ca", "cert", "key"};
+    if (!at)
+        return 0;
+    if (yaml_known(y, at, "tls", known, LENGTH(known), e) < 0 ||
+        get_text(y, yaml_get(at, "ca"), "tls.ca", &c->ca, e) < 0 ||
+        get_text(y, yaml_get(at, "cert"), "tls.cert", &c->tls_cert, e) < 0 ||
+        get_text(y, yaml_get(at, "key"), "tls.key", &c->tls_key, e) < 0)
+        return -1;
+    return !c->tls_cert == !c->tls_key ? 0 : yaml_fail(y, at, e, "tls: cert and key: expected both or neither");
+}
+
+static int get_filter(const struct yaml *y, const struct yaml_node *at, const char *what, struct filter **ret,
+                      struct err *e)
+{
+    str text;
+    struct err inner;
+    if (!at)
+        return 0;
+    if (yaml_text(y, at, what, &text, e) < 0)
+        return -1;
+    if (filter_parse(text, ret, &inner) < 0)
+        return yaml_fail_in(y, at, inner.column ? inner.column - 1 : 0, e, "%s: %s", what, inner.text);
+    return 0;
+}
+
+static int get_pairs(const struct yaml *y, const struct yaml_node *at, const char *what, struct shape_pair **ret,
+                     size_t *ret_n, struct err *e)
+{
+    if (!at)
+        return 0;
+    if (yaml_is(y, at, what, YAML_MAP, e) < 0)
+        return -1;
+    *ret = xcalloc(at->n + 1, sizeof **ret);
+    for (size_t i = 0; i < at->n; i++, ++*ret_n) {
+        (*ret)[i].name = str_dup(at->keys[i]->text);
+        if (get_text(y, at->items[i], what, &(*ret)[i].value, e) < 0) {
+            free((*ret)[i].name);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* join: auto | none, or one of starts: and goes_on: */
+static int get_join(struct source_config *s, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    const struct yaml_node *join = yaml_get(at, "join"), *starts = yaml_get(at, "starts"),
+                           *goes_on = yaml_get(at, "goes_on"), *pattern = starts ? starts : goes_on;
+    struct err inner;
+    str text;
+    if ((join ? 1 : 0) + (starts ? 1 : 0) + (goes_on ? 1 : 0) > 1)
+        return yaml_fail(y, at, e, "expected one of join, starts and goes_on");
+    if (join) {
+        if (yaml_text(y, join, "join", &text, e) < 0)
+            return -1;
+        if (!str_eq(text, S("auto")) && !str_eq(text, S("none")))
+            return yaml_fail(y, join, e, "join: expected auto or none, got \"%.*s\"", STR_ARG(str_head(text, 60)));
+        s->shape.join = str_eq(text, S("none")) ? JOIN_NONE : JOIN_AUTO;
+    }
+    if (!pattern)
+        return 0;
+    if (get_text(y, pattern, starts ? "starts" : "goes_on", &s->pattern, e) < 0)
+        return -1;
+    s->shape.join = starts ? JOIN_STARTS : JOIN_GOES_ON;
+    s->shape.pattern = str_of(s->pattern);
+    struct joiner *j = joiner_new(s->shape.join, s->shape.pattern, &inner);
+    joiner_free(j);
+    return j ? 0 : yaml_fail(y, pattern, e, "%s: %s", starts ? "starts" : "goes_on", inner.text);
+}
+
+static int get_zone(struct source_config *s, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    str text;
+    struct err inner;
+    if (!at)
+        s->zone = zone_here();
+    else if (yaml_text(y, at, "timezone", &text, e) < 0)
+        return -1;
+    else if (zone_open(text, &s->zone, &inner) < 0)
+        return yaml_fail(y, at, e, "timezone: %s", inner.text);
+    s->shape.zone = s->zone;
+    return 0;
+}
+
+static int get_source(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"files", "format", "join", "starts", "goes_on", "timezone",
+                                        "add",   "rename", "keep", "drop",   "sample"};
+    struct source_config *s = new_source(c);
+    const struct yaml_node *format = yaml_get(at, "format"), *sample = yaml_get(at, "sample");
+    struct err inner;
+    uint64_t one_of = 1;
+    str text;
+    if (yaml_is(y, at, "sources", YAML_MAP, e) < 0 || yaml_known(y, at, "sources", known, LENGTH(known), e) < 0)
+        return -1;
+    if (!yaml_get(at, "files"))
+        return yaml_fail(y, at, e, "files: expected patterns of files to follow");
+    if (format && (yaml_text(y, format, "format", &text, e) < 0))
+        return -1;
+    if (format && line_format_read(text, &s->shape.format, &inner) < 0)
+        return yaml_fail(y, format, e, "format: %s", inner.text);
+    if (sample && yaml_integer(y, sample, "sample", 1, 1000000, &one_of, e) < 0)
+        return -1;
+    s->shape.sample = (uint32_t)one_of;
+    if (get_texts(y, yaml_get(at, "files"), "files", &s->files, &s->files_n, e) < 0 || get_join(s, y, at, e) < 0 ||
+        get_zone(s, y, yaml_get(at, "timezone"), e) < 0 ||
+        get_pairs(y, yaml_get(at, "add"), "add", &s->shape.add, &s->shape.add_n, e) < 0 ||
+        get_pairs(y, yaml_get(at, "rename"), "rename", &s->shape.rename, &s->shape.rename_n, e) < 0 ||
+        get_filter(y, yaml_get(at, "keep"), "keep", &s->shape.keep, e) < 0)
+        return -1;
+    return get_filter(y, yaml_get(at, "drop"), "drop", &s->shape.drop, e);
+}
+
+static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
+{
+    static const char *const known[] = {"servers", "key", "state", "tls", "sources"};
+    const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
+                           *sources = yaml_get(root, "sources");
+    if (yaml_is(y, root, "the file", YAML_MAP, e) < 0 || yaml_known(y, root, "", known, LENGTH(known), e) < 0)
+        return -1;
+    if ((servers && get_texts(y, servers, "servers", &c->servers, &c->servers_n, e) < 0) ||
+        get_key(y, yaml_get(root, "key"), &c->key, e) < 0 ||
+        get_text(y, yaml_get(root, "state"), "state", &c->state, e) < 0 ||
+        get_tls(c, y, yaml_get(root, "tls"), e) < 0 || (sources && yaml_is(y, sources, "sources", YAML_LIST, e) < 0))
+        return -1;
+    for (size_t i = 0; sources && i < sources->n; i++)
+        if (get_source(c, y, sources->items[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+int agent_config_load(const char *file, struct agent_config **ret, struct err *e)
+{
+    struct agent_config *c = xcalloc(1, sizeof *c);
+    struct buf b = BUF_INIT(CONFIG_MAX);
+    struct yaml *y = NULL;
+    int rc = 0;
+    if (file)
+        rc = file_read(file, CONFIG_MAX, &b, e) < 0 || yaml_parse(file, buf_view(&b), &y, e) < 0 || get_all(c, y, e) < 0
+                 ? -1
+                 : 0;
+    yaml_tree_free(y);
+    buf_done(&b);
+    if (rc < 0)
+        agent_config_free(c);
+    else
+        *ret = c;
+    return rc;
+}

@@ -1,0 +1,47 @@
+/* agent/config.h - what the agent is told: a YAML file, and the command line, which wins.
+ *
+ *   servers: [https://logs.example.com]
+ *   key: {file: /etc/logd-agent/key}       or {env: NAME}, or the key itself
+ *   state: /var/lib/logd-agent
+ *   tls: {ca: F, cert: F, key: F}          the server's authority; our own certificate
+ *   sources:
+ *   - files: [/var/log/nginx/access.log]   patterns
+ *     format: access                       auto
+ *     join: none                           auto; or `starts:` or `goes_on:` with a regular expression
+ *     timezone: Europe/Amsterdam           of times that name none; that of the machine
+ *     add: {env: prod}                     fields, where a line has none of that name
+ *     rename: {remote_addr: ip}
+ *     keep: level >= warn                  the filter language; what does not match is left out
+ *     drop: http.path:/healthz             what matches is left out
+ *     sample: 10                           of what is below warn one of so many is sent
+ *
+ * An unknown key is an error with file, line, column and the nearest known name.
+ *
+ * Owner   whoever loaded it; immutable. */
+#ifndef AGENT_CONFIG_H
+#define AGENT_CONFIG_H
+
+#include "agent/shape.h"
+
+struct source_config {
+    char **files; /* patterns */
+    size_t files_n;
+    struct shape shape; /* its pattern and zone belong to the config; host is left NULL */
+    char *pattern;
+    struct zone *zone;
+};
+struct agent_config {
+    char **servers;
+    size_t servers_n;
+    char *key, *state;             /* NULL: not given */
+    char *ca, *tls_cert, *tls_key; /* files; NULL: not given */
+    struct source_config *sources;
+    size_t sources_n;
+};
+/* `file` NULL: nothing was said. ERR_INPUT "FILE:LINE:COLUMN: …". */
+int agent_config_load(const char *file, struct agent_config **ret, struct err *e) MUST_CHECK;
+/* One more source of those files, of the machine's zone, with all else as it comes. */
+void agent_config_add(struct agent_config *c, char *const *files, size_t n);
+void agent_config_free(struct agent_config *c); /* NULL is fine */
+
+#endif
