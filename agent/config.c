@@ -31,6 +31,7 @@ static void source_done(struct source_config *s)
     filter_free(s->shape.drop);
     zone_free(s->zone);
     free(s->pattern);
+    free(s->input);
 }
 
 void agent_config_free(struct agent_config *c)
@@ -39,7 +40,14 @@ void agent_config_free(struct agent_config *c)
         return;
     for (size_t i = 0; i < c->sources_n; i++)
         source_done(&c->sources[i]);
+    for (size_t i = 0; i < c->execs_n; i++) {
+        free(c->execs[i].name);
+        free(c->execs[i].command);
+    }
+    free(c->execs);
     free(c->sources);
+    free_texts(c->host_units, c->host_units_n);
+    free(c->syslog);
     free_texts(c->servers, c->servers_n);
     free(c->key);
     free(c->state);
@@ -57,7 +65,7 @@ static struct source_config *new_source(struct agent_config *c)
     return s;
 }
 
-void agent_config_add(struct agent_config *c, char *const *files, size_t n)
+struct source_config *agent_config_add(struct agent_config *c, char *const *files, size_t n)
 {
     struct source_config *s = new_source(c);
     s->files = xcalloc(n, sizeof(char *));
@@ -65,6 +73,7 @@ void agent_config_add(struct agent_config *c, char *const *files, size_t n)
     for (size_t i = 0; i < n; i++)
         s->files[i] = xstrdup(files[i]);
     s->shape.zone = s->zone = zone_here();
+    return s;
 }
 
 /* ---- the file ---- */
@@ -236,9 +245,68 @@ static int get_source(struct agent_config *c, const struct yaml *y, const struct
     return get_filter(y, yaml_get(at, "drop"), "drop", &s->shape.drop, e);
 }
 
+/* host: true, or {every: 10s, units: [nginx.service]} */
+static int get_host(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"every", "units"};
+    bool on = true;
+    if (!at)
+        return 0;
+    c->host_every = 10 * USEC_PER_SEC;
+    if (at->kind == YAML_SCALAR) {
+        if (yaml_bool(y, at, "host", &on, e) < 0)
+            return -1;
+        c->host_every = on ? c->host_every : 0;
+        return 0;
+    }
+    const struct yaml_node *every = yaml_get(at, "every"), *units = yaml_get(at, "units");
+    if (yaml_known(y, at, "host", known, LENGTH(known), e) < 0 ||
+        (every && yaml_duration(y, every, "host.every", USEC_PER_SEC, 3600 * USEC_PER_SEC, &c->host_every, e) < 0))
+        return -1;
+    return units ? get_texts(y, units, "host.units", &c->host_units, &c->host_units_n, e) : 0;
+}
+
+/* A name of a file in the spool. */
+static int check_name(const struct yaml *y, const struct yaml_node *at, const char *name, struct err *e)
+{
+    static const char *const taken[] = {"stdin", "host", "syslog"};
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+    if (name[n] || n > 32)
+        return yaml_fail(y, at, e, "name: expected at most 32 letters, digits, - and _, got \"%.60s\"", name);
+    for (size_t i = 0; i < LENGTH(taken); i++)
+        if (strcmp(name, taken[i]) == 0)
+            return yaml_fail(y, at, e, "name: %s is taken", name);
+    return 0;
+}
+
+static int get_execs(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"name", "command", "every"};
+    if (!at)
+        return 0;
+    if (yaml_is(y, at, "exec", YAML_LIST, e) < 0)
+        return -1;
+    c->execs = xcalloc(at->n + 1, sizeof *c->execs);
+    for (size_t i = 0; i < at->n; i++) {
+        const struct yaml_node *item = at->items[i], *every = yaml_get(item, "every");
+        struct exec_config *x = &c->execs[c->execs_n++];
+        x->every = 60 * USEC_PER_SEC;
+        if (yaml_is(y, item, "exec", YAML_MAP, e) < 0 || yaml_known(y, item, "exec", known, LENGTH(known), e) < 0)
+            return -1;
+        if (!yaml_get(item, "name") || !yaml_get(item, "command"))
+            return yaml_fail(y, item, e, "exec: expected name and command");
+        if (get_text(y, yaml_get(item, "name"), "name", &x->name, e) < 0 ||
+            check_name(y, yaml_get(item, "name"), x->name, e) < 0 ||
+            get_text(y, yaml_get(item, "command"), "command", &x->command, e) < 0 ||
+            (every && yaml_duration(y, every, "every", USEC_PER_SEC, 86400 * USEC_PER_SEC, &x->every, e) < 0))
+            return -1;
+    }
+    return 0;
+}
+
 static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 {
-    static const char *const known[] = {"servers", "key", "state", "tls", "sources"};
+    static const char *const known[] = {"servers", "key", "state", "tls", "host", "syslog", "exec", "sources"};
     const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
                            *sources = yaml_get(root, "sources");
     if (yaml_is(y, root, "the file", YAML_MAP, e) < 0 || yaml_known(y, root, "", known, LENGTH(known), e) < 0)
@@ -246,7 +314,9 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
     if ((servers && get_texts(y, servers, "servers", &c->servers, &c->servers_n, e) < 0) ||
         get_key(y, yaml_get(root, "key"), &c->key, e) < 0 ||
         get_text(y, yaml_get(root, "state"), "state", &c->state, e) < 0 ||
-        get_tls(c, y, yaml_get(root, "tls"), e) < 0 || (sources && yaml_is(y, sources, "sources", YAML_LIST, e) < 0))
+        get_tls(c, y, yaml_get(root, "tls"), e) < 0 || get_host(c, y, yaml_get(root, "host"), e) < 0 ||
+        get_text(y, yaml_get(root, "syslog"), "syslog", &c->syslog, e) < 0 ||
+        get_execs(c, y, yaml_get(root, "exec"), e) < 0 || (sources && yaml_is(y, sources, "sources", YAML_LIST, e) < 0))
         return -1;
     for (size_t i = 0; sources && i < sources->n; i++)
         if (get_source(c, y, sources->items[i], e) < 0)

@@ -4,6 +4,9 @@
  *   key: {file: /etc/logd-agent/key}       or {env: NAME}, or the key itself
  *   state: /var/lib/logd-agent
  *   tls: {ca: F, cert: F, key: F}          the server's authority; our own certificate
+ *   host: {every: 10s, units: [nginx.service]}     metrics of the machine, which units run
+ *   syslog: /run/logd-agent/log            a socket for syslog(3)
+ *   exec: [{name: queue, command: mailq -q, every: 1m}]    lines that a command prints
  *   sources:
  *   - files: [/var/log/nginx/access.log]   patterns
  *     format: access                       auto
@@ -27,21 +30,32 @@ struct source_config {
     char **files; /* patterns */
     size_t files_n;
     struct shape shape; /* its pattern and zone belong to the config; host is left NULL */
-    char *pattern;
+    char *pattern, *input;
     struct zone *zone;
+};
+struct exec_config {
+    char *name, *command;
+    usec every;
 };
 struct agent_config {
     char **servers;
     size_t servers_n;
     char *key, *state;             /* NULL: not given */
     char *ca, *tls_cert, *tls_key; /* files; NULL: not given */
+    bool standard_input;           /* read it too */
+    usec host_every;               /* 0: no metrics */
+    char **host_units;
+    size_t host_units_n;
+    char *syslog; /* path of the socket; NULL: none */
+    struct exec_config *execs;
+    size_t execs_n;
     struct source_config *sources;
     size_t sources_n;
 };
 /* `file` NULL: nothing was said. ERR_INPUT "FILE:LINE:COLUMN: …". */
 int agent_config_load(const char *file, struct agent_config **ret, struct err *e) MUST_CHECK;
-/* One more source of those files, of the machine's zone, with all else as it comes. */
-void agent_config_add(struct agent_config *c, char *const *files, size_t n);
+/* One more source of those files, of the machine's zone, with all else as it comes; valid until the next is added. */
+struct source_config *agent_config_add(struct agent_config *c, char *const *files, size_t n);
 void agent_config_free(struct agent_config *c); /* NULL is fine */
 
 #endif

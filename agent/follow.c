@@ -619,6 +619,18 @@ bool follow_more(const struct follow *fo)
     return false;
 }
 
+bool follow_all_taken(const struct follow *fo)
+{
+    for (size_t i = 0; i < fo->n; i++)
+        for (size_t k = 0; fo->sources[i]->shaper && k < fo->sources[i]->n; k++) {
+            struct stat st;
+            const struct file *f = fo->sources[i]->files[k];
+            if (f->fd >= 0 && !f->done && fstat(f->fd, &st) == 0 && (uint64_t)st.st_size > f->acked)
+                return false;
+        }
+    return fo->n > 0;
+}
+
 void follow_acked(struct follow *fo, uint64_t refused, const uint32_t *refused_at, size_t n)
 {
     for (size_t i = 0; i < fo->n; i++) {

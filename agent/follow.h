@@ -100,7 +100,8 @@ struct file *source_file(struct source *s, size_t at);     /* inserts an empty o
 void follow_scan(struct follow *fo, usec mono);
 /* Appends events of whole lines, as JSON lines, until there are BATCH_BYTES or max_events; returns how many. Moves `sent`. */
 uint32_t follow_fill(struct follow *fo, struct buf *body, size_t max_events);
-bool follow_more(const struct follow *fo); /* something is known to be unread */
+bool follow_more(const struct follow *fo);      /* something is known to be unread */
+bool follow_all_taken(const struct follow *fo); /* the servers have all bytes that are there */
 /* The batch was taken, of its events `refused` were not; `refused_at` are the places of the first `n` of these. */
 void follow_acked(struct follow *fo, uint64_t refused, const uint32_t *refused_at, size_t n);
 void follow_unsent(struct follow *fo); /* the batch is given up: reading starts at `acked` again */

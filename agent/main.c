@@ -12,7 +12,7 @@ static const char usage[] =
     "       logd-agent --version | --help\n"
     "\n"
     "run     Follows files and sends each line once to a logd. FILES may be patterns ('/var/log/*.log', quoted, so that\n"
-    "        files which appear later are found too).\n"
+    "        files which appear later are found too), - is standard input.\n"
     "status  The ledger: lines read, events sent, acknowledged and dropped, and bytes that lag, of each file.\n"
     "test    Prints what each line of FILE would become. Nothing is sent.\n"
     "\n"
@@ -93,7 +93,7 @@ static void set(char **to, const char *text)
 }
 
 /* The config file, and over it the command line. */
-static int merge(const struct words *w, struct agent_config **ret, struct err *e)
+static int merge(struct words *w, struct agent_config **ret, struct err *e)
 {
     struct agent_config *c;
     if (agent_config_load(w->config, &c, e) < 0)
@@ -108,8 +108,15 @@ static int merge(const struct words *w, struct agent_config **ret, struct err *e
     }
     set(&c->key, w->key ? w->key : c->key ? NULL : getenv("LOGD_KEY"));
     set(&c->state, w->state ? w->state : c->state ? NULL : default_state());
-    if (w->files_n)
-        agent_config_add(c, w->files, w->files_n);
+    size_t n = 0; /* "-" is no file */
+    for (size_t i = 0; i < w->files_n; i++)
+        if (strcmp(w->files[i], "-") == 0)
+            c->standard_input = true;
+        else
+            w->files[n++] = w->files[i];
+    w->files_n = n;
+    if (n)
+        (void)agent_config_add(c, w->files, n);
     *ret = c;
     return 0;
 }
@@ -122,7 +129,7 @@ static int check_run(const struct agent_config *c, struct err *e)
         return err_set(e, ERR_INPUT, "--key is missing: a key that `logd key add --app NAME --role ingest` printed");
     if (c->key[strcspn(c->key, "\r\n")])
         return err_set(e, ERR_INPUT, "--key: expected one line, got several");
-    if (c->sources_n == 0)
+    if (c->sources_n == 0 && !c->standard_input && !c->host_every && !c->syslog && !c->execs_n)
         return err_set(e, ERR_INPUT, "expected files to follow");
     return 0;
 }

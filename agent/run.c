@@ -1,4 +1,5 @@
 #include "agent/run.h"
+#include "agent/inputs.h"
 #include "agent/send.h"
 #include "agent/state.h"
 #include "base/clock.h"
@@ -204,9 +205,22 @@ static void nap(usec until)
     (void)nanosleep(&t, NULL);
 }
 
+/* Files of a spool that were taken whole are of no more use. */
+static void empty_spools(struct agent *a)
+{
+    for (size_t i = 0; i < a->follow.n; i++) {
+        struct source *s = a->follow.sources[i];
+        for (size_t k = 0; shaper_input(s->shaper) && k < s->n; k++)
+            if (s->files[k]->done && strcmp(s->files[k]->path, s->path) != 0)
+                (void)unlink(s->files[k]->path);
+    }
+}
+
 static void loop(struct agent *a)
 {
     while (!stopping) {
+        if (inputs_ended() && follow_all_taken(&a->follow))
+            return;
         usec pause = look_due(a);
         look(a);
         if (a->follow.news)
@@ -221,6 +235,7 @@ static void loop(struct agent *a)
             continue; /* what is to be kept goes with the next batch */
         if (!a->pending.under_way && a->dirty)
             save(a);
+        empty_spools(a);
         if (a->pending.under_way && a->kept && sender_due(a->sender) < pause)
             pause = sender_due(a->sender);
         nap(pause > clock_mono() + 1000 ? pause : clock_mono() + 1000);
@@ -242,7 +257,7 @@ static int load(struct agent *a, const char *dir, struct err *e)
     return 0;
 }
 
-static int start(struct agent *a, const struct agent_config *c, int *ret_lock, struct err *e)
+static int take_state(struct agent *a, const struct agent_config *c, int *ret_lock, struct err *e)
 {
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%s/lock", c->state) >= (int)sizeof path)
@@ -251,9 +266,8 @@ static int start(struct agent *a, const struct agent_config *c, int *ret_lock, s
         return -1;
     if ((*ret_lock = file_lock(path, e)) < 0)
         return e->kind == ERR_FULL ? err_set(e, ERR_FULL, "another agent runs on the state folder '%s'", c->state) : -1;
-    if ((a->dirfd = dir_open(c->state, e)) < 0)
-        return -1;
-    return load(a, c->state, e);
+    a->dirfd = dir_open(c->state, e);
+    return a->dirfd < 0 ? -1 : 0;
 }
 
 /* The patterns of all sources, each with the shaper of its source. */
@@ -280,18 +294,28 @@ static int follow_sources(struct follow *fo, const struct agent_config *c, struc
     return 0;
 }
 
-int run_agent(const struct agent_config *c, struct err *e)
+int run_agent(struct agent_config *c, struct err *e)
 {
     struct agent a = {.body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
-    struct shaper **shapers = xcalloc(c->sources_n + 1, sizeof(struct shaper *));
+    struct shaper **shapers = NULL;
     int lock = -1;
     pending_init(&a.pending);
-    int rc = follow_sources(&a.follow, c, shapers, e);
-    a.sender = rc == 0 ? sender_new(c, e) : NULL;
-    rc = a.sender ? start(&a, c, &lock, e) : -1;
+    a.sender = sender_new(c, e);
+    int rc = a.sender ? take_state(&a, c, &lock, e) : -1;
+    if (rc == 0)
+        rc = inputs_open(c, e);
+    if (rc == 0) {
+        shapers = xcalloc(c->sources_n + 1, sizeof(struct shaper *));
+        rc = follow_sources(&a.follow, c, shapers, e);
+    }
+    if (rc == 0)
+        rc = load(&a, c->state, e);
     if (rc == 0) {
         catch_signals();
         raise_files();
+        rc = inputs_start(e);
+    }
+    if (rc == 0) {
         log_info("agent", "what=started version=%s state=\"%s\"", LOGD_VERSION, c->state);
         loop(&a);
         if (a.dirty || a.pending.under_way)
@@ -300,7 +324,7 @@ int run_agent(const struct agent_config *c, struct err *e)
     }
     sender_free(a.sender);
     follow_done(&a.follow);
-    for (size_t i = 0; i < c->sources_n; i++)
+    for (size_t i = 0; shapers && i < c->sources_n; i++)
         shaper_free(shapers[i]);
     free(shapers);
     pending_done(&a.pending);

@@ -9,7 +9,7 @@
 #include "agent/config.h"
 
 /* `c` has servers, a key, a state folder and sources. */
-int run_agent(const struct agent_config *c, struct err *e) MUST_CHECK;
+int run_agent(struct agent_config *c, struct err *e) MUST_CHECK;
 int run_status(const char *state, struct err *e) MUST_CHECK; /* prints to stdout */
 /* Prints what each line of the file would become, by the first source of `c` that names it. */
 int run_test(const struct agent_config *c, const char *file, struct err *e) MUST_CHECK;

@@ -46,6 +46,7 @@ void shaper_free(struct shaper *s)
     free(s);
 }
 
+bool shaper_input(const struct shaper *s) { return s && s->shape.input; }
 void shaper_line(struct shaper *s, str line, uint64_t at, bool cut) { joiner_add(s->joiner, line, at, cut); }
 uint64_t shaper_done(const struct shaper *s, uint64_t end) { return joiner_done(s->joiner, end); }
 void shaper_end(struct shaper *s) { joiner_end(s->joiner); }
@@ -121,13 +122,14 @@ static void build(struct shaper *s, const struct joined *j, const char *file, us
 {
     struct line_place place = {.now = now, .zone = s->shape.zone};
     struct buf *b = &s->object;
-    str container = container_of(file);
+    const char *input = s->shape.input;
+    str container = input ? (str){NULL, 0} : container_of(file);
     enum line_format format = why ? LINE_PLAIN : s->shape.format;
     buf_reset(b);
     buf_byte(b, '{');
     member(b, "host", str_of(s->shape.host));
-    member(b, "service", container.n ? container : service_of(file));
-    member(b, "file", str_of(file));
+    member(b, "service", input ? str_of(input) : container.n ? container : service_of(file));
+    member(b, "file", input ? S("") : str_of(file));
     member(b, "container.name", container);
     member(b, "stream", j->stream);
     for (size_t i = 0; i < s->shape.add_n; i++)

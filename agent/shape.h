@@ -21,6 +21,7 @@ struct shape { /* all of it is borrowed */
     str pattern;             /* of the join */
     const struct zone *zone; /* of times that name none; NULL: UTC */
     const char *host;
+    const char *input;      /* what it is when it is no file, "stdin": that is the service; NULL: a file */
     struct shape_pair *add; /* fields, where a line has none of that name */
     size_t add_n;
     struct shape_pair *rename; /* fields, as they are after all else */
@@ -31,6 +32,7 @@ struct shape { /* all of it is borrowed */
 struct shaper;
 struct shaper *shaper_new(const struct shape *s, struct err *e) MUST_CHECK; /* ERR_INPUT: the pattern */
 void shaper_free(struct shaper *s);                                         /* NULL is fine */
+bool shaper_input(const struct shaper *s); /* what it shapes is no file but a spool; NULL: no */
 /* As joiner_add, joiner_done, joiner_end and joiner_reset. */
 void shaper_line(struct shaper *s, str line, uint64_t at, bool cut);
 uint64_t shaper_done(const struct shaper *s, uint64_t end);

@@ -24,8 +24,9 @@ struct http_call {
     size_t max;   /* bytes of the answer, 0: 64 MiB, or none with a sink */
     struct {
         const char *region, *access_key, *secret_key;
-    } s3;                          /* region NULL: unsigned */
-    const char *ca, *cert, *cert_key; /* files: the authority that is believed, our own certificate; NULL: the system's, none */
+    } s3; /* region NULL: unsigned */
+    const char *ca, *cert,
+        *cert_key; /* files: the authority that is believed, our own certificate; NULL: the system's, none */
     /* When set, the body of a 2xx answer goes there in pieces; -1 stops the transfer. All else goes into ret->body. */
     int (*sink)(str piece, void *arg);
     void *arg;
