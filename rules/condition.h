@@ -111,7 +111,7 @@ struct drift { /* a value's mean of a bucket, looked at when the bucket is over 
     double sum;
     struct detect detect;
 };
-void rate_add(struct rate *r, usec now, usec window);
+void rate_add(struct rate *r, usec now, usec window, uint64_t n);
 /* P(X >= count) by the past, or 1 when it is not extraordinary. */
 double rate_surprise(struct rate *r, const struct rule_part *part);
 double negative_binomial_tail(double mean, double variance, int64_t x);

@@ -54,10 +54,13 @@ static bool count_fires(struct firing *f)
     memory_cut(t, 0, gone);
     if (t->n == 0)
         t->phase = 0;
-    if (t->phase == 0)
-        memory_mark(t, now);
-    t->phase = (t->phase + 1) % p->group;
-    bool enough = t->n == p->marks;
+    bool enough = false;
+    for (uint64_t left = event_stands_for(f->in->event, f->arena); left > 0 && !enough; left--) {
+        if (t->phase == 0)
+            memory_mark(t, now);
+        t->phase = (t->phase + 1) % p->group;
+        enough = t->n == p->marks;
+    }
     if (enough)
         t->n = 0, t->phase = 0;
     t->expires = now + p->window;
@@ -142,7 +145,7 @@ static bool rate_fires(struct firing *f)
     struct memory_entry *t = entry_of(f, &f->part->by, CELLS_CHANGE, NULL);
     struct rate r;
     memcpy(&r, t->cells, sizeof r);
-    rate_add(&r, f->in->now, f->part->window);
+    rate_add(&r, f->in->now, f->part->window, event_stands_for(f->in->event, f->arena));
     double p = rate_surprise(&r, f->part);
     memcpy(t->cells, &r, sizeof r);
     t->expires = f->in->now + 30 * DAY;

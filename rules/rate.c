@@ -108,7 +108,7 @@ static void new_day(struct rate *r, int64_t day)
     r->day = day;
 }
 
-void rate_add(struct rate *r, usec now, usec window)
+void rate_add(struct rate *r, usec now, usec window, uint64_t n)
 {
     int64_t bucket = now / window, day = now / DAY, hour = now % DAY / (DAY / 24);
     if (r->bucket == 0) {
@@ -124,7 +124,7 @@ void rate_add(struct rate *r, usec now, usec window)
     }
     if (day > r->day)
         new_day(r, day);
-    r->count++;
+    r->count += (int64_t)n;
 }
 
 static bool is_over(int64_t count, int64_t record, double times) { return (double)count > times * (double)record + 2; }

@@ -86,6 +86,10 @@ struct event_head {
     int severity;
     size_t n; /* bytes of the line up to there */
 };
+/* How many equal errors of a page it stands for: the reporter sends them as one. REPEATED_MOST at most, for a page's key
+ * is no secret. */
+enum { REPEATED_MOST = 1000000 };
+uint64_t event_stands_for(const struct event *ev, struct arena *a);
 bool event_read_head(str line, struct event_head *ret) MUST_CHECK; /* false: it is not a stored line */
 /* Time and severity of it, for pruning. */
 bool event_peek(str line, nsec *ret_time, int *ret_severity);

@@ -216,3 +216,11 @@ bool event_peek(str line, nsec *ret_time, int *ret_severity)
     *ret_severity = h.severity;
     return true;
 }
+
+uint64_t event_stands_for(const struct event *ev, struct arena *a)
+{
+    uint64_t n;
+    if (!str_eq(event_text(ev, S("trust"), a), S("browser")) || !str_u64(event_text(ev, S("repeated"), a), &n) || !n)
+        return 1;
+    return n < REPEATED_MOST ? n : REPEATED_MOST;
+}

@@ -185,15 +185,6 @@ static str user_of(const struct event *ev, struct arena *a)
     return (str){0};
 }
 
-/* How many equal errors of a page it stands for: the reporter sends them as one. */
-static uint64_t stands_for(const struct event *ev, struct arena *a)
-{
-    uint64_t n;
-    if (!str_eq(event_text(ev, S("trust"), a), S("browser")) || !str_u64(event_text(ev, S("repeated"), a), &n) || !n)
-        return 1;
-    return n < REPEATED_MOST ? n : REPEATED_MOST;
-}
-
 /* Users of an issue with all that was merged into it, as far as rows are written. */
 static int count_users(struct issues *is, struct row *r, int64_t *ret, struct err *e)
 {
@@ -264,7 +255,7 @@ int issues_apply(struct issues *is, const struct event *ev, struct fingerprint *
 {
     struct row *r, *root = NULL;
     usec t = ev->time / NSEC_PER_USEC;
-    uint64_t n = stands_for(ev, a);
+    uint64_t n = event_stands_for(ev, a);
     str release = str_head(event_text(ev, S("release"), a), NAME_MAX_BYTES);
     *ret = (struct issue_seen){0};
     if ((is->cache.n > 2 * ROWS_CACHED || is->lines_bytes > LINES_MAX_BYTES) && issues_flush(is, e) < 0)

@@ -21,7 +21,6 @@ enum {
     NOTES_MAX = 500,         /* of an issue, the newest */
     ROWS_CACHED = 10000,
     HASHES_CACHED = 64,
-    REPEATED_MOST = 1000000, /* of one event of a page, whose key is no secret */
     SAMPLE_FIRST =
         0, /* slots of issue_sample; from SPREAD on the 4th, 16th, 64th, … of its count, the oldest making way */
     SAMPLE_LAST = 1,

@@ -113,35 +113,54 @@ def test_nothing_planted_leaves_the_page():
         assert "and https://h.example/p" in sent, sent
 
 
-def test_it_sends_little():
-    with Logd() as logd:
-        page = Page(logd)
-        cases = [
-                ("one error", "setTimeout(() => { function deep() { throw new RangeError('too deep') } deep() }, 10)", 1),
-                ("1,000 equal", "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('same') }, 1)", 1),
-                ("1,000 different", "for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('different ' + i) }, 1)", 31),
-                ("200,000 characters", "setTimeout(() => { throw new Error('x'.repeat(200000)) }, 1)", 1),
-                ("nothing", "", 0)]
-        for i, (_, code, _) in enumerate(cases):
-            page.pages[f"/{i}"], page.pages[f"/{i}.js"] = page.pages["/"].replace("/s.js", f"/{i}.js"), code
-        _, all_posts = page.visit(*(step for i in range(len(cases)) for step in ({"do": "open", "url": f"{page.origin}/{i}"}, {"do": "sleep", "ms": 1500})), wait=100)
-        page.site.__exit__()
-        all_rows, figures = rows_after(logd, 0, sum(n for _, _, n in cases)), {}
-        for i, (name, _, _) in enumerate(cases):
-            url = f"{page.origin}/{i}"
-            posts = [p for p in all_posts if f'"url":"{url}"' in p["body"]]
-            figures[name] = (len(posts), sum(len(p["body"]) for p in posts), [r for r in all_rows if r.get("url", "") == url or (name == "1,000 different" and "url" not in r)])
-        assert len(all_posts) == 4, [p["body"][:200] for p in all_posts]
-        requests = {name: f[0] for name, f in figures.items()}
-        assert requests == {"one error": 1, "1,000 equal": 1, "1,000 different": 1, "200,000 characters": 1, "nothing": 0}, requests
-        sizes = {name: f[1] for name, f in figures.items()}
-        assert sizes["one error"] <= 300 and sizes["1,000 equal"] <= 320 and sizes["1,000 different"] <= 9000 and sizes["200,000 characters"] < 10000, sizes
-        assert figures["1,000 equal"][2][0]["repeated"] == 1000
-        count, = [i["count"] for i in logd.get("/v1/issues?app=web").json()["issues"] if i["title"] == "Error: same"]
+SECRETS = ["Zm1token", "Zm2mail@example.com", "Zm3frag", "Zm4typed", "Zm5cookie", "Zm6store", "Zm7query", "Zm8bearer", "Zm9body", "Zm10button", "Zm11pass"]
+LEAKY = """document.cookie = 'a=Zm5cookie'; localStorage.x = 'Zm6store'; document.body.innerHTML = '<input id=q value=Zm4typed><button id=go>Zm10button</button>'
+  go.onclick = () => { history.pushState(1, '', '?token=Zm1token&email=Zm2mail@example.com#Zm3frag'); fetch('/500?q=Zm7query', {method: 'POST', body: 'Zm9body', headers: {Authorization: 'Bearer Zm8bearer'}})
+    setTimeout(() => { throw new Error(location.href + ' https://u:Zm11pass@h.example/p?x=1') }, 1) }; go.click()"""
+# One error of a page, beside 23 others: (what the page does, the messages that arrive, requests, bytes at most)
+SCENES = {
+    **{name: (CASES[name][0], [CASES[name][1]], 1, 420) for name in ("an uncaught error", "a rejection", "a rejection with a text", "a thrown object", "a cause", "console.error", "a fetch that is answered with 500",
+                                                                  "a fetch without network", "an XHR that is answered with 500", "an image that is not there", "a violation of the policy", "logd()")},
+    "just before leaving": ("setTimeout(() => { setTimeout(() => { location = '/next' }, 1); throw new Error('last words') }, 50)", ["Error: last words"], 1, 420),
+    "offline": ("Object.defineProperty(navigator, 'onLine', {value: false, writable: true}); setTimeout(() => { throw new Error('alone') }, 1); setTimeout(() => { navigator.onLine = true; dispatchEvent(new Event('online')) }, 1800)", ["Error: alone"], 1, 420),
+    "1,000 equal": ("for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('same') }, 1)", ["Error: same"], 1, 420),
+    "1,000 different": ("for (let i = 0; i < 1000; i++) setTimeout(() => { throw new Error('different ' + i) }, 1)", [f"Error: different {i}" for i in range(30)], 1, 12000),
+    "200,000 characters": (LATER % "throw new Error('x'.repeat(200000))", ["Error: " + "x" * 2000], 1, 10000),
+    "another origin's script": (LATER % "dispatchEvent(new ErrorEvent('error', {message: 'Script error.', filename: '', lineno: 0}))", ["Error: Script error."], 1, 420),
+    "what the page holds": (LEAKY, ["Error: HERE https://h.example/p", "POST %s/500 500"], 1, 1200),
+    "a count": ("logd.count('scene', 3)", [], 1, 100),
+    "loops of observers": (QUIET[0], [], 0, 0), "chatter": (";".join(QUIET[1:3]), [], 0, 0), "requests that are nobody's fault": (";".join(QUIET[3:]), [], 0, 0), "nothing": ("", [], 0, 0),
+}
+
+
+def test_twenty_four_scenes_at_once_say_what_they_should_in_few_bytes():
+    assert len(SCENES) == 24
+    with Logd() as logd, Page(logd) as page:
+        names, home = list(SCENES), page.pages["/"]
+        for i, (code, *_) in enumerate(SCENES.values(), 1):
+            head = "<meta http-equiv=Content-Security-Policy content=\"img-src 'self' data:\">" if "policy" in names[i - 1] else ""
+            page.pages[f"/{i}"], page.pages[f"/{i}.js"] = head + home.replace("/s.js", f"/{i}.js"), code
+        page.pages["/all"] = "<!doctype html>" + "".join(f"<iframe src=/{i}></iframe>" for i in range(1, 25))
+        _, posts = page.visit(path="/all", wait=5000)
+        sent = {i: [p["body"] for p in posts if f'"url":"{page.origin}/{i}"' in p["body"]] for i in range(1, 25)}
+        sent[names.index("a count") + 1] = [p["body"] for p in posts if p["body"].startswith('{"stats"')]
+        eventually(lambda: logd.count("app=web") >= sum(len(m) for _, m, _, _ in SCENES.values()), "all is there")
+        rows = logd.query("app=web", limit=1000)
+        for i, (name, (_, messages, requests, most)) in enumerate(SCENES.items(), 1):
+            got = {r.get("message") for r in rows if r.get("url") == f"{page.origin}/{i}"} - {"img failed: http://127.0.0.1:2/x.png"}
+            want = {m.replace("%s", page.origin).replace("HERE", f"{page.origin}/{i}") for m in messages}
+            assert got == want, (name, got ^ want)
+            assert len(sent[i]) == requests or (requests and 1 <= len(sent[i]) <= 2), (name, sent[i])
+            assert sum(map(len, sent[i])) <= most * max(1, len(sent[i])), (name, sent[i])
+        wire = json.dumps([[p["url"], p["body"], p["headers"]] for p in posts])
+        assert not [x for x in SECRETS if x in wire], [x for x in SECRETS if x in wire]
+        assert [r["repeated"] for r in rows if r.get("message") == "Error: same"] == [1000] and [r["count"] for r in rows if r.get("type") == "reporter.dropped"] == [970]
+        first = sent[1][0]
+        assert len(first) <= 300, first
+        count, = [i["count"] for i in logd.get("/v1/issues?app=web&limit=1000").json()["issues"] if i["title"] == "Error: same"]
         assert count == 1000, "its issue counts them all"
-        dropped, = [r for r in figures["1,000 different"][2] if r["type"] == "reporter.dropped"]
-        assert dropped["count"] == 970 and len(figures["1,000 different"][2]) == 31, dropped
-        print("  bytes:", sizes)
+        eventually(lambda: points(logd, "scene") == 3, "the count is a stat")
+        print(f"  24 scenes, {len(posts)} requests, one error is {len(first)} bytes")
 
 
 def test_an_endless_loop_is_a_few_requests():

@@ -388,6 +388,18 @@ TEST(count_fires_with_the_event_that_makes_enough_within_the_window)
     world_free(w);
 }
 
+TEST(an_error_that_a_page_had_many_times_counts_as_many)
+{
+    struct world *w = world(
+        "rules:\n- {id: c, why: w, when: 'level>=error', by: [k], count: {window: 1m, '>=': 300}}\n");
+    const char *page = "{\"level\":\"error\",\"k\":\"x\",\"trust\":\"browser\",\"repeated\":299}";
+    CHECK_STR(fire(w, "{\"level\":\"error\",\"k\":\"x\",\"repeated\":1000}"), S("")); /* no page: a field like others */
+    CHECK_STR(fire(w, page), S("P3 c k=x"));
+    CHECK_STR(fire(w, page), S(""));
+    CHECK_STR(fire(w, page), S("P3 c k=x"));
+    world_free(w);
+}
+
 /* The event that makes `n` within the window, told by remembering all of them. */
 static size_t first_firing(struct world *w, usec step, size_t give_up)
 {

@@ -119,7 +119,7 @@ const DID = {open: 'opened it again', assigned: 'gave it to', regressed: 'it cam
 function activity(i, comment) {
   const box = h('textarea', {'aria-label': 'Comment', rows: 3, maxlength: 10000, required: true})
   return [h('h2', null, 'Activity'), mayEdit() && h('form', {class: 'comment', onsubmit: e => { e.preventDefault(); comment(box.value) }}, box, h('button', null, 'Comment')),
-    i.activity.length ? h('ol', {class: 'activity'}, i.activity.map(n => h('li', null, clock(n.time), ' ', n.kind === 'comment' ? h('div', {class: 'said'}, h('b', null, n.by ?? 'logd'), ' ', n.text) : h('span', null, n.by && h('b', null, n.by), ` ${DID[n.kind] ?? n.kind}${n.text ? ' ' + n.text : ''}`))))
+    i.activity.length ? h('ol', {class: 'activity'}, i.activity.map(n => h('li', null, clock(n.time), ' ', n.kind === 'comment' ? h('div', {class: 'said'}, h('b', null, n.by ?? 'logd'), ' ', n.text) : h('span', null, n.by && h('b', null, n.by), ` ${n.kind === 'resolved' && n.text ? 'resolved in' : DID[n.kind] ?? n.kind}${n.text ? ' ' + n.text : ''}`))))
       : h('p', {class: 'soft'}, 'Nobody did anything yet.')]
 }
 
