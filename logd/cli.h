@@ -113,6 +113,7 @@ int cli_maps_put(struct cli *c); /* cli_maps.c */
 int cli_maps_list(struct cli *c);
 int cli_maps_remove(struct cli *c);
 int cli_mail_test(struct cli *c); /* cli_operate.c */
+int cli_bounce(struct cli *c);
 int cli_archive_list(struct cli *c);
 int cli_archive_verify(struct cli *c);
 int cli_archive_ship(struct cli *c);

@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/str.h"
 #include "issues/issues.h"
+#include "notify/bounce.h"
 #include "notify/notify.h"
 
 #include <jansson.h>
@@ -71,6 +72,41 @@ int cli_mail_test(struct cli *c)
     int code = body ? print_answer(c, "POST", "/v1/mail/test", str_of(body)) : cli_usage(c, "expected UTF-8");
     free(body);
     json_decref(doc);
+    return code;
+}
+
+/* All of stdin; false: it is longer than the buffer may be. */
+static bool read_stdin(struct buf *out)
+{
+    char part[16384];
+    size_t n;
+    while ((n = fread(part, 1, sizeof part, stdin)) > 0)
+        buf_add(out, part, n);
+    return !out->full;
+}
+
+int cli_bounce(struct cli *c)
+{
+    struct buf message = BUF_INIT(BOUNCE_MAX), json = BUF_INIT(16 << 10);
+    struct bounce b;
+    struct err e;
+    int code;
+    if (!read_stdin(&message)) {
+        code = cli_fail(c, "expected a mail of at most %u bytes", BOUNCE_MAX);
+    } else if (bounce_read(buf_view(&message), &b, &e) < 0) {
+        code = cli_err(c, &e);
+    } else {
+        buf_lit(&json, "{\"message_id\":");
+        buf_json(&json, str_head(b.message_id, 500));
+        buf_member(&json, "status", b.status);
+        if (b.said.n)
+            buf_member(&json, "said", str_head(b.said, 300));
+        buf_member(&json, "kind", b.permanent ? S("permanent") : S("passing"));
+        buf_byte(&json, '}');
+        code = print_answer(c, "POST", "/v1/bounces", buf_view(&json));
+    }
+    buf_done(&message);
+    buf_done(&json);
     return code;
 }
 

@@ -341,6 +341,8 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
         const char *to = in->to[i].to;
         double left = budget_max;
         int min;
+        if (is_about_bounces_of(b->first, to))
+            continue;
         if (contact_min(in, &in->to[i], &min, e) < 0)
             return -1;
         if (b->rank > min) {

@@ -57,6 +57,8 @@ int incidents_set_back(struct incidents *in, usec by, struct err *e) MUST_CHECK;
 /* {"incident":"ID","do":"ack|resolve|noise|snooze|undo","until":µs,"by":"a@b.c","from":"in words"}, what silence_check made,
  * {"silence_end":"ID","at":µs}, or {"contact":"a@b.c","do":"fewer|undo","from":"in words"}. */
 int incidents_action(struct incidents *in, str json, usec now, struct err *e) MUST_CHECK;
+/* ERR_GONE: no mail has the id. What was read of a bounce becomes an action {"bounce":MESSAGE_ID,"status","said","permanent"}. */
+int outbox_has(struct db *read, str message_id, struct err *e) MUST_CHECK;
 /* ---- silences ---- */
 /* The body of POST /v1/silences as an action for the journal. */
 int silence_check(str body, str by, usec now, struct buf *action, char ret_id[17], struct err *e) MUST_CHECK;

@@ -214,6 +214,8 @@ int incidents_action(struct incidents *in, str json, usec now, struct err *e)
         rc = silence_apply(in, o, e);
     else if (rc == 0 && silence_end.p)
         rc = run_with(in, "UPDATE silence SET ends = 0 WHERE id = ?", silence_end, e);
+    else if (rc == 0 && json_object_get(o, "bounce"))
+        rc = bounce_apply(in, o, now, e);
     else if (rc == 0 && contact.p && d.what.p)
         rc = wish(in, contact, str_eq(d.what, S("fewer")), d.from, now, e);
     else if (rc == 0 && d.incident.p && d.what.p)

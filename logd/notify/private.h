@@ -58,6 +58,10 @@ int add_up(struct incidents *in, struct err *e) MUST_CHECK; /* what the transact
 /* people.c: the lowest rank that is mailed to him, by the config and by his own wish. */
 int contact_min(struct incidents *in, const struct recipient *to, int *ret, struct err *e) MUST_CHECK;
 
+/* bounced.c: `o` is the action. */
+int bounce_apply(struct incidents *in, json_t *o, usec now, struct err *e) MUST_CHECK;
+bool is_about_bounces_of(const struct strand *s, const char *to);
+
 /* flush.c: a row of the outbox. */
 struct outgoing {
     const char *incident, *kind, *rule, *key, *host, *event;

@@ -37,6 +37,7 @@ void get_silences(struct request *r);
 void post_silence(struct request *r);
 void delete_silence(struct request *r);
 void get_rules(struct request *r);
+void post_bounce(struct request *r); /* bounces.c */
 /* links.c */
 void get_link(struct request *r);
 void post_link(struct request *r);

@@ -81,6 +81,7 @@ const struct route routes[] = {
     {HTTP_GET, "/v1/archive", RIGHT_ADMIN, ROUTE_POOL, get_archive},
     {HTTP_POST, "/v1/archive/ship", RIGHT_ADMIN, ROUTE_POOL, post_archive_ship},
     {HTTP_POST, "/v1/archive/verify", RIGHT_ADMIN, ROUTE_POOL, post_archive_verify},
+    {HTTP_POST, "/v1/bounces", RIGHT_ADMIN, ROUTE_POOL, post_bounce},
     {HTTP_POST, "/v1/mail/test", RIGHT_ADMIN, ROUTE_POOL, post_mail_test},
     {HTTP_POST, "/debug/seal", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_debug_seal},
     {HTTP_POST, "/debug/clock", RIGHT_NONE, ROUTE_PUBLIC | ROUTE_POOL, post_debug_clock},

@@ -1,5 +1,5 @@
 """A link in a mail shows before it acts, acts on its incident alone and can be undone; programs that open every link change nothing; fewer mails is one click."""
-import os, re, sys, time, urllib.parse
+import json, os, re, sys, urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -151,6 +151,52 @@ def test_a_mail_is_read_on_a_phone_and_runs_nothing_of_a_log():
             said = browse({"do": "open", "url": site.origin + "/m"}, shot("mail-narrow", width=360, height=740, full=True), wider, shot("mail-wide", width=1280, height=800, full=True), wider,
                           {"do": "eval", "code": "[...document.querySelectorAll('a')].filter(a => !a.href.startsWith(" + repr(logd.url) + ")).length"}, {"do": "count", "at": "img, script"})
         assert said["texts"] == [0, 0, 0, 0] and not said["dialogs"] and [r["url"] for r in said["requests"] if not r["url"].startswith(site.origin)] == [], said
+
+
+DSN = """From: MAILER-DAEMON@mx.example
+To: logd@example.com
+Message-ID: <1@mx.example>
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example
+
+Final-Recipient: rfc822; ops@example.com
+Action: failed
+Status: {status}
+Diagnostic-Code: smtp; 550 no such user
+
+--b
+Content-Type: message/rfc822
+
+Message-ID: {id}
+Subject: x
+
+--b--
+"""
+
+
+def test_a_mail_that_came_back_for_good_is_told_to_the_others():
+    with Smtp() as smtp, Shop(smtp, smtp.config(to=TWO)) as logd:
+        logd.fail("A")
+        mail = [logd.mail(2)] and next(m for m in smtp.inbox if str(m.message["To"]) == "ops@example.com")
+        came_back = lambda status, id=mail.message["Message-ID"], check=True: logd.command("bounce", input=DSN.format(status=status, id=id), check=check)
+        assert json.loads(came_back("4.2.2").stdout) == {"permanent": False} and json.loads(came_back("5.4.4").stdout) == {"permanent": False}
+        assert came_back("5.1.1", "<x@y>", check=False).stderr == 'logd: bounce: no mail of ours has the Message-ID "x@y"\n', came_back("5.1.1", "<x@y>", check=False).stderr
+        assert "it has no Status" in logd.command("bounce", input="Subject: hi\n\nhello\n", check=False).stderr
+        assert len(logd.get("/v1/incidents").json()["incidents"]) == 1
+        for again in range(2):
+            assert json.loads(came_back("5.1.1").stdout) == {"permanent": True}
+        told = logd.mail(3)
+        assert str(told.message["To"]) == "boss@example.com" and told.subject == "[P2 logd] Mails to ops@example.com come back" and "550 no such user" in told.body, (told.subject, told.body)
+        one = logd.incident(mail.message["X-Logd-Incident"])
+        assert [m["status"] for m in one["mails_sent"] if m["to"] == "ops@example.com"] == ["bounced"] and one["decisions"][-1]["reason"] == "the mail to ops@example.com came back for good: 5.1.1 550 no such user", one
+        assert came_back("5.1.1", told.message["Message-ID"]).returncode == 0
+        logd.kill9_and_restart()
+        eventually(lambda: logd.status()["positions"]["rules"] == logd.status()["positions"]["journal"], "all is seen")
+        assert len(smtp.inbox) == 3 and len(logd.get("/v1/incidents").json()["incidents"]) == 2, [m.subject for m in smtp.inbox]
 
 
 def test_a_person_presses_and_undoes_in_a_browser():

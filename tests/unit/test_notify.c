@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/str.h"
 #include "notify/body.h"
+#include "notify/bounce.h"
 #include "notify/links.h"
 #include "notify/notify.h"
 #include "notify/transport.h"
@@ -269,6 +270,41 @@ TEST(quotes_and_dashes_stay_and_what_turns_text_around_does_not)
                  &out);
     CHECK(str_eq(buf_view(&out), S("[P3 shop] “a” – b…..")));
     buf_done(&out);
+}
+
+#define DSN(report)                                                                                                      \
+    "From: MAILER-DAEMON@mx\r\nMessage-ID: <own@mx>\r\nContent-Type: multipart/report; report-type=delivery-status;\r\n" \
+    "\tboundary=\"b\"\r\n\r\n--b\r\n\r\nSorry.\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"                  \
+    "Reporting-MTA: dns; mx\r\n\r\n" report "\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"                       \
+    "From: logd@example.com\r\nMessage-ID:\r\n <abc.0.ff@logs.example.com>\r\n\r\n--b--\r\n"
+
+TEST(a_bounce_says_which_mail_and_whether_for_good)
+{
+    static const struct {
+        const char *text;
+        const char *status;
+        bool permanent;
+    } all[] = {
+        {DSN("Final-Recipient: rfc822; a@b.c\r\nAction: failed\r\nStatus: 5.1.1\r\n"), "5.1.1", true},
+        {DSN("Final-Recipient: rfc822; a@b.c\r\nAction: delayed\r\nStatus: 4.4.1\r\n"), "4.4.1", false},
+        {DSN("Final-Recipient: rfc822; a@b.c\r\naction: Failed\r\nSTATUS: 5.4.4 (no name)\r\n"), "5.4.4", false},
+        {DSN("Final-Recipient: rfc822; a@b.c\r\nAction: relayed\r\nStatus: 5.0.0\r\n"), "5.0.0", false},
+    };
+    struct bounce b;
+    struct err e;
+    for (size_t i = 0; i < LENGTH(all); i++) {
+        CHECK(bounce_read(str_of(all[i].text), &b, &e) == 0 && b.permanent == all[i].permanent);
+        CHECK(str_eq(b.status, str_of(all[i].status)) && str_eq(b.message_id, S("abc.0.ff@logs.example.com")));
+        CHECK(str_eq(b.recipient, S("a@b.c")));
+    }
+    for (size_t n = 0; n < strlen(all[0].text); n++) { /* cut anywhere: an answer or a reason, within the text */
+        char *cut = str_dup(str_n(all[0].text, n));
+        if (bounce_read(str_n(cut, n), &b, &e) == 0)
+            CHECK(b.status.p >= cut && b.message_id.p + b.message_id.n <= cut + n);
+        free(cut);
+    }
+    CHECK(bounce_read(S("Subject: hi\n\nStatus: fine\nMessage-ID: <x@y>\n"), &b, &e) < 0 && e.kind == ERR_INPUT);
+    CHECK(bounce_read(S("Message-ID: <x@y>\n\nStatus: 5.1.1\n"), &b, &e) < 0);
 }
 
 UNIT_MAIN
