@@ -12,9 +12,13 @@
 #include "journal/internal.h"
 #include "journal/scan.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
-enum { WFILES_MAX = 1 << 30 }; /* bytes of all .w files; past it the oldest goes and the window begins later */
+enum {
+    WFILES_MAX = 1 << 30, /* bytes of all .w files; past it the oldest goes and the window begins later */
+    AHEAD = 4096,         /* most records are passed over by their header */
+};
 
 static void strip_record(const struct scan_record *r, uint64_t number, struct buf *out)
 {
@@ -43,9 +47,13 @@ static int strip(struct journal *j, const struct jfile *f, struct buf *out, stru
     struct file_header h = {FILE_WINDOW, f->number, f->first_seq, before};
     file_header_write(&h, header);
     buf_add(out, header, sizeof header);
-    while ((rc = scan_next(&s, &r, e)) == SCAN_RECORD || rc == SCAN_CORRUPT)
-        if (rc == SCAN_RECORD && (r.head.ids || r.meta.idempotent))
+    s.ahead = AHEAD;
+    (void)posix_fadvise(s.fd, 0, 0, POSIX_FADV_RANDOM);
+    do {
+        scan_pass_plain(&s);
+        if ((rc = scan_next(&s, &r, e)) == SCAN_RECORD && (r.head.ids || r.meta.idempotent))
             strip_record(&r, f->number, out);
+    } while (rc == SCAN_RECORD || rc == SCAN_CORRUPT);
     scan_close(&s);
     if (out->full)
         return err_set(e, ERR_FULL, "what the windows need of journal file %s does not fit in memory", name);

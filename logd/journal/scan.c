@@ -40,7 +40,7 @@ static const char *view(struct scan *s, uint64_t at, size_t min, size_t *ret_n)
     assert(at + min <= s->end);
     if (at < s->base || at + min > s->base + s->data_n) {
         uint64_t left = s->end - at;
-        size_t want = min > CHUNK ? min : left > CHUNK ? CHUNK : (size_t)left;
+        size_t want = min > s->ahead ? min : left > s->ahead ? s->ahead : (size_t)left;
         size_t cap = want > CHUNK ? want : CHUNK;
         if (cap > s->data_cap || s->data_cap / 16 > cap) { /* one huge record does not keep its memory for ever */
             free(s->data);
@@ -61,7 +61,7 @@ int scan_open(struct scan *s, int dirfd, const char *name, uint64_t number, stru
     struct stat st;
     size_t n = 0;
     const char *p;
-    *s = (struct scan){.number = number, .at = FILE_HEADER};
+    *s = (struct scan){.number = number, .at = FILE_HEADER, .ahead = CHUNK};
     s->fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0)
         return err_sys(e, "open '%s'", name);
@@ -186,6 +186,19 @@ enum scan_result scan_next(struct scan *s, struct scan_record *ret, struct err *
     }
     s->bad_to = s->at;
     return torn ? SCAN_TORN : SCAN_CORRUPT;
+}
+
+void scan_pass_plain(struct scan *s)
+{
+    struct record_header h;
+    size_t n;
+    while (s->at + RECORD_HEADER <= s->end) {
+        const char *p = view(s, s->at, RECORD_HEADER, &n);
+        if (!p || record_header_read(p, s->number, s->at, &h) != HEADER_OK || h.ids || h.flags & RECORD_IDEMPOTENT ||
+            record_size(&h) > s->end - s->at)
+            return; /* scan_next says what it is */
+        s->at += record_size(&h);
+    }
 }
 
 void walk_file(struct walk *w, struct scan *s, struct gap *ret)

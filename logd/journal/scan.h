@@ -24,6 +24,7 @@ struct scan {
     char *data; /* bytes [base, base + data_n) of the file */
     size_t data_n, data_cap;
     uint64_t base;
+    size_t ahead;    /* how many bytes it reads at least, if there are; scan_open says 256 KiB */
     uint64_t proven; /* a group began here: all before it was synced */
 };
 struct scan_record {
@@ -45,6 +46,9 @@ enum scan_result {
 int scan_open(struct scan *s, int dirfd, const char *name, uint64_t number, struct err *e) MUST_CHECK;
 void scan_close(struct scan *s);
 enum scan_result scan_next(struct scan *s, struct scan_record *ret, struct err *e) MUST_CHECK;
+/* Leaves out the records whose headers say that the duplicate windows need nothing of them. Their bodies are not read, so
+ * nothing is said of bodies that are damaged. */
+void scan_pass_plain(struct scan *s);
 /* The first valid record header of the file; false: none. Tells a damaged file from a foreign one. */
 bool scan_first(struct scan *s, struct record_header *ret) MUST_CHECK;
 

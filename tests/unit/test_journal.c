@@ -954,6 +954,40 @@ TEST(released_files_go_and_what_the_windows_need_stays)
     remove_dir();
 }
 
+TEST(bodies_without_ids_are_not_read_when_their_file_goes)
+{
+    enum { RECORDS = 60, KNOWN_EACH = 7, BODY_2 = 64 + (72 + 8 + 11) + 72 };
+    fresh_dir();
+    struct journal_config c = config();
+    struct err e;
+    c.file_bytes = 20000;
+    if (!start_with(c))
+        abort();
+    for (int i = 0; i < RECORDS; i++) {
+        struct batch *b = with_ids(i % KNOWN_EACH ? "-" : (char[]){(char)('A' + i), 0}, day0 + i);
+        for (int k = 0; k < 600 * (i % 3); k++, b->events++)
+            buf_lit(&b->body, "{\"id\":\"-\"}\n");
+        CHECK_INT(journal_commit(j, b), BATCH_OK);
+        batch_free(b);
+    }
+    struct buf file = slurp("00000001.j"), kept;
+    file.p[BODY_2 + 3] ^= 1;
+    spill("00000001.j", file.p, file.n);
+    CHECK_INT(journal_release(j, 1000, &e), 0);
+    stop();
+    kept = slurp("00000001.w");
+    CHECK(!exists("00000001.j") && kept.n > 64 && kept.n < 1000);
+    buf_done(&kept);
+    buf_done(&file);
+    if (!start_with(c))
+        abort();
+    for (int i = 0; i < RECORDS; i += KNOWN_EACH)
+        CHECK_STR(str_of(send_ids((char[]){(char)('A' + i), 0}, day0 + hour)), S(" +0 =1"));
+    stop();
+    CHECK_INT(st.corrupt_records, 0);
+    remove_dir();
+}
+
 /* ---- full ---- */
 
 TEST(more_waiting_than_the_limit_is_refused_at_once)
