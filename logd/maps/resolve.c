@@ -45,6 +45,29 @@ static size_t fit(str path, str url)
     return longer.n == shorter.n ? SIZE_MAX : longer.p[longer.n - shorter.n - 1] == '/' ? shorter.n : 0;
 }
 
+static bool is_word(char c) { return ((c | 32) >= 'a' && (c | 32) <= 'z') || (c >= '0' && c <= '9'); }
+
+/* "main.3f2a1c9d.js", "index-BvXk3f2A.js": a bundler put a hash of the contents into the name, so whatever the release, it is
+ * the same file. Eight letters and digits at least, of which a digit stands before a letter, that are no word in lower case. */
+static bool names_its_contents(str name)
+{
+    bool digit = false, mixed = false, upper = false, hex = true;
+    const char *dot = name.n ? memrchr(name.p, '.', name.n) : NULL;
+    size_t n = dot ? (size_t)(dot - name.p) : 0, at = n;
+    for (; at > 0 && is_word(name.p[at - 1]); at--)
+        ;
+    for (size_t i = at; i < n; i++) {
+        char c = name.p[i];
+        bool number = c >= '0' && c <= '9';
+        mixed |= digit && !number;
+        digit |= number;
+        upper |= c >= 'A' && c <= 'Z';
+        hex &= number || (c >= 'a' && c <= 'f');
+    }
+    return n - at >= 8 && mixed && (hex || upper);
+}
+
+/* Release absent: any. */
 static struct map_file *by_path(struct maps *m, uint32_t app, str release, str file, struct buf *key)
 {
     str url = map_path(file);
@@ -52,7 +75,7 @@ static struct map_file *by_path(struct maps *m, uint32_t app, str release, str f
     struct map_file *found = NULL;
     for (struct map_file *f = map_get(&m->by_name, map_key(app, map_last_part(url), key)); f;
          f = f->next_name) { /* newest first */
-        size_t n = str_eq(str_of(f->release), release) ? fit(str_of(f->path), url) : 0;
+        size_t n = !release.p || str_eq(str_of(f->release), release) ? fit(str_of(f->path), url) : 0;
         if (n > best)
             found = f;
         else if (n == best && n && found && strcmp(found->path, f->path) != 0)
@@ -73,6 +96,8 @@ static struct map_file *find(struct maps *m, uint32_t app, str release, const st
         found = map_get(&m->by_id, map_key(app, str_of(id), &key));
     if (!found && release.n)
         found = by_path(m, app, release, f->file, &key);
+    if (!found && names_its_contents(map_last_part(map_path(f->file))))
+        found = by_path(m, app, (str){0}, f->file, &key);
     if (!found && !release.n)
         *cause = id[0] ? MAP_NO_FILE : MAP_NO_RELEASE;
     else if (!found)

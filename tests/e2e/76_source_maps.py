@@ -182,6 +182,21 @@ def test_sentry_cli_uploads_and_a_debug_id_finds_its_map_in_any_release():
         assert done.returncode != 0 and 'this key is for the app' in done.stderr, done
 
 
+def test_a_file_named_by_its_contents_is_found_whatever_the_release():
+    small = json.dumps({"version": 3, "sources": ["src/cart.ts"], "names": ["pay"], "mappings": "AAAAA"})
+    with Logd() as logd:
+        for n, name in enumerate(("main.3f2a1c9d.js", "index-5XQGV2KD.js", "app-20240101.js", "settings.js", "Release2024.js")):
+            put = logd.post(f"/v1/maps?path=assets/{name}&debug_id=0000000000000000000000000000000{n}", small, key="deploy")
+            assert put.status == 200, put
+            for release in ({}, {"release": "9"}):
+                logd.post("/v1/events", {"level": "error", "name": name, "error": {"type": "E", "stack": f"E: x\n    at n (https://shop.example/assets/{name}:1:1)"}, **release})
+        found = [r["name"] for r in logd.query("error.frames:*")]
+        assert sorted(found) == ["index-5XQGV2KD.js"] * 2 + ["main.3f2a1c9d.js"] * 2, found
+        logd.post(f"/v1/maps?path=other/main.3f2a1c9d.js&release=2", small, key="deploy")
+        logd.post("/v1/events", {"level": "error", "name": "which", "error": {"type": "E", "stack": "E: x\n    at n (https://shop.example/main.3f2a1c9d.js:1:1)"}})
+        assert not logd.count("name=which error.frames:*"), "which of two it is, is not said"
+
+
 def test_what_stays_minified_is_listed_with_its_cause_and_its_fix():
     with Logd() as logd, Folder() as folder:
         dist = build(folder)
