@@ -1,5 +1,6 @@
 #include "agent/run.h"
 #include "agent/inputs.h"
+#include "agent/ledger.h"
 #include "agent/send.h"
 #include "agent/state.h"
 #include "base/clock.h"
@@ -16,6 +17,8 @@
 #include <zstd.h>
 
 #define LOOK_EVERY (USEC_PER_SEC / 4)
+#define TELL_NEWS_EVERY (10 * USEC_PER_SEC)
+#define TELL_EVERY (60 * USEC_PER_SEC)
 #define LOOK_SHARE 50         /* looking at very many files takes at most this part of a processor */
 #define BODY_MAX (128u << 20) /* a batch, and at worst as many events after it as a joiner holds */
 enum { ZSTD_LEVEL = 3, GZIP_LEVEL = 4 };
@@ -30,6 +33,8 @@ struct agent {
     bool dirty;       /* the state on disk is older than what is known */
     bool kept;        /* the batch under way is on disk */
     usec looked, look_cost;
+    usec told;         /* when the ledger was; 0: never */
+    uint64_t told_seq; /* the batch that came after it */
 };
 
 static volatile sig_atomic_t stopping;
@@ -141,6 +146,7 @@ static void make_batch(struct agent *a)
 static void end_batch(struct agent *a, const struct refused *r)
 {
     follow_acked(&a->follow, r->n, r->at, r->at_n);
+    a->pending.duplicates += r->known ? a->pending.events : 0;
     a->pending.seq++;
     a->pending.under_way = false;
     a->dirty = true;
@@ -196,6 +202,32 @@ static void send_batch(struct agent *a)
     }
 }
 
+static void tell(struct agent *a, bool (*tick)(void *))
+{
+    struct buf b = BUF_INIT(1u << 20);
+    ledger_put(&a->follow, &a->pending, &b);
+    a->told_seq = a->pending.seq;
+    sender_report(a->sender, buf_view(&b), tick, a);
+    a->told = clock_mono();
+    buf_done(&b);
+}
+
+/* Soon after something changed, and every while so that it is seen that we live. */
+static void tell_when_due(struct agent *a)
+{
+    usec every = a->told_seq == a->pending.seq ? TELL_EVERY : TELL_NEWS_EVERY;
+    if (!a->pending.under_way && (a->told == 0 || clock_mono() - a->told >= every))
+        tell(a, on_tick);
+}
+
+/* The last word, if somebody listens. */
+static void tell_end(struct agent *a)
+{
+    const char *why;
+    if (!a->pending.under_way && a->told_seq != a->pending.seq && sender_failing(a->sender, &why) == 0)
+        tell(a, NULL);
+}
+
 static void nap(usec until)
 {
     usec left = until - clock_mono();
@@ -231,6 +263,7 @@ static void loop(struct agent *a)
             save(a);
         if (a->pending.under_way && a->kept && sender_due(a->sender) <= clock_mono())
             send_batch(a);
+        tell_when_due(a);
         if (!a->pending.under_way && follow_more(&a->follow))
             continue; /* what is to be kept goes with the next batch */
         if (!a->pending.under_way && a->dirty)
@@ -318,6 +351,7 @@ int run_agent(struct agent_config *c, struct err *e)
     if (rc == 0) {
         log_info("agent", "what=started version=%s state=\"%s\"", LOGD_VERSION, c->state);
         loop(&a);
+        tell_end(&a);
         if (a.dirty || a.pending.under_way)
             save(&a);
         log_info("agent", "what=stopped");
@@ -333,56 +367,5 @@ int run_agent(struct agent_config *c, struct err *e)
         close(a.dirfd);
     if (lock >= 0)
         close(lock);
-    return rc;
-}
-
-/* ---- status ---- */
-
-/* Bytes that are not acknowledged yet, of what is on disk now. */
-static uint64_t lag_of(const struct source *s)
-{
-    uint64_t lag = 0;
-    for (size_t i = 0; i < s->n; i++) {
-        const struct file *f = s->files[i];
-        struct stat st;
-        bool there = stat(f->path, &st) == 0 && st.st_ino == f->ino && st.st_dev == f->dev && !f->gz;
-        uint64_t size = there ? (uint64_t)st.st_size : f->size;
-        lag += !f->done && size > f->acked ? size - f->acked : 0;
-    }
-    return lag;
-}
-
-static void print_row(const struct source *s, const char *name)
-{
-    printf("%12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %9" PRIu64 " %12" PRIu64 "  %s\n", s->read, s->sent, s->acked,
-           s->dropped, lag_of(s), name);
-}
-
-int run_status(const char *state, struct err *e)
-{
-    struct follow fo;
-    struct pending p;
-    char path[PATH_MAX];
-    struct err ignored;
-    follow_init(&fo, NULL, 0);
-    pending_init(&p);
-    snprintf(path, sizeof path, "%s/state", state);
-    int rc = access(path, F_OK) < 0 ? err_sys(e, "'%s'", path) : state_load(state, &fo, &p, e);
-    if (rc == 0) {
-        snprintf(path, sizeof path, "%s/lock", state);
-        int lock = file_lock(path, &ignored);
-        printf("agent %s is %s\n", p.agent, lock < 0 ? "running" : "not running");
-        if (p.under_way)
-            printf("batch %" PRIu64 " of %u lines waits for its answer\n", p.seq, p.events);
-        printf("%12s %12s %12s %9s %12s  %s\n", "READ", "SENT", "ACKNOWLEDGED", "DROPPED", "LAG (BYTES)", "FILE");
-        for (size_t i = 0; i < fo.n; i++)
-            print_row(fo.sources[i], fo.sources[i]->path);
-        if (fo.forgotten.read)
-            print_row(&fo.forgotten, "(files that are gone)");
-        if (lock >= 0)
-            close(lock);
-    }
-    follow_done(&fo);
-    pending_done(&p);
     return rc;
 }

@@ -12,6 +12,7 @@
 #define PAUSE_ASKED_MOST (600 * USEC_PER_SEC) /* of a Retry-After */
 #define PAUSE_HUMAN (60 * USEC_PER_SEC)       /* somebody must change something first: a key, a URL */
 #define UNSURE (60 * USEC_PER_SEC)            /* how long a server that may have the batch is asked for it */
+#define REPORT_TIMEOUT (5 * USEC_PER_SEC)
 #define ANSWER_MAX (1u << 20)
 
 struct sender {
@@ -22,6 +23,8 @@ struct sender {
     size_t failed; /* servers that failed since the last pause */
     char *authorization;
     usec due, pause;
+    usec failing_since;
+    char trouble[400]; /* what the last server said that did not take it */
     usec unsure_since; /* a request went out and nothing came back; 0: not so */
 };
 
@@ -104,6 +107,7 @@ static enum sent no_answer(struct sender *s, bool went_out, const struct err *e)
 {
     usec now = clock_mono();
     log_warn("send", "what=\"no answer: %s\"", e->text);
+    snprintf(s->trouble, sizeof s->trouble, "%s", e->text);
     if (went_out && s->unsure_since == 0)
         s->unsure_since = now;
     if (s->unsure_since && now - s->unsure_since < UNSURE)
@@ -143,6 +147,7 @@ static bool is_taken(const struct http_answer *a, struct refused *ret)
     bool taken = json_is_integer(json_object_get(reply, "accepted"));
     if (taken)
         read_refused(reply, ret);
+    ret->known = json_is_true(json_object_get(reply, "duplicate"));
     json_decref(reply);
     return taken;
 }
@@ -173,6 +178,7 @@ static enum sent judge(struct sender *s, const struct http_answer *a, struct ref
     if (a->status == 200 && is_taken(a, ret))
         return SENT_TAKEN;
     said(a, text, sizeof text);
+    snprintf(s->trouble, sizeof s->trouble, "status %ld: %s", a->status, text);
     if (a->status == 408 || a->status == 429 || (a->status >= 500 && a->status <= 599))
         return busy(s, a, text);
     if (a->status == 413)
@@ -191,6 +197,21 @@ static enum sent judge(struct sender *s, const struct http_answer *a, struct ref
         return SENT_LATER;
     wait_for(s, jittered(PAUSE_HUMAN));
     return SENT_LATER;
+}
+
+/* Takes note of whether a server spoke to us as it should. */
+static void note(struct sender *s, bool well)
+{
+    if (well)
+        s->failing_since = 0;
+    else if (s->failing_since == 0)
+        s->failing_since = clock_mono();
+}
+
+usec sender_failing(const struct sender *s, const char **ret_why)
+{
+    *ret_why = s->trouble;
+    return s->failing_since;
 }
 
 enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(void *), void *arg, struct refused *ret)
@@ -219,6 +240,40 @@ enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(vo
         s->unsure_since = 0; /* whatever it said, it spoke of this batch */
     if (sent != SENT_LATER)
         s->due = 0, s->pause = PAUSE_LEAST, s->failed = 0;
+    note(s, sent != SENT_LATER);
     http_answer_done(&a);
     return sent;
+}
+
+/* A logd that does not know agents yet is none the worse for it. */
+void sender_report(struct sender *s, str ledger, bool (*tick)(void *), void *arg)
+{
+    const char *headers[] = {s->authorization, "Content-Type: application/json", "Expect:"};
+    struct buf url = BUF_INIT(4096);
+    buf_str(&url, str_head(str_of(s->urls[s->at]), strlen(s->urls[s->at]) - strlen("events")));
+    buf_add(&url, "agents", sizeof "agents");
+    struct http_call call = {.method = "POST",
+                             .url = url.p,
+                             .headers = headers,
+                             .headers_n = LENGTH(headers),
+                             .body = ledger,
+                             .timeout = REPORT_TIMEOUT,
+                             .max = ANSWER_MAX,
+                             .ca = s->config->ca,
+                             .cert = s->config->tls_cert,
+                             .cert_key = s->config->tls_key,
+                             .tick = tick,
+                             .arg = arg};
+    struct http_answer a = {0};
+    struct err e;
+    bool heard = http_do(s->http, &call, &a, &e) == 0;
+    note(s, heard && (a.status == 200 || a.status == 404));
+    if (!heard)
+        snprintf(s->trouble, sizeof s->trouble, "%s", e.text);
+    else if (a.status != 200)
+        said(&a, s->trouble, sizeof s->trouble);
+    if (s->failing_since)
+        s->at = (s->at + 1) % s->n; /* no batch is under way that it may have taken */
+    http_answer_done(&a);
+    buf_done(&url);
 }

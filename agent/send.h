@@ -30,8 +30,13 @@ struct refused { /* of a batch that was taken */
     uint64_t n;
     uint32_t at[100]; /* places of the first of them in the batch */
     size_t at_n;
+    bool known; /* all of it was there already */
 };
 /* `tick` is called while waiting; when it says false the request is given up (SENT_LATER). What goes wrong is logged. */
 enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(void *), void *arg, struct refused *ret);
+/* Tells the server that is used the ledger; when it is not heard the next one will say the same. */
+void sender_report(struct sender *s, str ledger, bool (*tick)(void *), void *arg);
+/* When it began that no server takes anything, monotonic; 0: they do. `*ret_why`: the last one's words. */
+usec sender_failing(const struct sender *s, const char **ret_why);
 
 #endif

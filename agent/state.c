@@ -1,7 +1,7 @@
 /* state.c - the file `state`, lines of text and then bytes:
  *
  *   logd-agent 1 CHECK               xxh64 of all that follows, 16 hex digits
- *   batch AGENT SEQ EVENTS ENCODING BYTES       BYTES 0: none is under way
+ *   batch AGENT SEQ EVENTS ENCODING BYTES DUPLICATES     BYTES 0: none is under way
  *   forgotten READ SENT ACKED DROPPED CUT
  *   source READ SENT ACKED DROPPED CUT FIRST N LINES SINCE PATH
  *                                    FIRST N LINES: its events and lines in the batch; SINCE: look around for what is
@@ -64,8 +64,8 @@ static void put_source(struct buf *b, const struct source *s)
 int state_save(int dirfd, const struct follow *fo, const struct pending *p, struct err *e)
 {
     struct buf b = BUF_INIT(STATE_MAX), whole = BUF_INIT(STATE_MAX);
-    buf_printf(&b, "batch %s %" PRIu64 " %u %s %zu\n", p->agent, p->seq, p->events, p->gzip ? "gzip" : "zstd",
-               p->under_way ? p->body.n : 0);
+    buf_printf(&b, "batch %s %" PRIu64 " %u %s %zu %" PRIu64 "\n", p->agent, p->seq, p->events,
+               p->gzip ? "gzip" : "zstd", p->under_way ? p->body.n : 0, p->duplicates);
     put_counts(&b, "forgotten", &fo->forgotten);
     buf_byte(&b, '\n');
     for (size_t i = 0; i < fo->n; i++)
@@ -181,7 +181,9 @@ static size_t get_batch(str line, struct pending *p)
     p->seq = number(&line);
     p->events = (uint32_t)number(&line);
     p->gzip = str_eq(str_cut(&line, ' '), S("gzip"));
-    return number(&line);
+    size_t bytes = number(&line);
+    p->duplicates = number(&line);
+    return bytes;
 }
 
 /* All is as it was written: the checksum was right. */

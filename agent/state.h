@@ -14,10 +14,11 @@
 struct pending {
     uint64_t seq; /* of the batch under way, or of the next one */
     bool under_way;
-    bool gzip;       /* else zstd */
-    uint32_t events; /* in it */
-    struct buf body; /* compressed */
-    char agent[17];  /* 16 hex digits drawn when the state was made: the key is AGENT-SEQ */
+    bool gzip;           /* else zstd */
+    uint32_t events;     /* in it */
+    uint64_t duplicates; /* events that were sent again and known already */
+    struct buf body;     /* compressed */
+    char agent[17];      /* 16 hex digits drawn when the state was made: the key is AGENT-SEQ */
 };
 
 void pending_init(struct pending *p);

@@ -7,6 +7,10 @@
 /* events.c */
 void post_events(struct request *r);
 void any_heartbeat(struct request *r); /* heartbeat.c */
+/* agents.c */
+void post_agents(struct request *r);
+void get_agents(struct request *r);
+void agents_metrics(struct buf *b);
 /* beacon.c */
 void post_beacon(struct request *r);
 void post_reports(struct request *r);

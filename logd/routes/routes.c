@@ -23,6 +23,9 @@ const struct route routes[] = {
     {HTTP_GET, "/metrics", RIGHT_STATE, ROUTE_POOL, get_metrics},
     {HTTP_GET, "/v1/status", RIGHT_STATE, ROUTE_POOL, get_status},
 
+    {HTTP_GET, "/v1/agents", RIGHT_STATE, ROUTE_POOL, get_agents},
+    {HTTP_POST, "/v1/agents", RIGHT_WRITE, ROUTE_POOL, post_agents},
+
     {HTTP_POST, "/v1/events", RIGHT_REPORT, ROUTE_BODY, post_events}, /* browser keys too */
     {HTTP_POST, "/b", RIGHT_REPORT, ROUTE_BEACON, post_beacon},
     {HTTP_POST, "/b/reports", RIGHT_REPORT, ROUTE_BEACON, post_reports},

@@ -299,6 +299,7 @@ void get_metrics(struct request *r)
     if (p->statsd)
         statsd_metrics(b, p->statsd);
     maps_metrics(b, p->maps);
+    agents_metrics(b);
     stats_metrics(r);
     r->type = "text/plain; version=0.0.4; charset=utf-8";
     if (str_find(http_header(r, "Accept"), S("application/openmetrics-text")) >= 0) {
