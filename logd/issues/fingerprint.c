@@ -433,10 +433,25 @@ static void by_own(str app, str own, bool and_default, struct fingerprint *ret)
     ret->shape = NULL; /* the template's id is not the issue's */
 }
 
-/* A logger that writes the stack below its line. One frame alone may be anything. */
-static void stack_in_message(str message, int version, struct stack *s)
+/* Text for a terminal without its colours: ESC [ … letter. In `a` if there were any. */
+static str without_colours(str s, struct arena *a)
 {
-    stack_read(message, version, s);
+    char *out = str_chr(s, '\x1b') < 0 ? NULL : arena_alloc(a, s.n);
+    size_t n = 0;
+    for (size_t i = 0; out && i < s.n; i++) {
+        if (s.p[i] != '\x1b' || i + 1 == s.n || s.p[i + 1] != '[')
+            out[n++] = s.p[i];
+        else
+            for (i += 2; i < s.n && !((unsigned char)s.p[i] >= 0x40 && (unsigned char)s.p[i] <= 0x7e);)
+                i++;
+    }
+    return out ? str_n(out, n) : s;
+}
+
+/* A logger that writes the stack below its line. One frame alone may be anything. */
+static void stack_in_message(str message, int version, struct arena *a, struct stack *s)
+{
+    stack_read(version >= 4 ? without_colours(message, a) : message, version, s);
     if (s->n < 2 && !(s->n && s->type.n))
         *s = (struct stack){0};
 }
@@ -464,7 +479,7 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
         stack_read_json(frames->raw, a, version, s);
     if (text.n && (!s->n || !type.n)) { /* frames tell where, their text also what */
         struct stack *said = arena_alloc(a, sizeof *said);
-        stack_read(text, version, said);
+        stack_read(version >= 4 ? without_colours(text, a) : text, version, said);
         if (!s->n)
             *s = *said;
         s->type = said->type;
@@ -472,7 +487,7 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     }
     bool in_message = !s->n && !text.n && !frames && str_chr(message, '\n') > 0;
     if (in_message)
-        stack_in_message(message, version, s);
+        stack_in_message(message, version, a, s);
     if (!type.n)
         type = s->type.n ? s->type : event_text(ev, S("type"), a);
     if (!message.n)
@@ -583,6 +598,7 @@ void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *re
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret)
 {
     struct stack *s = arena_alloc(a, sizeof *s);
+    trace = without_colours(trace, a);
     stack_read(trace, GROUPING_NEWEST, s);
     of_stack_or_message(app, s->n ? s->type : (str){0}, s->n ? s->message : trace, s, GROUPING_NEWEST, a, ret);
 }

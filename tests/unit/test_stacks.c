@@ -146,7 +146,9 @@ static const struct trace_case {
     {"no stock\n  context...:\n   /srv/cart.rkt:12:0: pay\n   /srv/web.rkt:40:0: run", "cart.rkt:pay, web.rkt:run"},
     {"ORA-20001: no stock\nORA-06512: at \"SHOP.PAY\", line 12\nORA-06512: at \"SHOP.RUN\", line 40",
      "SHOP.PAY, :SHOP.RUN"},
-    /* Ruby 3.4, Rails */
+    /* Ruby 3.4, for a terminal too, Rails */
+    {"app/cart.rb:12:in 'pay': \033[1mno stock (\033[1;4mShop::StockError\033[m\033[1m)\033[m\n\tfrom app/web.rb:40:in 'run'",
+     "type Shop::StockError and the top 2 frames of the app: cart.rb:pay, web.rb:run"},
     {"app/cart.rb:12:in 'Shop::Cart#pay': no stock (Shop::StockError)\n\tfrom <internal:array>:42:in 'Array#each'\n\tfrom app/web.rb:40:in 'block in Web#run'",
      "type Shop::StockError and the top 2 frames of the app: Shop::Cart#pay, web.rb:Web#run"},
     {"NoMethodError (undefined method `total' for nil:NilClass):\n\napp/cart.rb:12:in `sum'\napp/web.rb:5:in `create'",
