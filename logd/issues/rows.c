@@ -192,14 +192,23 @@ static bool noted(struct name_seen *cache, str name, usec t)
     return false;
 }
 
-/* Of many names the first ones, so that a sender who gives each event another one fills nothing. */
-static int note_name(struct issues *is, const char *sql, const struct row *r, str name, usec t, int max, struct err *e)
+/* Of many names the first ones, so that a sender who gives each event another one fills nothing. Two statements: one that
+ * reads the table it writes to fills another table first. */
+static int note_name(struct issues *is, const char *count, const char *insert, const struct row *r, str name, usec t,
+                     int max, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(is->db, sql);
+    sqlite3_stmt *st = db_stmt(is->db, count);
+    db_bind_str(st, 1, str_of(r->id));
+    if (db_step(is->db, st, e) < 0)
+        return -1;
+    bool room = sqlite3_column_int(st, 0) < max;
+    sqlite3_reset(st);
+    if (!room)
+        return 0;
+    st = db_stmt(is->db, insert);
     db_bind_str(st, 1, str_of(r->id));
     db_bind_str(st, 2, name);
     sqlite3_bind_int64(st, 3, t);
-    sqlite3_bind_int(st, 4, max);
     return db_run(is->db, st, e);
 }
 
@@ -222,22 +231,20 @@ int row_note_release(struct issues *is, struct row *r, str release, usec t, stru
         replace_text(&r->first_release, release);
     if (noted(r->releases, release, t))
         return 0;
-    return note_name(is,
-                     "INSERT INTO issue_release SELECT ?1, ?2, ?3 WHERE"
-                     " (SELECT count(*) FROM issue_release WHERE issue = ?1) < ?4"
-                     " ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)",
-                     r, release, t, RELEASES_MAX, e);
+    return note_name(
+        is, "SELECT count(*) FROM issue_release WHERE issue = ?",
+        "INSERT INTO issue_release VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)",
+        r, release, t, RELEASES_MAX, e);
 }
 
 int row_note_env(struct issues *is, struct row *r, str env, usec t, struct err *e)
 {
     if (!env.n || noted(r->envs, env, t))
         return 0;
-    return note_name(is,
-                     "INSERT INTO issue_env SELECT ?1, ?2, ?3 WHERE"
-                     " (SELECT count(*) FROM issue_env WHERE issue = ?1) < ?4"
-                     " ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)",
-                     r, env, t, ENVS_MAX, e);
+    return note_name(
+        is, "SELECT count(*) FROM issue_env WHERE issue = ?",
+        "INSERT INTO issue_env VALUES(?, ?, ?) ON CONFLICT DO UPDATE SET first_seen = min(first_seen, excluded.first_seen)",
+        r, env, t, ENVS_MAX, e);
 }
 
 /* ---- writing ---- */

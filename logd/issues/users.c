@@ -45,19 +45,11 @@ static int load_key(struct issues *is, struct row *r, struct err *e)
 
 static int save_sketch(struct issues *is, struct row *r, str code, struct err *e)
 {
-    uint64_t own = is->sketch->count(code);
-    sqlite3_stmt *st = db_stmt(is->db,
-                               "UPDATE issue_users SET sketch = ? WHERE issue = ? RETURNING joined, joined_most");
+    sqlite3_stmt *st = db_stmt(is->db, "UPDATE issue_users SET sketch = ? WHERE issue = ?");
     sqlite3_bind_blob(st, 1, code.p, (int)code.n, SQLITE_TRANSIENT);
     db_bind_str(st, 2, str_of(r->id));
-    if (db_step(is->db, st, e) < 0)
-        return -1;
-    uint64_t most = (uint64_t)sqlite3_column_int64(st, 1);
-    r->named = own + (uint64_t)sqlite3_column_int64(st, 0);
-    r->users_low = own > most ? own : most;
-    sqlite3_reset(st);
     r->dirty = true;
-    return 0;
+    return db_run(is->db, st, e);
 }
 
 int users_write(struct issues *is, struct row *r, struct err *e)
@@ -67,16 +59,21 @@ int users_write(struct issues *is, struct row *r, struct err *e)
     int rc = 0;
     if (!u || !u->n)
         return 0;
-    sqlite3_stmt *st = db_stmt(is->db, "SELECT sketch FROM issue_users WHERE issue = ?");
+    sqlite3_stmt *st = db_stmt(is->db, "SELECT sketch, joined, joined_most FROM issue_users WHERE issue = ?");
     db_bind_str(st, 1, str_of(r->id));
     if (db_step(is->db, st, e) < 0)
         return -1;
     str was = str_n(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+    uint64_t joined = (uint64_t)sqlite3_column_int64(st, 1), most = (uint64_t)sqlite3_column_int64(st, 2);
     bool more = is->sketch->add(was, u->pending, u->n, &code);
     sqlite3_reset(st);
     u->n = 0;
-    if (more)
+    if (more) {
+        uint64_t own = is->sketch->count(buf_view(&code));
+        r->named = own + joined;
+        r->users_low = own > most ? own : most;
         rc = save_sketch(is, r, buf_view(&code), e);
+    }
     buf_done(&code);
     return rc;
 }
