@@ -167,6 +167,8 @@ static void unique_metrics(struct buf *b, struct parts *p)
 {
     one(b, "logd_unique_late_total", "counter", "Ids of uniques that found a period of theirs closed.",
         (double)unique_late_total());
+    one(b, "logd_unique_crowded_total", "counter", "Ids of uniques not counted because too many cells are open.",
+        (double)unique_crowded_total());
     if (p->secrets)
         one(b, "logd_unique_secrets", "gauge", "Periods of uniques that are open.",
             (double)secrets_open_periods(p->secrets));

@@ -127,6 +127,43 @@ static const char *said(const json_t *v, char out[40])
     return out;
 }
 
+static int hex_of(char c)
+{
+    return is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+/* As it is meant: %40 is an @, and so is the wide one of East Asian keyboards. Cut where a NUL comes out. */
+static void decode(const char *s, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; *s && n + 1 < size; s++) {
+        int high = s[0] == '%' ? hex_of(s[1]) : -1, low = high < 0 ? -1 : hex_of(s[2]);
+        if (low >= 0) {
+            out[n++] = (char)(high << 4 | low);
+            s += 2;
+        } else if (strncmp(s, "\uFF20", 3) == 0 || strncmp(s, "\uFE6B", 3) == 0) {
+            out[n++] = '@';
+            s += 2;
+        } else {
+            out[n++] = *s;
+        }
+    }
+    out[n] = '\0';
+}
+
+/* The same of what a label stands for when it is decoded, once or twice as proxies do. */
+static const char *stands_for_personal(const char *s)
+{
+    char once[128], twice[128];
+    const char *what = looks_personal(s);
+    if (what || (!strchr(s, '%') && !strstr(s, "\uFF20") && !strstr(s, "\uFE6B")))
+        return what;
+    decode(s, once, sizeof once);
+    decode(once, twice, sizeof twice);
+    what = looks_personal(once);
+    return what ? what : looks_personal(twice);
+}
+
 static int check_label(const char *key, const json_t *v, struct err *e)
 {
     const char *text = json_string_value(v);
@@ -143,7 +180,7 @@ static int check_label(const char *key, const json_t *v, struct err *e)
         return refuse(e, at, "label \"%s\": expected a text of at most 100 bytes, got %zu", key, strlen(text));
     if (scrub_name(str_of(key)).p || looks_secret(text))
         return refuse(e, at, "refused: label \"%s\" looks like a secret, which is never stored", key);
-    if ((what = looks_personal(text)))
+    if ((what = stands_for_personal(text)))
         return refuse(e, at, "refused: label \"%s\" looks like %s, and a label must not name a person", key, what);
     return 0;
 }

@@ -193,6 +193,7 @@ void unique_sift(struct unique_live *l, uint32_t app, struct buf *body, usec now
     while (unique_next(&rest, &x)) {
         struct live_cell *c = find_cell(l, app, &x);
         uint32_t n = 0;
+        unique_crowded_add(c ? 0 : x.n);
         for (uint32_t i = 0; c && i < x.n; i++) {
             uint32_t code = unique_code(&x, i);
             if (set_has(&c->there, code) || !set_add(&c->coming, code))

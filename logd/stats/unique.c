@@ -11,9 +11,12 @@
 enum { HEAD = 28, COUNT_AT = 24, STEPS = 5, VERSION = 1 };
 static const int steps[STEPS] = {HOUR, DAY, WEEK, MONTH, YEAR};
 static _Atomic uint64_t late_total;
+static _Atomic uint64_t crowded_total;
 
 uint64_t unique_late_total(void) { return atomic_load(&late_total); }
 void unique_late_add(uint64_t n) { atomic_fetch_add(&late_total, n); }
+uint64_t unique_crowded_total(void) { return atomic_load(&crowded_total); }
+void unique_crowded_add(uint64_t n) { atomic_fetch_add(&crowded_total, n); }
 
 /* ---- the record ---- */
 static bool is_period(int step, int64_t start)

@@ -58,6 +58,8 @@ void unique_add(struct unique_batch *u, struct unique_series *s, usec time, str 
 void unique_write(struct unique_batch *u, struct batch *out); /* the record's body */
 uint64_t unique_late_total(void);                             /* ids since start that found a period of theirs closed */
 void unique_late_add(uint64_t n);
+uint64_t unique_crowded_total(void); /* ids since start that were not counted: too many cells are open */
+void unique_crowded_add(uint64_t n);
 
 /* ---- what open cells have already: the journal's thread, before it starts main ---- */
 struct unique_live;

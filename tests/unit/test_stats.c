@@ -259,10 +259,15 @@ TEST(a_label_that_could_name_a_person_is_refused_by_name)
                                            {"+31 6 1234 5678", "a phone number or an id"},
                                            {"(555) 123-4567", "a phone number or an id"},
                                            {"12345678", "a phone number or an id"},
-                                           {"user-1234567", "an id of more than 6 digits"}};
+                                           {"user-1234567", "an id of more than 6 digits"},
+                                           {"mailto:ann%40example.com", "an e-mail address"},
+                                           {"ann%2540example.com", "an e-mail address"},
+                                           {"ann\uFF20example.com", "an e-mail address"},
+                                           {"192%2E0%2e2.1", "an IP address"}};
     static const char *const fine[] = {
-        "jpg", "10:30",     "2026-11-25", "2026-W48", "1.4.2",          "eu-west-1", "500",
-        "a b", "GET /cart", "",           "Zo\u00eb", "web-17.example", "123456",    "2026-11-25 10:30"};
+        "jpg",         "10:30", "2026-11-25", "2026-W48",       "1.4.2",  "eu-west-1",        "500", "a b",
+        "GET /cart",   "",      "Zo\u00eb",   "web-17.example", "123456", "2026-11-25 10:30", "50%", "100%25",
+        "GET%20/cart", "%zz%4"};
     open_db();
     for (size_t i = 0; i < LENGTH(cases); i++)
         check_label(cases[i][0], cases[i][1]);
