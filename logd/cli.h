@@ -128,7 +128,7 @@ int cli_debug_detect(struct cli *c);
 int cli_debug_journal(struct cli *c);
 int cli_debug_segment(struct cli *c);
 int cli_debug_sql(struct cli *c);
-int cli_backtest(struct cli *c);             /* backtest.c */
+int cli_backtest(struct cli *c); /* backtest.c */
 int rules_import_main(int argc, char **argv);
 int rules_check_main(int argc, char **argv); /* rules_cli.c; argv[0] is "check" or "test" */
 

@@ -15,8 +15,8 @@
 #include "journal/journal.h"
 #include "maps/maps.h"
 #include "notify/notify.h"
+#include "saved.h"
 #include "routes/http.h"
-#include "rules/rules.h"
 #include "statsd.h"
 #include "query/tail.h"
 #include "stats/unique.h"
@@ -24,7 +24,6 @@
 
 #include <curl/curl.h>
 #include <getopt.h>
-#include <glob.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -134,33 +133,6 @@ static void release_journal(struct server *s)
 }
 
 /* ---- opening ---- */
-static int load_rules(const struct config *c, struct rules_set **ret, struct err *e)
-{
-    struct rules_set *set = rules_set_new();
-    struct buf text = BUF_INIT(4u << 20);
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < c->rules_n; i++) {
-        glob_t found;
-        /* A pattern may match no file yet; a plain name must be there, or a slip in it would silence every mail. */
-        if (glob(c->rules[i], GLOB_NOMAGIC, NULL, &found) != 0)
-            continue;
-        for (size_t j = 0; rc == 0 && j < found.gl_pathc; j++) {
-            buf_reset(&text);
-            if (file_read(found.gl_pathv[j], text.max, &text, e) < 0)
-                rc = err_wrap(e, "rules");
-            else
-                rc = rules_parse(set, found.gl_pathv[j], buf_view(&text), e);
-        }
-        globfree(&found);
-    }
-    buf_done(&text);
-    if (rc < 0)
-        rules_set_free(set);
-    else
-        *ret = set;
-    return rc;
-}
-
 /* Everything after the last sealed record is read again into the head. */
 static int fill_head(struct server *s, struct err *e)
 {
@@ -293,18 +265,15 @@ static int load_live(struct server *s, struct err *e)
 /* What follows the journal: it may begin before all events can be found again. */
 static int open_followers(struct server *s, struct err *e)
 {
-    struct rules_set *set;
     char *db = join(s->data, "fold.db");
     const struct config *c = s->parts.config;
     s->parts.secrets = secrets_open(s->data, clock_now());
     s->parts.fold_unshared = unique_unshared;
-    int rc = load_rules(c, &set, e);
+    int rc = fold_open(&s->parts, db, &s->parts.fold, e);
     if (rc == 0)
-        rc = fold_open(&s->parts, db, &s->parts.fold, e);
+        rc = saved_load(&s->parts, c, e);
     if (rc == 0)
         rc = load_live(s, e);
-    if (rc == 0)
-        fold_set_rules(s->parts.fold, set);
     if (rc == 0 && c->mail.url)
         rc = mailer_start(db, c, &s->parts.mailer, e);
     if (rc == 0)
@@ -407,9 +376,8 @@ static void on_hup(uv_signal_t *h, int sig)
     (void)sig;
     struct server *s = h->data;
     struct config *c = NULL;
-    struct rules_set *set = NULL;
     struct err e;
-    if (config_load(s->config_file, &c, &e) < 0 || load_rules(c, &set, &e) < 0) {
+    if (config_load(s->config_file, &c, &e) < 0 || saved_load(&s->parts, c, &e) < 0) {
         log_error("main", "what=\"reload refused, the old config and rules stay\" why=\"%s\"", e.text);
         fold_rules_refused(s->parts.fold, e.text);
         config_free(c);
@@ -418,7 +386,6 @@ static void on_hup(uv_signal_t *h, int sig)
     say_what_waits(s, c);
     if (c->tls_cert && http_reload_tls(s->parts.http, c->tls_cert, c->tls_key, &e) < 0)
         log_error("main", "what=\"the certificate was not reloaded\" why=\"%s\"", e.text);
-    fold_set_rules(s->parts.fold, set);
     if (s->parts.mailer)
         mailer_config(s->parts.mailer, c);
     s->old = xrealloc(s->old, (s->old_n + 1) * sizeof *s->old); /* a thread may still read it */

@@ -93,6 +93,7 @@ struct rules_set {
     struct arena arena;
     struct rule **rules;
     size_t n, cap;
+    int64_t version;    /* of what is parsed now */
     bool asks_known_ip; /* a rule wants to know from where a user has logged in before */
 };
 

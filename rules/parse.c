@@ -166,6 +166,41 @@ static int read_id(struct parser *p, const node *map, struct rule *r)
     return 0;
 }
 
+/* Was it saved from the web, so that the file's does not count? */
+static bool gives_way(const struct parser *p, const node *map)
+{
+    const node *id = yaml_get(map, "id");
+    for (size_t i = 0; id && id->kind == YAML_SCALAR && !p->set->version && i < p->set->n; i++)
+        if (p->set->rules[i]->version && str_eq(str_of(p->set->rules[i]->id), id->text))
+            return true;
+    return false;
+}
+
+/* Lines `from` to before `to` (0: all that follow), without what stands before the next rule: blank lines, comments. */
+static str lines_of(str text, size_t from, size_t to)
+{
+    str rest = text, at = {0}, line;
+    for (size_t n = 1; rest.n && (to == 0 || n < to); n++) {
+        line = str_cut(&rest, '\n');
+        if (n == from)
+            at = str_head(line, 0);
+        if (n >= from && str_trim(line).n && str_trim(line).p[0] != '#')
+            at.n = (size_t)(line.p + line.n - at.p);
+    }
+    return at;
+}
+
+/* As a file of its own, when it stands on lines of its own. */
+static str source_of(struct parser *p, str text, const node *rules, size_t i)
+{
+    str lines = lines_of(text, rules->items[i]->line, i + 1 < rules->n ? rules->items[i + 1]->line : 0);
+    if (p->set->version)
+        return arena_str(&p->set->arena, text);
+    if (!str_starts(str_trim(lines), S("-")))
+        return (str){0};
+    return str_of(arena_printf(&p->set->arena, "rules:\n%.*s\n", STR_ARG(lines)));
+}
+
 static struct rule *rule_new(struct parser *p, const node *at)
 {
     struct rules_set *s = p->set;
@@ -173,6 +208,7 @@ static struct rule *rule_new(struct parser *p, const node *at)
     r->cond = arena_zero(&s->arena, sizeof *r->cond);
     r->file = p->file;
     r->line = at->line;
+    r->version = s->version;
     r->digest = HOUR;
     r->enabled = true;
     return r;
@@ -280,7 +316,8 @@ int rules_parse(struct rules_set *s, const char *file, str text, struct err *e)
     if (rc == 0 && rules)
         rc = yaml_is(y, rules, "rules", YAML_LIST, e);
     for (size_t i = 0; rc == 0 && rules && i < rules->n; i++)
-        rc = add_rule(&p, rules->items[i]);
+        if (!gives_way(&p, rules->items[i]) && (rc = add_rule(&p, rules->items[i])) == 0)
+            s->rules[s->n - 1]->source = source_of(&p, text, rules, i);
     yaml_tree_free(y);
     return rc;
 }

@@ -42,6 +42,8 @@ struct rule {
     const char *owner, *run; /* NULL: absent */
     const char *file;        /* where it stands */
     size_t line;
+    int64_t version;          /* of what was saved from the web; 0: of a file */
+    str source;               /* a rule file that holds it alone; absent: its file has it on one line with others */
     int rank;                 /* 1-5; 0: by the points of the score */
     int floor, ceiling;       /* of a rank by points: at least, at most so urgent; 0: none */
     const char *inhibited_by; /* ids of rules, a blank between; NULL: none. While one is open for the same host, app or
@@ -53,6 +55,9 @@ struct rule {
 };
 struct rules_set;
 struct rules_set *rules_set_new(void);
+/* What is parsed from here on is this version of a rule saved from the web; 0: it stands in a file, and gives way to a saved
+ * one of its id that is in the set already. */
+void rules_set_version(struct rules_set *s, int64_t version);
 /* Does a rule watch that stat, by minutes or by hours? */
 bool rules_watch(const struct rules_set *s, str name, bool hours);
 void rules_set_free(struct rules_set *s); /* NULL is fine */
@@ -63,7 +68,7 @@ size_t rules_count(const struct rules_set *s);
 const struct rule *rules_at(const struct rules_set *s, size_t i);
 /* How many regular expressions of its `when` were given up at a limit, and so counted as no match. */
 uint64_t rule_gave_up(const struct rule *r);
-/* {"rules":[{"id","why","owner","run","file","line","enabled","rank","when","by","stat","wait_s","digest_s","tests"}, …] without
+/* {"rules":[{"id","why","owner","run","file","line","version","source","enabled","rank","when","by","stat","wait_s","digest_s","tests"}, …] without
  * the last brace. `more` adds members to each rule, each with a comma before it; NULL: none. */
 typedef void rules_more_fn(const struct rule *r, struct buf *out, void *arg);
 void rules_set_json(const struct rules_set *s, rules_more_fn *more, void *arg, struct buf *out);

@@ -3,6 +3,8 @@
 
 struct rules_set *rules_set_new(void) { return xcalloc(1, sizeof(struct rules_set)); }
 
+void rules_set_version(struct rules_set *s, int64_t version) { s->version = version; }
+
 static void part_free(struct rule_part *p)
 {
     filter_free(p->where);
@@ -53,7 +55,9 @@ static void put_rule(struct buf *out, const struct rule *r)
     buf_member(out, "owner", str_of(r->owner));
     buf_member(out, "run", str_of(r->run));
     buf_member(out, "file", str_of(r->file));
-    buf_printf(out, ",\"line\":%zu,\"enabled\":%s", r->line, r->enabled ? "true" : "false");
+    buf_printf(out, ",\"line\":%zu,\"version\":%lld", r->line, (long long)r->version);
+    buf_member(out, "source", r->source);
+    buf_printf(out, ",\"enabled\":%s", r->enabled ? "true" : "false");
     if (r->rank)
         buf_printf(out, ",\"rank\":\"P%d\"", r->rank);
     else

@@ -42,6 +42,8 @@ static const char *const schema[] = {
     "CREATE TABLE first_token (hash BLOB NOT NULL, expires INTEGER NOT NULL) STRICT;",
     "CREATE TABLE shares (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL,"
     "  app INTEGER NOT NULL, stats TEXT NOT NULL, created INTEGER NOT NULL) STRICT;",
+    "CREATE TABLE rules (id TEXT NOT NULL, version INTEGER NOT NULL, source TEXT NOT NULL, saved INTEGER NOT NULL,"
+    "  by TEXT NOT NULL, PRIMARY KEY (id, version)) STRICT, WITHOUT ROWID;",
 };
 
 bool role_may(enum role role, enum right r)

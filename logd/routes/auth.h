@@ -99,6 +99,15 @@ int auth_key_revoke(struct auth *a, int64_t id, struct err *e) MUST_CHECK;
 /* [{"id","name","app","role","hint","origins":[…],"per_minute","created","last_used"}] */
 void auth_key_list(struct auth *a, struct buf *json);
 
+/* ---- rules saved from the web (auth-rules.c); these ask SQLite ---- */
+/* A new version; an empty source takes the rule back. The id is one of rules_parse. */
+int auth_rule_save(struct auth *a, str id, str source, str by, struct err *e) MUST_CHECK;
+/* The newest version of each, empty ones too; fn returns -1 to stop. It must not call auth_*. */
+typedef int auth_rule_fn(str id, int64_t version, str source, void *arg, struct err *e);
+int auth_rules_each(struct auth *a, auth_rule_fn *fn, void *arg, struct err *e) MUST_CHECK;
+/* [{"version","source","by","saved"}], the newest first; `source` null: taken back */
+int auth_rule_history(struct auth *a, str id, struct buf *json, struct err *e) MUST_CHECK;
+
 /* ---- links that show chosen stats to whoever has them (auth-shares.c); these ask SQLite ---- */
 struct auth_share_new {
     str name;         /* a title */

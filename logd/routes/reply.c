@@ -92,6 +92,8 @@ void reply_text(struct request *r, unsigned status, const char *text, const stru
         buf_lit(&r->out, ",\"pointer\":");
         buf_json(&r->out, str_of(e->pointer));
     }
+    if (e && e->line)
+        buf_printf(&r->out, ",\"line\":%zu", e->line);
     if (e && e->column)
         buf_printf(&r->out, ",\"column\":%zu", e->column);
     buf_lit(&r->out, "}\n");

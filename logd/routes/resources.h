@@ -42,6 +42,10 @@ void post_silence(struct request *r);
 void delete_silence(struct request *r);
 void get_rules(struct request *r);
 void post_bounce(struct request *r); /* bounces.c */
+/* rules.c */
+void get_rule(struct request *r);
+void put_rule(struct request *r);
+void delete_rule(struct request *r);
 /* links.c */
 void get_link(struct request *r);
 void post_link(struct request *r);

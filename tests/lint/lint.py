@@ -11,7 +11,7 @@ C = [f for f in FILES if f.endswith((".c", ".h"))]
 MAY = {"base": set(), "event": {"base"}, "journal": {"event", "base"}, "store": {"event", "base"}, "intake": {"event", "base"},
        "query": {"store", "event", "base"}, "issues": {"event", "base"}, "stats": {"event", "base"}, "notify": {"event", "base"}, "maps": {"event", "base"},
        "archive": {"store", "journal", "event", "base", "parts", "routes"}, "rules": {"event", "base"}, "agent": {"event", "base"},
-       "routes": {"query", "issues", "stats", "notify", "maps", "archive", "store", "journal", "intake", "event", "base", "parts", "fold", "statsd", "web"}}
+       "routes": {"query", "issues", "stats", "notify", "maps", "archive", "store", "journal", "intake", "event", "base", "parts", "fold", "statsd", "saved", "web"}}
 PURE_IO = re.compile(r'#include <(fcntl|unistd|sys/stat|sys/socket|pthread|curl/curl|sqlite3|uv|microhttpd)\.h>')
 failed = 0
 

@@ -703,7 +703,8 @@ TEST(the_set_describes_itself_as_json)
     rules_set_json(s, NULL, NULL, &out);
     CHECK_STR(
         buf_view(&out),
-        S("{\"rules\":[{\"id\":\"a\",\"why\":\"a \\\"b\\\"\",\"owner\":null,\"run\":null,\"file\":\"r.yaml\",\"line\":2,\"enabled\":true,"
+        S("{\"rules\":[{\"id\":\"a\",\"why\":\"a \\\"b\\\"\",\"owner\":null,\"run\":null,\"file\":\"r.yaml\",\"line\":2,"
+          "\"version\":0,\"source\":\"rules:\\n- {id: a, why: 'a \\\"b\\\"', when: 'level>=error', by: [app], rank: P2}\\n\",\"enabled\":true,"
           "\"rank\":\"P2\",\"when\":\"level>=error\",\"by\":[\"app\"],\"stat\":null,\"wait_s\":0,\"digest_s\":3600,\"tests\":0}]"));
     buf_done(&out);
     rules_set_free(s);
