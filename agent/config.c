@@ -1,5 +1,6 @@
 #include "agent/config.h"
 
+#include "base/config-good.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "base/yaml.h"
@@ -48,6 +49,9 @@ void agent_config_free(struct agent_config *c)
     free(c->sources);
     free_texts(c->host_units, c->host_units_n);
     free(c->syslog);
+    free_texts(c->alarm.to, c->alarm.to_n);
+    free(c->alarm.smtp);
+    free(c->alarm.from);
     free_texts(c->servers, c->servers_n);
     free(c->key);
     free(c->state);
@@ -304,9 +308,42 @@ static int get_execs(struct agent_config *c, const struct yaml *y, const struct 
     return 0;
 }
 
+static bool smtp_good(str s)
+{
+    return mail_url_good(s) && (str_starts(s, S("smtp://")) || str_starts(s, S("smtps://")));
+}
+
+static int get_alarm(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"to", "from", "smtp", "after"};
+    if (!at)
+        return 0;
+    const struct yaml_node *to = yaml_get(at, "to"), *after = yaml_get(at, "after");
+    c->alarm.after = 600 * USEC_PER_SEC;
+    if (yaml_is(y, at, "alarm", YAML_MAP, e) < 0 || yaml_known(y, at, "alarm", known, LENGTH(known), e) < 0)
+        return -1;
+    if (!to)
+        return yaml_fail(y, at, e, "alarm.to: expected the address a mail goes to");
+    if (get_texts(y, to, "alarm.to", &c->alarm.to, &c->alarm.to_n, e) < 0 ||
+        get_text(y, yaml_get(at, "from"), "alarm.from", &c->alarm.from, e) < 0 ||
+        get_text(y, yaml_get(at, "smtp"), "alarm.smtp", &c->alarm.smtp, e) < 0 ||
+        (after && yaml_duration(y, after, "alarm.after", USEC_PER_SEC, 86400 * USEC_PER_SEC, &c->alarm.after, e) < 0))
+        return -1;
+    for (size_t i = 0; i < c->alarm.to_n; i++)
+        if (!email_good(str_of(c->alarm.to[i])))
+            return yaml_fail(y, to, e, "alarm.to: expected a bare address, got \"%.60s\"", c->alarm.to[i]);
+    if (c->alarm.from && !email_good(str_of(c->alarm.from)))
+        return yaml_fail(y, at, e, "alarm.from: expected a bare address, got \"%.60s\"", c->alarm.from);
+    if (!c->alarm.smtp)
+        c->alarm.smtp = xstrdup("smtp://127.0.0.1:25");
+    else if (!smtp_good(str_of(c->alarm.smtp)))
+        return yaml_fail(y, yaml_get(at, "smtp"), e, "alarm.smtp: expected smtp://HOST:PORT or smtps://HOST");
+    return 0;
+}
+
 static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 {
-    static const char *const known[] = {"servers", "key", "state", "tls", "host", "syslog", "exec", "sources"};
+    static const char *const known[] = {"servers", "key", "state", "tls", "host", "syslog", "exec", "alarm", "sources"};
     const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
                            *sources = yaml_get(root, "sources");
     if (yaml_is(y, root, "the file", YAML_MAP, e) < 0 || yaml_known(y, root, "", known, LENGTH(known), e) < 0)
@@ -315,6 +352,7 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
         get_key(y, yaml_get(root, "key"), &c->key, e) < 0 ||
         get_text(y, yaml_get(root, "state"), "state", &c->state, e) < 0 ||
         get_tls(c, y, yaml_get(root, "tls"), e) < 0 || get_host(c, y, yaml_get(root, "host"), e) < 0 ||
+        get_alarm(c, y, yaml_get(root, "alarm"), e) < 0 ||
         get_text(y, yaml_get(root, "syslog"), "syslog", &c->syslog, e) < 0 ||
         get_execs(c, y, yaml_get(root, "exec"), e) < 0 || (sources && yaml_is(y, sources, "sources", YAML_LIST, e) < 0))
         return -1;

@@ -7,6 +7,7 @@
  *   host: {every: 10s, units: [nginx.service]}     metrics of the machine, which units run
  *   syslog: /run/logd-agent/log            a socket for syslog(3)
  *   exec: [{name: queue, command: mailq -q, every: 1m}]    lines that a command prints
+ *   alarm: {to: ops@example.com, after: 10m}       a mail when no server takes anything; smtp: from:
  *   sources:
  *   - files: [/var/log/nginx/access.log]   patterns
  *     format: access                       auto
@@ -49,6 +50,13 @@ struct agent_config {
     char *syslog; /* path of the socket; NULL: none */
     struct exec_config *execs;
     size_t execs_n;
+    struct {
+        char **to;
+        size_t to_n; /* 0: no mail */
+        char *smtp;  /* smtp://127.0.0.1:25 */
+        char *from;  /* NULL: logd-agent@ this host */
+        usec after;  /* 10 min */
+    } alarm;
     struct source_config *sources;
     size_t sources_n;
 };

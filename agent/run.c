@@ -1,4 +1,5 @@
 #include "agent/run.h"
+#include "agent/alarm.h"
 #include "agent/inputs.h"
 #include "agent/ledger.h"
 #include "agent/send.h"
@@ -33,6 +34,8 @@ struct agent {
     bool dirty;       /* the state on disk is older than what is known */
     bool kept;        /* the batch under way is on disk */
     usec looked, look_cost;
+    const struct agent_config *config;
+    struct alarm alarm;
     usec told;         /* when the ledger was; 0: never */
     uint64_t told_seq; /* the batch that came after it */
 };
@@ -220,6 +223,16 @@ static void tell_when_due(struct agent *a)
         tell(a, on_tick);
 }
 
+static void mail_when_due(struct agent *a)
+{
+    struct outage o = {.host = a->follow.host};
+    o.since = sender_failing(a->sender, &o.why);
+    if (!alarm_due(&a->alarm, a->config, o.since, clock_mono()))
+        return;
+    o.lag = ledger_lag(&a->follow);
+    alarm_mail(&a->alarm, a->config, &o, on_tick, a);
+}
+
 /* The last word, if somebody listens. */
 static void tell_end(struct agent *a)
 {
@@ -264,6 +277,7 @@ static void loop(struct agent *a)
         if (a->pending.under_way && a->kept && sender_due(a->sender) <= clock_mono())
             send_batch(a);
         tell_when_due(a);
+        mail_when_due(a);
         if (!a->pending.under_way && follow_more(&a->follow))
             continue; /* what is to be kept goes with the next batch */
         if (!a->pending.under_way && a->dirty)
@@ -329,7 +343,7 @@ static int follow_sources(struct follow *fo, const struct agent_config *c, struc
 
 int run_agent(struct agent_config *c, struct err *e)
 {
-    struct agent a = {.body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
+    struct agent a = {.config = c, .body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
     struct shaper **shapers = NULL;
     int lock = -1;
     pending_init(&a.pending);
