@@ -32,6 +32,7 @@ struct joiner {
     struct open *order[JOIN_OPEN]; /* the first n are in use, sorted by place */
     size_t n, ready;               /* so many of the first can be handed out: no other lies between their lines */
     bool given;                    /* the first was handed out and still is looked at */
+    bool contained;                /* the last line was a container's */
 };
 
 struct joiner *joiner_new(enum join_kind kind, str pattern, struct err *e)
@@ -254,7 +255,9 @@ void joiner_add(struct joiner *j, str line, uint64_t at, bool cut)
     assert(j->ready == 0);
     if (!unwrap_docker(j, line, &u) && !unwrap_cri(line, &u))
         u = (struct unwrapped){.stream = PLAIN, .text = line};
-    pass(j, u.stream, u.stream == PLAIN);
+    if (j->contained || u.stream != PLAIN)
+        pass(j, u.stream, u.stream == PLAIN);
+    j->contained = u.stream != PLAIN;
     struct line *l = &j->partial[u.stream];
     if (!l->there)
         line_begin(l, u.time, at);
@@ -323,7 +326,7 @@ void joiner_end(struct joiner *j)
 void joiner_reset(struct joiner *j)
 {
     j->n = j->ready = 0;
-    j->given = false;
+    j->given = j->contained = false;
     for (enum stream i = 0; i < STREAMS; i++)
         j->partial[i].there = false;
 }

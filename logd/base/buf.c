@@ -109,12 +109,24 @@ char *buf_take(struct buf *b, size_t *ret_n)
     return p;
 }
 
+/* None of eight bytes is a control character, a quote, a backslash or beyond ASCII. */
+static bool eight_plain(uint64_t x)
+{
+    const uint64_t ones = 0x0101010101010101u, high = 0x80 * ones;
+    uint64_t quote = x ^ (ones * '"'), backslash = x ^ (ones * '\\');
+    return ((x | ((x - 0x20 * ones) & ~x) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash)) & high) == 0;
+}
+
 void buf_json(struct buf *b, str s)
 {
     static const char hex[] = "0123456789abcdef";
     buf_byte(b, '"');
     size_t start = 0;
     for (size_t i = 0; i < s.n;) {
+        while (i + 8 <= s.n && eight_plain(load8(s.p + i)))
+            i += 8;
+        if (i == s.n)
+            break;
         unsigned char c = (unsigned char)s.p[i];
         if (c >= 0x20 && c != '"' && c != '\\' && c < 0x80) {
             i++;

@@ -3,7 +3,7 @@
 
 usage: run.py [LEG...] [--events N] [--rounds N] [--rivals NAME,...|none] [--reuse]
 legs: intake (open-loop load), store (a corpus over HTTP, sealed), replay (a start with its journal alone), query (questions about it), cold (some of them, nothing cached),
-merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people),
+merge (days are over, the same questions), busy (how long intake takes while queries and sealing run), stats (increments, StatsD packets), unique (different people), agent (lines from a file),
 grouping (which messages are the same thing);
 none named: all.
 --rivals: of duck, clickhouse, grep, ripgrep, zstdgrep, memmem. --reuse: query what an earlier run has loaded.
@@ -12,10 +12,10 @@ import argparse, json, os, signal, sys, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-import corpus, grouping, intake, stats, store, unique
+import agent, corpus, grouping, intake, stats, store, unique
 from logd import Skip
 
-LEGS = ("intake", "stats", "unique", "grouping", "store", "replay", "query", "cold", "merge", "busy")
+LEGS = ("intake", "stats", "unique", "agent", "grouping", "store", "replay", "query", "cold", "merge", "busy")
 RIVALS = "duck,clickhouse,grep,ripgrep,zstdgrep,memmem"
 
 
@@ -67,12 +67,14 @@ def main():
         keep("stats", stats.run())
     if "unique" in legs:
         keep("unique", unique.run())
+    if "agent" in legs:
+        keep("agent", agent.run(a.rounds))
     if "grouping" in legs:
         try:
             keep("grouping", grouping.run())
         except Skip as e:
             print(f"SKIP grouping: {e}")
-    if set(legs) <= {"intake", "stats", "unique", "grouping"}:
+    if set(legs) <= {"intake", "stats", "unique", "agent", "grouping"}:
         return 0
     try:
         c = corpus.Corpus(a.events)
