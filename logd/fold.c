@@ -455,6 +455,15 @@ static int load_memory(struct fold *f, struct err *e)
     return rc;
 }
 
+static bool rule_at(void *arg, size_t i, str *ret_id)
+{
+    const struct rules_set *set = rules_of(arg);
+    if (!set || i >= rules_count(set))
+        return false;
+    *ret_id = str_of(rules_at(set, i)->id);
+    return true;
+}
+
 int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct err *e)
 {
     const char *const steps[] = {"CREATE TABLE position(seq INTEGER NOT NULL); INSERT INTO position VALUES(0);"
@@ -479,7 +488,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  notify_schema_indexes,
                                  issues_schema_grouping_4,
                                  issues_schema_causes,
-                                 notify_schema_people};
+                                 notify_schema_people,
+                                 notify_schema_weekly};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -506,6 +516,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     f->issues = issues_new(f->db, &users_sketch);
     f->incidents = incidents_new(f->db);
     incidents_facts(f->incidents, facts_of_issue);
+    incidents_rules(f->incidents, rule_at, f);
     f->uniques = uniques_new(f->db);
     f->scrub = true; /* it may have ended between a seal and this */
     *ret = f;

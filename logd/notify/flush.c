@@ -643,6 +643,8 @@ int flush_digest(struct incidents *in, usec now, struct err *e)
     bool due = in->digest_due && now >= in->digest_due;
     for (size_t i = 0; due && rc == 0 && i < in->to_n; i++)
         rc = write_digest(in, in->to[i].to, now, &a, e);
+    if (due && rc == 0)
+        rc = weekly_due(in, now, e);
     arena_done(&a);
     in->digest_due = next;
     return rc;

@@ -151,6 +151,11 @@ void incidents_config(struct incidents *in, const struct config *c, const char *
 }
 
 void incidents_facts(struct incidents *in, facts_fn *fn) { in->facts = fn; }
+void incidents_rules(struct incidents *in, rule_at_fn *fn, void *arg)
+{
+    in->rule_at = fn;
+    in->rule_arg = arg;
+}
 
 /* ---- small writes ---- */
 int count_in(struct incidents *in, const char *name, int64_t n, struct err *e)

@@ -17,7 +17,7 @@
 #include "event/event.h"
 
 extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[],
-    notify_schema_people[]; /* SQL */
+    notify_schema_people[], notify_schema_weekly[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
@@ -45,6 +45,9 @@ struct mail_facts;
 typedef int facts_fn(struct db *db, str issue, str app, usec now, struct mail_facts *ret, struct arena *a,
                      struct err *e);
 void incidents_facts(struct incidents *in, facts_fn *fn);
+/* The id of the i-th rule there is; false: no more. Asked from the rules thread. */
+typedef bool rule_at_fn(void *arg, size_t i, str *ret_id);
+void incidents_rules(struct incidents *in, rule_at_fn *fn, void *arg);
 /* The transaction was rolled back: what was not written is not true. Before a commit, incidents_tick writes it. */
 void incidents_forget(struct incidents *in);
 int incidents_signal(struct incidents *in, const struct signal *s, usec now, struct arena *a, struct err *e) MUST_CHECK;

@@ -28,6 +28,8 @@ struct incidents {
     uint8_t key[32]; /* signs links, when `signs` */
     bool signs;
     facts_fn *facts; /* or NULL */
+    rule_at_fn *rule_at;
+    void *rule_arg;
 };
 
 /* A strand whose time has come, with what of its incident decides. */
@@ -79,6 +81,9 @@ int silence_apply(struct incidents *in, json_t *o, struct err *e) MUST_CHECK;
 /* 1 and why: it is silenced. */
 int silence_of(struct incidents *in, const struct strand *s, usec now, const char **ret_why, struct arena *a,
                struct err *e) MUST_CHECK;
+
+/* weekly.c: asked with each digest of the day. */
+int weekly_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
 
 /* flush.c: all that is due at `now`, the earliest first. */
 int flush_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
