@@ -76,7 +76,8 @@ def test_an_outage_is_one_mail_and_its_end_another():
         proxy.heal()
         eventually(lambda: len(mailbox.mails) == 2, "and told when it is over", 20)
         assert "Subject: The logs of " in mailbox.mails[1][1] and "It is over" in mailbox.mails[1][1], mailbox.mails
-        assert logd.count() == 101 and len(mailbox.mails) == 2
+        eventually(lambda: logd.count() == 101, "every line")
+        assert len(mailbox.mails) == 2, mailbox.mails
 
 
 def test_a_wrong_alarm_is_one_sentence_with_its_place():
