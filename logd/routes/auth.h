@@ -134,7 +134,7 @@ void share_stats_json(str stats, struct buf *json);       /* [{"name","group"}] 
 int auth_user_add(struct auth *a, str email, enum role role, str password, struct err *e) MUST_CHECK;
 int auth_user_passwd(struct auth *a, str email, str password, struct err *e) MUST_CHECK; /* ends all sessions */
 int auth_user_remove(struct auth *a, str email, struct err *e) MUST_CHECK;
-bool auth_user_may_be(struct auth *a, str email); /* there is such a user, or nobody is one yet */
+bool auth_user_may_be(struct auth *a, str email);      /* there is such a user, or nobody is one yet */
 void auth_user_list(struct auth *a, struct buf *json); /* [{"email","role","created","last_login"}] */
 enum role role_read(str name);                         /* ROLE_NONE: unknown */
 const char *role_name(enum role r);
