@@ -59,7 +59,11 @@ int rules_check_main(int argc, char **argv)
         return CLI_USAGE;
     }
     struct rules_set *set = rules_set_new();
-    int code = rules_read_files(set, argc - 1, argv + 1, argv[0]) < 0 ? CLI_FAILED : run_tests(set, argv[0]);
+    struct err e;
+    int rc = rules_read_files(set, argc - 1, argv + 1, argv[0]);
+    if (rc == 0 && (rc = rules_check_inhibitors(set, &e)) < 0)
+        fprintf(stderr, "logd: rules %s: %s\n", argv[0], e.text);
+    int code = rc < 0 ? CLI_FAILED : run_tests(set, argv[0]);
     rules_set_free(set);
     return code;
 }

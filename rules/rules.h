@@ -64,6 +64,8 @@ void rules_set_free(struct rules_set *s); /* NULL is fine */
 /* Adds the rules of one file; ids are unique in the set. ERR_INPUT "FILE:LINE:COLUMN: …", the column being right inside a
  * `when` too; the set is then only fit to be freed. */
 int rules_parse(struct rules_set *s, const char *file, str text, struct err *e) MUST_CHECK;
+/* Is each rule that another is inhibited by in the set? ERR_INPUT "FILE:LINE: …" for the first that is not. */
+int rules_check_inhibitors(const struct rules_set *s, struct err *e) MUST_CHECK;
 size_t rules_count(const struct rules_set *s);
 const struct rule *rules_at(const struct rules_set *s, size_t i);
 /* How many regular expressions of its `when` were given up at a limit, and so counted as no match. */

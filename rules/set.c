@@ -1,4 +1,5 @@
 #include "base/str.h"
+#include "base/yaml.h"
 #include "rules/condition.h"
 
 struct rules_set *rules_set_new(void) { return xcalloc(1, sizeof(struct rules_set)); }
@@ -37,6 +38,32 @@ bool rules_watch(const struct rules_set *s, str name, bool hours)
             return true;
     }
     return false;
+}
+
+static int check_inhibitor(const struct rules_set *s, const struct rule *r, str id, struct err *e)
+{
+    const char **known = xcalloc(s->n, sizeof *known);
+    bool found = false;
+    for (size_t i = 0; i < s->n; i++) {
+        known[i] = s->rules[i]->id;
+        found |= str_eq(id, str_of(known[i]));
+    }
+    const char *near = nearest_name(id, known, s->n);
+    free(known);
+    return found ? 0
+                 : err_set(e, ERR_INPUT, "%s:%zu: %s: inhibited_by: there is no rule \"%.*s\"%s%s%s", r->file, r->line,
+                           r->id, STR_ARG(id), near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+int rules_check_inhibitors(const struct rules_set *s, struct err *e)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        str ids = str_of(s->rules[i]->inhibited_by);
+        while (ids.n)
+            if (check_inhibitor(s, s->rules[i], str_cut(&ids, ' '), e) < 0)
+                return -1;
+    }
+    return 0;
 }
 
 size_t rules_count(const struct rules_set *s) { return s->n; }

@@ -696,6 +696,20 @@ TEST(a_test_in_a_rule_file_may_ask_how_often_it_counted)
     rules_set_free(s);
 }
 
+TEST(a_rule_that_is_inhibited_by_none_there_is_says_so)
+{
+    struct rules_set *good = parse("rules:\n- {id: host-silent, why: b, when: c}\n"
+                                   "- {id: a, why: b, when: c, inhibited_by: [host-silent]}\n");
+    struct rules_set *bad = parse("rules:\n- {id: host-silent, why: b, when: c}\n"
+                                  "- {id: a, why: b, when: c, inhibited_by: [host-silent, host-silnt]}\n");
+    CHECK_INT(rules_check_inhibitors(good, &e), 0);
+    CHECK_INT(rules_check_inhibitors(bad, &e), -1);
+    CHECK_STR(str_of(e.text),
+              S("r.yaml:3: a: inhibited_by: there is no rule \"host-silnt\", did you mean \"host-silent\"?"));
+    rules_set_free(good);
+    rules_set_free(bad);
+}
+
 TEST(the_set_describes_itself_as_json)
 {
     struct rules_set *s = parse("rules:\n- {id: a, why: 'a \"b\"', when: 'level>=error', by: [app], rank: P2}\n");
