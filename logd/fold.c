@@ -489,7 +489,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_grouping_4,
                                  issues_schema_causes,
                                  notify_schema_people,
-                                 notify_schema_weekly};
+                                 notify_schema_weekly,
+                                 notify_schema_reminders};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -227,6 +227,8 @@ static const struct key recipient_keys[] = {
      .fallback = "P3"},
     {"digest", VALUE, offsetof(struct config_recipient, digest_minute), .set = set_clock,
      .expected = "a time of day like \"08:30\"", .fallback = "08:30"},
+    {"after", VALUE, offsetof(struct config_recipient, after), .set = set_duration, .min = 60 * USEC_PER_SEC,
+     .max = DAY},
     {"timezone", VALUE, offsetof(struct config_recipient, timezone),
      TEXT(zone_good, "a time zone of the system like Europe/Amsterdam"), .fallback = "UTC"},
 };
@@ -506,6 +508,9 @@ static int whole(const struct yaml *y, const struct config *c, struct err *e)
         return clash(y, "mail", e, "mail.url is given without mail.from");
     if (c->recipients_n && !c->mail.url)
         return clash(y, "recipients", e, "recipients are given without mail.url: no mail could reach them");
+    for (size_t i = 0; c->recipients_n && c->recipients[i].after; i++)
+        if (i + 1 == c->recipients_n)
+            return clash(y, "recipients", e, "every recipient has after: nobody would be told at once");
     if (s3 && (!c->archive.access_key || !c->archive.secret_key))
         return clash(y, "archive", e, "archive.url is s3:// and needs archive.access_key and archive.secret_key");
     return 0;

@@ -17,6 +17,7 @@ struct config_recipient {
     char *email;
     int min;           /* 1-5: mails of this rank and above; default 3 */
     int digest_minute; /* minute of the day of the daily digest, local time; default 8:30 */
+    usec after;        /* 0; else told of a P1 that nobody acknowledged for so long, and of nothing else */
     char *timezone;    /* "UTC"; a name that the system's zoneinfo has */
 };
 struct config_app_keep {

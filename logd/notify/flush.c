@@ -40,15 +40,13 @@ void strand_done(struct strand *s)
 }
 
 /* ---- reading ---- */
-static int load_due(struct incidents *in, usec now, struct strand *s, struct err *e)
+#define STRAND                                                                                                          \
+    "SELECT s.id, s.incident, s.rule, s.key, s.why, s.run, s.detail, s.app, s.env, s.host, s.title, s.issue, s.points," \
+    " s.inhibited_by, s.event, s.event_id, s.events, s.rank, s.opened, s.last, s.window, s.count, s.held, s.mails,"     \
+    " i.state, i.mailed_rank, i.last_mail, i.next_kind, i.mails FROM strand s JOIN incident i ON i.id = s.incident "
+
+static int load(struct incidents *in, sqlite3_stmt *st, struct strand *s, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(
-        in->db,
-        "SELECT s.id, s.incident, s.rule, s.key, s.why, s.run, s.detail, s.app, s.env, s.host, s.title, s.issue, s.points,"
-        " s.inhibited_by, s.event, s.event_id, s.events, s.rank, s.opened, s.last, s.window, s.count, s.held, s.mails,"
-        " i.state, i.mailed_rank, i.last_mail, i.next_kind, i.mails FROM strand s JOIN incident i ON i.id = s.incident"
-        " WHERE s.due <= ? AND s.due IS NOT NULL ORDER BY s.due, s.rank LIMIT 1");
-    sqlite3_bind_int64(st, 1, now);
     int rc = db_step(in->db, st, e);
     if (rc <= 0)
         return rc;
@@ -69,6 +67,21 @@ static int load_due(struct incidents *in, usec now, struct strand *s, struct err
     s->of.mails = sqlite3_column_int64(st, 28);
     sqlite3_reset(st);
     return 1;
+}
+
+static int load_due(struct incidents *in, usec now, struct strand *s, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, STRAND "WHERE s.due <= ? AND s.due IS NOT NULL ORDER BY s.due, s.rank LIMIT 1");
+    sqlite3_bind_int64(st, 1, now);
+    return load(in, st, s, e);
+}
+
+int load_worst(struct incidents *in, const char *incident, struct strand *s, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(in->db, STRAND "WHERE s.incident = ? AND s.mails > 0 AND s.state != 'resolved'"
+                                              " ORDER BY s.rank, s.opened LIMIT 1");
+    db_bind_str(st, 1, str_of(incident));
+    return load(in, st, s, e);
 }
 
 static int count_of(struct incidents *in, sqlite3_stmt *st, int64_t *ret, struct err *e)
@@ -268,9 +281,10 @@ struct composed {
     struct buf subject, text, html;
 };
 
-static void compose(struct incidents *in, const struct batch_of *b, bool resolved, struct arena *a,
+static void compose(struct incidents *in, const struct batch_of *b, const struct again *again, struct arena *a,
                     struct composed *ret)
 {
+    bool resolved = again && !again->unacked;
     const struct strand *s = b->first;
     struct event *ev = NULL;
     struct err ignored;
@@ -285,7 +299,10 @@ static void compose(struct incidents *in, const struct batch_of *b, bool resolve
                              .rule = str_of(s->rule),
                              .why = str_of(s->why),
                              .run = str_of(s->run),
-                             .detail = str_of(s->detail),
+                             .detail = again && again->unacked
+                                           ? str_of(arena_printf(a, "not acknowledged for %s%s%s", again->unacked,
+                                                                 s->detail[0] ? "; " : "", s->detail))
+                                           : str_of(s->detail),
                              .points = str_of(s->points),
                              .key = str_of(s->key),
                              .title = str_of(s->title),
@@ -302,13 +319,13 @@ static void compose(struct incidents *in, const struct batch_of *b, bool resolve
                              .count = (uint64_t)b->count,
                              .event = ev,
                              .facts = known ? &facts : NULL};
-    body_subject(&(struct mail_subject){b->rank, body.app, body.env, body.title, body.rule}, b->digest || resolved,
+    body_subject(&(struct mail_subject){b->rank, body.app, body.env, body.title, body.rule}, b->digest || again,
                  &ret->subject);
     body_text(&body, a, &ret->text);
     body_html(&body, a, &ret->html);
 }
 
-static int send_to(struct incidents *in, const char *to, const struct batch_of *b, const char *kind,
+static int send_to(struct incidents *in, const char *to, const struct batch_of *b, const char *kind, int64_t number,
                    const struct composed *c, struct arena *a, struct err *e)
 {
     const struct strand *s = b->first;
@@ -319,7 +336,7 @@ static int send_to(struct incidents *in, const char *to, const struct batch_of *
                          .signals = b->held,
                          .host = s->host,
                          .event = s->event_id,
-                         .number = s->of.mails,
+                         .number = number,
                          .rank = b->rank,
                          .subject = buf_view(&c->subject),
                          .text = buf_view(&c->text),
@@ -332,6 +349,7 @@ static int send_to(struct incidents *in, const char *to, const struct batch_of *
 /* ---- who gets it ---- */
 struct fates {
     int mailed, digested, later;
+    usec escalated; /* who is told after so long is told now */
 };
 
 static int deliver(struct incidents *in, const struct batch_of *b, const struct composed *c, struct fates *f,
@@ -341,7 +359,7 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
         const char *to = in->to[i].to;
         double left = budget_max;
         int min;
-        if (is_about_bounces_of(b->first, to))
+        if (is_about_bounces_of(b->first, to) || (in->to[i].after && in->to[i].after > f->escalated))
             continue;
         if (contact_min(in, &in->to[i], &min, e) < 0)
             return -1;
@@ -361,7 +379,7 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
             f->digested++;
         } else {
             if ((b->rank > 1 && !b->digest && tokens(in, to, true, b->now, &left, e) < 0) ||
-                send_to(in, to, b, b->digest ? "digest" : "immediate", c, a, e) < 0)
+                send_to(in, to, b, b->digest ? "digest" : "immediate", b->first->of.mails, c, a, e) < 0)
                 return -1;
             f->mailed++;
         }
@@ -425,7 +443,8 @@ static int settle_batch(struct incidents *in, const struct batch_of *b, const st
 {
     const char *verdict = f->mailed ? b->digest ? "digested" : "mailed" : f->digested ? "digested" : "suppressed";
     if (count_in(in, verdict, b->held, e) < 0 || count_in(in, "pending", -b->held, e) < 0 ||
-        settle_strands(in, b, e) < 0 || settle_incident(in, b, e) < 0)
+        settle_strands(in, b, e) < 0 || settle_incident(in, b, e) < 0 ||
+        (f->mailed && !b->digest && remind_begin(in, b->first->incident, b->rank, b->now, e) < 0))
         return -1;
     return decide(in, str_of(b->first->incident), b->now, verdict, reason_of(in, b, f, a), e);
 }
@@ -439,12 +458,12 @@ static int flush(struct incidents *in, const struct strand *s, bool told, bool f
                          .others = BUF_INIT(20000),
                          .events = BUF_INIT(2 * EVENTS_MAX * (EVENT_ID_LEN + 1))};
     struct composed c = {BUF_INIT(1000), BUF_INIT(60000), BUF_INIT(100000)};
-    struct fates f = {0, 0, 0};
-    int rc = gather(in, &b, e);
+    struct fates f = {0};
+    int rc = gather(in, &b, e) < 0 || remind_escalated(in, s->incident, &f.escalated, e) < 0 ? -1 : 0;
     for (size_t i = 0; rc == 0 && flapping && i < in->to_n; i++, f.digested++)
-        rc = put_in_digest(in, in->to[i].to, &b, "it comes and goes", e);
+        rc = in->to[i].after ? 0 : put_in_digest(in, in->to[i].to, &b, "it comes and goes", e);
     if (rc == 0 && !flapping) {
-        compose(in, &b, false, a, &c);
+        compose(in, &b, NULL, a, &c);
         rc = deliver(in, &b, &c, &f, a, e);
     }
     if (rc == 0 && f.later && !f.mailed && !f.digested) {
@@ -466,19 +485,28 @@ static int flush(struct incidents *in, const struct strand *s, bool told, bool f
 
 /* ---- the end ---- */
 
-static int tell_resolved(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
+int tell_again(struct incidents *in, const struct strand *s, const char *to, const struct again *what, usec now,
+               struct arena *a, struct err *e)
 {
     struct batch_of b = {
-        .first = s, .rank = s->of.rank, .count = s->count, .now = now, .others = BUF_INIT(1), .events = BUF_INIT(1)};
+        .first = s, .rank = what->rank, .count = s->count, .now = now, .others = BUF_INIT(1), .events = BUF_INIT(1)};
     struct composed c = {BUF_INIT(1000), BUF_INIT(60000), BUF_INIT(100000)};
-    int rc = 0;
-    compose(in, &b, true, a, &c);
-    for (size_t i = 0; rc == 0 && i < in->to_n; i++)
-        if (b.rank <= in->to[i].min)
-            rc = send_to(in, in->to[i].to, &b, "resolved", &c, a, e);
+    compose(in, &b, what, a, &c);
+    int rc = send_to(in, to, &b, what->kind, what->number, &c, a, e);
     buf_done(&c.subject);
     buf_done(&c.text);
     buf_done(&c.html);
+    return rc;
+}
+
+static int tell_resolved(struct incidents *in, const struct strand *s, usec now, struct arena *a, struct err *e)
+{
+    struct again what = {.kind = "resolved", .rank = s->of.rank, .number = s->of.mails};
+    usec escalated;
+    int rc = remind_escalated(in, s->incident, &escalated, e);
+    for (size_t i = 0; rc == 0 && i < in->to_n; i++)
+        if (what.rank <= in->to[i].min && in->to[i].after <= escalated)
+            rc = tell_again(in, s, in->to[i].to, &what, now, a, e);
     return rc;
 }
 

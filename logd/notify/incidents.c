@@ -146,7 +146,8 @@ void incidents_config(struct incidents *in, const struct config *c, const char *
     in->host = n ? str_dup(str_head(host, n)) : xstrdup("logd.invalid");
     in->to = xcalloc(c->recipients_n + 1, sizeof *in->to);
     for (size_t i = 0; c->mail.url && i < c->recipients_n; i++)
-        in->to[in->to_n++] = (struct recipient){xstrdup(c->recipients[i].email), c->recipients[i].min};
+        in->to[in->to_n++] = (struct recipient){xstrdup(c->recipients[i].email), c->recipients[i].min,
+                                                c->recipients[i].after};
     in->digest_minute = c->recipients_n ? c->recipients[0].digest_minute : 510;
 }
 
@@ -404,8 +405,10 @@ static int wake_snoozed(struct incidents *in, usec now, struct err *e)
 
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e)
 {
-    if (add_up(in, e) < 0 || wake_snoozed(in, now, e) < 0 || flush_due(in, now, e) < 0 || flush_digest(in, now, e) < 0)
+    if (add_up(in, e) < 0 || wake_snoozed(in, now, e) < 0 || flush_due(in, now, e) < 0 || remind_due(in, now, e) < 0 ||
+        flush_digest(in, now, e) < 0)
         return -1;
+    usec remind;
     sqlite3_stmt *st = db_stmt(in->db, "SELECT min(coalesce((SELECT min(due) FROM strand WHERE due IS NOT NULL), ?1),"
                                        " coalesce((SELECT min(until) FROM incident WHERE until IS NOT NULL), ?1))");
     sqlite3_bind_int64(st, 1, INT64_MAX);
@@ -413,6 +416,9 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
         return -1;
     *ret_next = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
+    if (remind_next(in, &remind, e) < 0)
+        return -1;
+    *ret_next = remind < *ret_next ? remind : *ret_next;
     if (in->digest_due && in->digest_due < *ret_next)
         *ret_next = in->digest_due;
     return 0;
@@ -426,7 +432,7 @@ int incidents_set_back(struct incidents *in, usec by, struct err *e)
         "UPDATE incident SET until = until - ?1, next_kind = next_kind - ?1, joined = joined - ?1,"
         " last_mail = last_mail - ?1, opened = opened - ?1"
         " WHERE state != 'resolved'",
-        "UPDATE budget SET at = at - ?"};
+        "UPDATE reminder SET told = told - ?1, due = due - ?1", "UPDATE budget SET at = at - ?"};
     in->digest_due = 0;
     for (size_t i = 0; i < LENGTH(all); i++) {
         sqlite3_stmt *st = db_stmt(in->db, all[i]);

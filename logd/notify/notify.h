@@ -17,7 +17,7 @@
 #include "event/event.h"
 
 extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[],
-    notify_schema_people[], notify_schema_weekly[]; /* SQL */
+    notify_schema_people[], notify_schema_weekly[], notify_schema_reminders[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */

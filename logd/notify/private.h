@@ -1,4 +1,4 @@
-/* notify/private.h - shared by incidents.c, people.c, flush.c and silences.c; nobody else includes this. */
+/* notify/private.h - shared by incidents.c, people.c, flush.c, remind.c and silences.c; nobody else includes this. */
 #ifndef NOTIFY_PRIVATE_H
 #define NOTIFY_PRIVATE_H
 
@@ -15,6 +15,7 @@
 struct recipient {
     char *to;
     int min;
+    usec after; /* told of a P1 that nobody acknowledged for so long, and of nothing else; 0: of all */
 };
 struct incidents {
     struct db *db;
@@ -75,6 +76,25 @@ struct outgoing {
 };
 int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a,
                   struct err *e) MUST_CHECK;
+
+/* flush.c: a mail about an incident that was mailed before; it brings no signals. */
+struct again {
+    const char *kind; /* "reminder" or "resolved" */
+    int rank;
+    int64_t number;      /* of the mail within its incident */
+    const char *unacked; /* for how long, in words; NULL: it has ended */
+};
+int tell_again(struct incidents *in, const struct strand *s, const char *to, const struct again *what, usec now,
+               struct arena *a, struct err *e) MUST_CHECK;
+/* flush.c: the most urgent strand that was mailed and goes on; 0: none. */
+int load_worst(struct incidents *in, const char *incident, struct strand *s, struct err *e) MUST_CHECK;
+
+/* remind.c: a mail of this rank went out at once. */
+int remind_begin(struct incidents *in, const char *incident, int rank, usec now, struct err *e) MUST_CHECK;
+/* Recipients whose `after` is not longer were told of it; 0: none was. */
+int remind_escalated(struct incidents *in, const char *incident, usec *ret, struct err *e) MUST_CHECK;
+int remind_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
+int remind_next(struct incidents *in, usec *ret, struct err *e) MUST_CHECK; /* INT64_MAX: nothing waits */
 
 /* silences.c: `o` is the action of silence_check. */
 int silence_apply(struct incidents *in, json_t *o, struct err *e) MUST_CHECK;
