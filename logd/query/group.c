@@ -198,14 +198,20 @@ static int values_cmp(str x, str y, size_t n)
     return c;
 }
 
-/* By time, then the largest first. */
-static int made_cmp(const void *a, const void *b, void *st)
+/* Nobody waits for the table any more. */
+static bool given_up(const struct groups *g) { return g->o->cancel && *g->o->cancel; }
+
+/* By time, then the largest first; once given up, all are equal, so the sort ends soon. */
+static int made_cmp(const void *a, const void *b, void *groups)
 {
+    const struct groups *g = groups;
     const struct made *x = a, *y = b;
+    if (given_up(g))
+        return 0;
     if (x->start != y->start)
         return x->start < y->start ? -1 : 1;
     int c = key_cmp(&x->first, &y->first, true);
-    return c ? c : values_cmp(x->key, y->key, ((struct stage *)st)->fields_n);
+    return c ? c : values_cmp(x->key, y->key, g->st->fields_n);
 }
 
 /* The seconds of a stretch that the query looks at. */
@@ -289,9 +295,6 @@ static void name_columns(const struct groups *g, struct rows *t, struct arena *a
         t->columns[t->columns_n++] = g->st->aggregates[i].name;
 }
 
-/* Nobody waits for the table any more. */
-static bool given_up(const struct groups *g) { return g->o->cancel && *g->o->cancel; }
-
 static struct made *list_groups(struct groups *g, size_t *ret_n, struct arena *a)
 {
     struct made *all = xcalloc(g->map.n, sizeof *all);
@@ -324,7 +327,7 @@ void groups_rows(struct groups *g, struct rows *ret, struct query_result *meta, 
     struct buf line = BUF_INIT(SIZE_MAX / 2);
     make_empty(g);
     struct made *all = list_groups(g, &n, &scratch);
-    qsort_r(all, n, sizeof *all, made_cmp, (void *)(uintptr_t)g->st);
+    qsort_r(all, n, sizeof *all, made_cmp, g);
     *ret = (struct rows){0};
     name_columns(g, ret, a);
     if (g->st->kind == STAGE_TOP && n > g->st->limit)

@@ -53,6 +53,8 @@ void rows_add(struct rows *t, const struct row *r) { append(t, copy(r, 0)); }
 
 /* ---- order ---- */
 
+bool order_cancelled(const struct order *o) { return o->cancel && *o->cancel; }
+
 struct key key_of(str field, const struct event *ev, struct arena *a)
 {
     const struct field *f = event_field(ev, field);
@@ -220,9 +222,10 @@ void rows_give_back(struct rows *t, struct rows *settled, size_t from)
     settled->n = settled->n < from ? settled->n : from;
 }
 
+/* A sort of many rows is asked to end in the middle by the only thing it listens to. */
 static int sort_cmp(const void *a, const void *b, void *order)
 {
-    return row_cmp(order, *(struct row *const *)a, *(struct row *const *)b);
+    return order_cancelled(order) ? 0 : row_cmp(order, *(struct row *const *)a, *(struct row *const *)b);
 }
 
 void rows_sort(struct rows *t)
@@ -285,25 +288,27 @@ void rows_mark(struct rows *t, size_t i)
 }
 
 /* Equal rows stay as they stand. */
-static int resort_cmp(const void *a, const void *b, void *sort)
+static int resort_cmp(const void *a, const void *b, void *order)
 {
+    const struct order *o = order;
     const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
-    int c = keys_cmp(sort, x, y);
+    if (order_cancelled(o))
+        return 0;
+    int c = keys_cmp(o->sort, x, y);
     return c ? c : (x->place > y->place) - (x->place < y->place);
 }
 
-void rows_resort(struct rows *t, const struct stage *sort, struct event *ev, struct arena *a)
+void rows_resort(struct rows *t, const struct order *o, struct event *ev, struct arena *a)
 {
-    struct order o = {.sort = sort};
     arena_reset(a);
-    for (size_t i = 0; i < t->n; i++) {
+    for (size_t i = 0; i < t->n && !order_cancelled(o); i++) {
         t->p[i]->place = i;
         if (!rows_event(t, i, ev, a))
             ev->n = 0; /* damaged: has nothing */
-        t->p[i]->keys = keys_of(&o, ev, a);
+        t->p[i]->keys = keys_of(o, ev, a);
     }
     if (t->n)
-        qsort_r(t->p, t->n, sizeof *t->p, resort_cmp, (void *)(uintptr_t)sort);
+        qsort_r(t->p, t->n, sizeof *t->p, resort_cmp, (void *)(uintptr_t)o);
     for (size_t i = 0; i < t->n; i++)
         t->p[i]->keys = NULL;
 }

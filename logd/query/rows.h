@@ -22,8 +22,9 @@ struct row {
     size_t bytes;     /* of all of it: one allocation */
 };
 struct order {
-    const struct stage *sort; /* NULL: by time alone */
-    bool ascending;           /* time and id, which decide between equals too */
+    const struct stage *sort;   /* NULL: by time alone */
+    bool ascending;             /* time and id, which decide between equals too */
+    const _Atomic bool *cancel; /* true: nobody waits for the order, so all are equal from now on; may be NULL */
 };
 struct rows {
     str *columns;     /* views into the query */
@@ -53,7 +54,8 @@ struct row *row_place(const struct row *r);                             /* a cop
 /* ---- stages over a table that is there; `ev` is scratch ---- */
 void rows_mark(struct rows *t, size_t i); /* to be dropped */
 void rows_drop_marked(struct rows *t);
-void rows_resort(struct rows *t, const struct stage *sort, struct event *ev, struct arena *a);
+void rows_resort(struct rows *t, const struct order *o, struct event *ev, struct arena *a);
+bool order_cancelled(const struct order *o);
 void rows_skip(struct rows *t, size_t n);
 void rows_limit(struct rows *t, uint64_t n);
 /* The row as an event that filters and counts understand; false: a damaged line. */

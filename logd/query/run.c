@@ -127,6 +127,7 @@ static void plan_stream(struct run *r)
 {
     const struct query *q = r->q;
     r->table.order.ascending = r->o->ascending;
+    r->table.order.cancel = r->o->cancel;
     r->shaped = SIZE_MAX;
     for (; r->at < q->stages_n && streams(r, &q->stages[r->at]); r->at++) {
         const struct stage *st = &q->stages[r->at];
@@ -243,13 +244,16 @@ static void where_rows(struct run *r, const struct filter *f)
     rows_drop_marked(&r->table);
 }
 
+/* Nobody waits for the rows any more. */
+static bool given_up(const struct run *r) { return r->o->cancel && *r->o->cancel; }
+
 static int shape_rows(struct run *r, const struct stage *st)
 {
     struct scan *s = r->scan;
     struct rows out = {0};
     if (st->kind == STAGE_FIELDS)
         out = (struct rows){.columns = st->fields, .columns_n = st->fields_n};
-    for (size_t i = 0; i < r->table.n && out.bytes <= 2 * LIMIT_RESULT; i++) {
+    for (size_t i = 0; i < r->table.n && out.bytes <= 2 * LIMIT_RESULT && !given_up(r); i++) {
         struct row row = *r->table.p[i];
         arena_reset(&s->a);
         if (!rows_event(&r->table, i, &s->ev, &s->a))
@@ -285,7 +289,9 @@ static int run_stage(struct run *r, const struct stage *st, struct arena *names)
     struct scan *s = r->scan;
     switch (st->kind) {
     case STAGE_WHERE: where_rows(r, st->where); return 0;
-    case STAGE_SORT: rows_resort(&r->table, st, &s->ev, &s->a); return 0;
+    case STAGE_SORT:
+        rows_resort(&r->table, &(struct order){.sort = st, .cancel = r->o->cancel}, &s->ev, &s->a);
+        return 0;
     case STAGE_LIMIT:
         if (!r->simple) /* else the page has seen to it */
             rows_limit(&r->table, st->limit);
@@ -492,7 +498,7 @@ static void name_columns(const struct rows *t, struct query_result *ret)
 static void print_rows(struct run *r, struct query_result *ret)
 {
     buf_init(&ret->rows, LIMIT_RESULT);
-    for (size_t i = 0; i < r->table.n; i++) {
+    for (size_t i = 0; i < r->table.n && !given_up(r); i++) {
         size_t before = ret->rows.n;
         buf_str(&ret->rows, r->table.p[i]->line);
         buf_byte(&ret->rows, '\n');
