@@ -18,6 +18,7 @@
 #include <zstd.h>
 
 #define LOOK_EVERY (USEC_PER_SEC / 4)
+#define LOOK_MOST (2 * USEC_PER_SEC) /* opening ten thousand files takes long, but once */
 #define TELL_NEWS_EVERY (10 * USEC_PER_SEC)
 #define TELL_EVERY (60 * USEC_PER_SEC)
 #define LOOK_SHARE 50         /* looking at very many files takes at most this part of a processor */
@@ -67,7 +68,7 @@ static void raise_files(void)
 
 static usec look_due(const struct agent *a)
 {
-    usec share = a->look_cost * LOOK_SHARE;
+    usec share = a->look_cost * LOOK_SHARE < LOOK_MOST ? a->look_cost * LOOK_SHARE : LOOK_MOST;
     return a->looked + (share > LOOK_EVERY ? share : LOOK_EVERY);
 }
 
