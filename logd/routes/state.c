@@ -412,8 +412,11 @@ void get_status(struct request *r)
                s.journal.queued_batches, s.journal.queued_bytes, s.http.inflight_bytes,
                (unsigned long long)s.mail.queued);
     add_counts(b);
-    buf_printf(b, "\"dropped\":{\"corrupt_records\":%llu,\"corrupt_blocks\":%llu},",
-               (unsigned long long)s.journal.corrupt_records, (unsigned long long)s.store.corrupt_blocks);
+    buf_printf(
+        b,
+        "\"dropped\":{\"corrupt_records\":%llu,\"corrupt_blocks\":%llu,\"unique_late\":%llu,\"unique_crowded\":%llu},",
+        (unsigned long long)s.journal.corrupt_records, (unsigned long long)s.store.corrupt_blocks,
+        (unsigned long long)unique_late_total(), (unsigned long long)unique_crowded_total());
     buf_printf(b, "\"signals\":{\"mailed\":%llu,\"digested\":%llu,\"suppressed\":%llu,\"pending\":%llu},",
                (unsigned long long)s.fold.mailed, (unsigned long long)s.fold.digested,
                (unsigned long long)s.fold.suppressed, (unsigned long long)s.fold.pending);

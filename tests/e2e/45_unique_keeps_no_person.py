@@ -104,6 +104,8 @@ def test_late_ids_count_for_what_is_open_and_are_told():
         assert "logd_unique_late_total 50\n" in logd.get("/metrics").text
         logd.visit(range(10), time=time.time() - 100 * DAY)
         assert logd.points("hour") == [hour] and "logd_unique_late_total 60\n" in logd.get("/metrics").text
+        dropped = logd.get("/v1/status").json()["dropped"]
+        assert (dropped["unique_late"], dropped["unique_crowded"]) == (60, 0)
 
 
 def test_a_lost_secret_makes_an_honest_range():
