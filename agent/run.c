@@ -347,6 +347,7 @@ int run_agent(struct agent_config *c, struct err *e)
     struct agent a = {.config = c, .body = BUF_INIT(BODY_MAX), .dirfd = -1, .batch_max = BATCH_EVENTS, .kept = true};
     struct shaper **shapers = NULL;
     int lock = -1;
+    catch_signals();
     pending_init(&a.pending);
     a.sender = sender_new(c, e);
     int rc = a.sender ? take_state(&a, c, &lock, e) : -1;
@@ -359,7 +360,6 @@ int run_agent(struct agent_config *c, struct err *e)
     if (rc == 0)
         rc = load(&a, c->state, e);
     if (rc == 0) {
-        catch_signals();
         raise_files();
         rc = inputs_start(e);
     }

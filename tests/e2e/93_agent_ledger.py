@@ -47,6 +47,7 @@ def test_what_came_twice_is_counted():
         agent.stop()
         assert ledger(logd)[0]["duplicates"] == known and logd.count() == 3, ledger(logd)
         agent.start()
+        eventually(lambda: agent.log().count("what=started") == 2, "it runs again")
         eventually(lambda: "%d events were sent again" % known in agent.status(), "it is kept")
 
 

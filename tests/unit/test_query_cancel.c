@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { EVENTS = 60000, MOMENTS = 6 };
+enum { EVENTS = 60000, MOMENTS = 3 };
 #if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
 enum { AT_MOST_MS = 500 };
 #else
