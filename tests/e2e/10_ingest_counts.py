@@ -88,7 +88,7 @@ def test_status_says_through_when_and_how_far():
         s = logd.status()
         assert before <= s["durable_through"] == s["accepted_through"], s
         assert s["positions"]["journal"] == 1 and s["queues"]["journal_batches"] == 0
-        assert s["bytes"]["journal"] > 100 and s["disk_low"] is False and s["dropped"] == {"corrupt_records": 0, "corrupt_blocks": 0}
+        assert s["bytes"]["journal"] > 100 and s["disk_low"] is False and s["dropped"] == {"corrupt_records": 0, "corrupt_blocks": 0, "unique_late": 0, "unique_crowded": 0}
         through = s["durable_through"]
         logd.kill9_and_restart()
         assert logd.status()["durable_through"] == through
