@@ -116,7 +116,7 @@ TEST(a_misspelt_key_names_its_place_and_the_nearest)
     refused("listne: x\n", "1:1: unknown key \"listne\", did you mean \"listen\"?");
     refused("mail:\n  url: smtp://h\n  fron: x\n", "3:3: unknown key \"fron\" in mail, did you mean \"from\"?");
     refused("mail: {url: \"maildir:m\", from: a@b}\nrecipients:\n- {email: a@b, after: 15m}\n",
-            "2:1: every recipient has after: nobody would be told at once");
+            "3:1: every recipient has after: nobody would be told at once");
     refused("recipients:\n- {email: a@b, tz: x}\n", "2:16: unknown key \"tz\" in recipients");
     refused("retention: {apps: {shop: {day: 3}}}\n",
             "1:27: unknown key \"day\" in retention.apps, did you mean \"days\"?");
