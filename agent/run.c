@@ -9,6 +9,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -251,22 +252,44 @@ static void nap(usec until)
     (void)nanosleep(&t, NULL);
 }
 
-/* Files of a spool that were taken whole are of no more use. */
-static void empty_spools(struct agent *a)
+/* Removes the files of a spool that are full: that one, or all. */
+static void remove_full(const struct source *s, const struct file *which)
+{
+    char pattern[PATH_MAX + 8];
+    struct stat st;
+    glob_t g;
+    snprintf(pattern, sizeof pattern, "%s.*", s->path);
+    if (glob(pattern, GLOB_NOSORT, NULL, &g) == 0)
+        for (size_t i = 0; i < g.gl_pathc; i++)
+            if (!which || (stat(g.gl_pathv[i], &st) == 0 && st.st_ino == which->ino && st.st_dev == which->dev))
+                (void)unlink(g.gl_pathv[i]);
+    globfree(&g);
+}
+
+/* What was taken whole is of no more use. `ended`: all of it was. */
+static void empty_spools(struct agent *a, bool ended)
 {
     for (size_t i = 0; i < a->follow.n; i++) {
         struct source *s = a->follow.sources[i];
-        for (size_t k = 0; shaper_input(s->shaper) && k < s->n; k++)
-            if (s->files[k]->done && strcmp(s->files[k]->path, s->path) != 0)
-                (void)unlink(s->files[k]->path);
+        if (!shaper_input(s->shaper))
+            continue;
+        for (size_t k = 0; k < s->n; k++)
+            if (s->files[k]->done && s->files[k]->ino) {
+                remove_full(s, s->files[k]);
+                s->files[k]->ino = s->files[k]->dev = 0; /* its number is given away */
+            }
+        if (ended)
+            remove_full(s, NULL);
     }
 }
 
 static void loop(struct agent *a)
 {
     while (!stopping) {
-        if (inputs_ended() && follow_all_taken(&a->follow))
+        if (inputs_ended() && follow_all_taken(&a->follow)) {
+            empty_spools(a, true);
             return;
+        }
         usec pause = look_due(a);
         look(a);
         if (a->follow.news)
@@ -283,7 +306,7 @@ static void loop(struct agent *a)
             continue; /* what is to be kept goes with the next batch */
         if (!a->pending.under_way && a->dirty)
             save(a);
-        empty_spools(a);
+        empty_spools(a, false);
         if (a->pending.under_way && a->kept && sender_due(a->sender) < pause)
             pause = sender_due(a->sender);
         nap(pause > clock_mono() + 1000 ? pause : clock_mono() + 1000);

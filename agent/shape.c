@@ -1,4 +1,5 @@
 #include "agent/shape.h"
+#include "agent/spool.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -47,7 +48,11 @@ void shaper_free(struct shaper *s)
 }
 
 bool shaper_input(const struct shaper *s) { return s && s->shape.input; }
-void shaper_line(struct shaper *s, str line, uint64_t at, bool cut) { joiner_add(s->joiner, line, at, cut); }
+void shaper_line(struct shaper *s, str line, uint64_t at, bool cut)
+{
+    if (!s->shape.input || !str_starts(line, S(SPOOL_MARK)))
+        joiner_add(s->joiner, line, at, cut);
+}
 uint64_t shaper_done(const struct shaper *s, uint64_t end) { return joiner_done(s->joiner, end); }
 void shaper_end(struct shaper *s) { joiner_end(s->joiner); }
 void shaper_reset(struct shaper *s) { joiner_reset(s->joiner); }

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -62,6 +63,12 @@ static int open_file(struct spool *s, struct err *e)
     if (s->fd < 0)
         return err_sys(e, "open '%s'", s->path);
     s->size = fstat(s->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    if (s->size == 0) {
+        uint64_t r;
+        random_bytes(&r, sizeof r);
+        int n = dprintf(s->fd, SPOOL_MARK "%016" PRIx64 "\n", r);
+        s->size = n > 0 ? (uint64_t)n : 0;
+    }
     return 0;
 }
 

@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/str.h"
 
+/* Each file starts with a line of its own, after this, so that no two begin alike; it is no event. */
+#define SPOOL_MARK "\001logd-agent spool "
 #define SPOOL_FILE_BYTES (8u << 20)
 #define SPOOL_BYTES (256u << 20)
 

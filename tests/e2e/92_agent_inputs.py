@@ -43,6 +43,15 @@ def test_standard_input_is_sent_and_then_it_is_done():
         assert logd.count("service=stdin") == 30002 and logd.count("file:*") == 0
 
 
+def test_a_spool_that_was_taken_is_empty():
+    with Logd() as logd, tempfile.TemporaryDirectory() as folder:
+        lines = ("x" * 990 + "\n") * 20000  # more than two of its files, which differ in nothing
+        done = subprocess.run([AGENT, "run", "--server", logd.url, "--state", folder + "/state", "-"], input=lines, text=True, capture_output=True,
+                              env=dict(os.environ, LOGD_KEY=logd.key()), timeout=60)
+        assert done.returncode == 0 and logd.count() == 20000, (done.stderr, logd.count())
+        assert os.listdir(folder + "/state/spool") == ["stdin.log"] and "dropped" not in done.stderr, (os.listdir(folder + "/state/spool"), done.stderr)
+
+
 def test_a_machine_tells_what_it_is_doing():
     with Logd() as logd, Agent(logd, {"host": {"every": "1s", "units": ["no-such.service"]}}):
         eventually(lambda: logd.count("type=host.metrics host.cpu_pct:*") >= 1, "two samples, so that there are rates", 20)
