@@ -56,13 +56,15 @@ def test_people_of_an_open_period_are_not_shown():
         logd.post("/v1/stats", [{"name": "visitors", "type": "unique", "value": f"v{i}"} for i in range(50)])
         s = share(logd, ["visitors"])
         shown = lambda: logd.get(f"/v1/shared/{s['token']}/0?by=hour&from=-1d", key=False).json()["points"]
-        assert logd.get("/v1/stats/visitors?by=hour", key="read").json()["points"][0]["value"] == 50 and shown() == []
+        about_50 = lambda points: len(points) == 1 and 48 <= points[0]["value"] <= 52
+        eventually(lambda: about_50(logd.get("/v1/stats/visitors?by=hour", key="read").json()["points"]), "they are counted")
+        assert shown() == [], shown()
         logd.advance(seconds=3 * 3600)
         logd.post("/v1/stats", {"name": "x"})
         deadline = time.monotonic() + 10
         while not shown() and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert [p["value"] for p in shown()] == [50], shown()
+        assert about_50(shown()), shown()
 
 
 def test_noised_numbers_are_shown_without_a_range():
