@@ -181,7 +181,7 @@ int context_find(struct store_view *v, const struct query_options *o, const stru
     struct hit *all = sort_hits(hits, &a, &n);
     struct search s = {.view = v, .o = o, .c = c};
     int rc = 0;
-    *ret = (struct rows){.order = {NULL, o->ascending}};
+    *ret = (struct rows){.order = {NULL, o->ascending, o->cancel}};
     for (size_t i = 0; i < n && rc == 0; i += s.n) {
         for (s.n = 0, s.hits = all + i; i + s.n < n && str_eq(all[i + s.n].app, all[i].app); s.n++)
             rows_add(ret, all[i + s.n].row);
