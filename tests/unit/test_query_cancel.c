@@ -45,7 +45,8 @@ static double stops_after(const char *text, double share_ms, double *ret_whole)
     pthread_t thread;
     double began = cpu_ms();
     o.cancel = &l.gone;
-    CHECK(query_parse(str_of(text), &q, &e) == 0 && pthread_create(&thread, NULL, leave, &l) == 0);
+    CHECK(query_parse(str_of(text), &q, &e) == 0);
+    CHECK(pthread_create(&thread, NULL, leave, &l) == 0);
     struct store_view *v = store_view_open(store);
     CHECK(query_run(q, v, &o, &r, &e) == 0);
     double end = cpu_ms();
