@@ -112,7 +112,7 @@ struct exchange {
     struct http *h;
     struct conn *c;
     struct MHD_Connection *mhd;
-    struct MHD_Response *reply; /* the connection's, until it tells that it is done */
+    struct MHD_Response *reply; /* ours too, until the connection tells that it is done */
     const struct route *route;  /* NULL: the reply is an error */
     str target;                 /* as sent, in the arena */
     str raw_path, query;        /* parts of target, still encoded */

@@ -67,8 +67,10 @@ static enum MHD_Result answer(struct exchange *x)
     count_reply(x);
     conn_enter(x->c, x->stream ? CONN_STREAM : CONN_ANSWER);
     enum MHD_Result rc = MHD_queue_response(x->mhd, x->r.status, m);
-    x->reply = rc == MHD_YES ? m : NULL;
-    MHD_destroy_response(m);
+    if (rc == MHD_YES)
+        x->reply = m;
+    else
+        MHD_destroy_response(m);
     return rc;
 }
 
@@ -439,12 +441,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *mhd, const c
     return fine ? MHD_YES : cut(x);
 }
 
-/* The library's own copy of the session that was handed out. */
-static void wipe_cookie(struct exchange *x)
+/* Gives the reply back. The library has its own copy of the session that was handed out, and may have let go of the reply
+ * already: where a connection is cut, it does so before it tells. */
+static void end_reply(struct exchange *x)
 {
-    const char *cookie = x->reply ? MHD_get_response_header(x->reply, "Set-Cookie") : NULL;
+    if (!x->reply)
+        return;
+    const char *cookie = MHD_get_response_header(x->reply, "Set-Cookie");
     if (cookie)
         explicit_bzero((void *)(uintptr_t)cookie, strlen(cookie));
+    MHD_destroy_response(x->reply);
+    x->reply = NULL;
 }
 
 static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, enum MHD_RequestTerminationCode why)
@@ -454,7 +461,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context, 
     if (!x)
         return;
     conn_enter(x->c, CONN_IDLE);
-    wipe_cookie(x);
+    end_reply(x);
     exchange_put(x);
     *context = NULL;
 }
@@ -595,11 +602,14 @@ static void wait_for_exchanges(struct http *h)
     }
 }
 
+/* It closes its socket. Not quiesced before: MHD_quiesce_daemon of libmicrohttpd 0.9.75 races with the daemon's own
+ * thread for the socket's place in the epoll set, and who comes second aborts the process. Whoever comes meanwhile is
+ * told that the server stops. */
 static void stop_daemon(struct MHD_Daemon *d, int fd)
 {
     if (d)
         MHD_stop_daemon(d);
-    if (fd >= 0)
+    else if (fd >= 0)
         close(fd);
 }
 
@@ -610,10 +620,6 @@ void http_stop(struct http *h)
     atomic_store(&h->stopping, true);
     if (h->watch)
         watch_give_up(h->watch);
-    if (h->tcp)
-        MHD_quiesce_daemon(h->tcp);
-    if (h->local)
-        MHD_quiesce_daemon(h->local);
     wait_for_exchanges(h);
     stop_daemon(h->tcp, h->tcp_fd);
     stop_daemon(h->local, h->local_fd);

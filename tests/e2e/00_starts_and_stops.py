@@ -1,5 +1,5 @@
 """It starts with no config at all, says one line, answers, and stops cleanly."""
-import os, re, signal, socket, subprocess, sys
+import os, re, signal, socket, struct, subprocess, sys, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import Logd, eventually, run
@@ -29,6 +29,36 @@ def test_answers_and_stops_on_sigterm_with_exit_0():
     with Logd() as logd:
         assert logd.get("/healthz", key=False).json() == {"status": "ok"}
         assert logd.stop() == 0
+
+
+def test_stops_cleanly_while_many_come_and_go():
+    """Requests and resets at the moment of the stop, forty times."""
+    halt = threading.Event()
+
+    def come_and_go(address):
+        while not halt.is_set():
+            try:
+                with socket.create_connection(address, 2) as s:
+                    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    s.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+                    if time.monotonic() % .002 < .001:
+                        s.recv(4096)
+            except OSError:
+                pass
+
+    with Logd() as logd:
+        for _ in range(40):
+            halt.clear()
+            threads = [threading.Thread(target=come_and_go, args=((logd.host, logd.port),)) for _ in range(3)]
+            for t in threads:
+                t.start()
+            time.sleep(.02)
+            code = logd.stop()
+            halt.set()
+            for t in threads:
+                t.join()
+            assert code == 0, (code, logd.log()[-500:])
+            logd.start()
 
 
 def test_a_second_server_on_the_same_folder_is_refused():
