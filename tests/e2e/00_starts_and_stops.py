@@ -126,11 +126,9 @@ def test_a_rule_file_that_is_not_there_stops_the_start():
         done = command(logd, "serve", "--config", logd.config_path, "--data", os.path.join(logd.folder, "other"), "--listen", "127.0.0.1:0")
         assert done.returncode == 1 and done.stderr == "logd: serve: rules: open '/nowhere/default.yaml': No such file or directory\n", done
         logd.configure("rules: [/nowhere/*.yaml]\n")  # may be empty as yet
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: "what=reloaded" in logd.log(), "a pattern is taken")
+        logd.reread(lambda: "what=reloaded" in logd.log(), "a pattern is taken")
         logd.configure("rules: [/nowhere/default.yaml]\n")
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: "No such file" in logd.log(), "the refusal is said")
+        logd.reread(lambda: "No such file" in logd.log(), "the refusal is said")
 
 
 def test_a_listener_that_is_not_there_stops_the_start_with_one_sentence():
@@ -146,24 +144,20 @@ def test_a_listener_that_is_not_there_stops_the_start_with_one_sentence():
 def test_sighup_with_a_bad_file_keeps_the_old_one_and_says_why():
     with Logd(config="retention: {days: 3}\n") as logd:
         logd.configure("retention: {dayz: 3}\n")
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: "reload refused" in logd.log() and "dayz" in logd.log(), "the refusal is said")
+        logd.reread(lambda: "reload refused" in logd.log() and "dayz" in logd.log(), "the refusal is said")
         assert logd.get("/healthz", key=False).status == 200
         logd.configure("retention: {days: 4}\n")
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: "what=reloaded" in logd.log(), "a good file is taken")
+        logd.reread(lambda: "what=reloaded" in logd.log(), "a good file is taken")
 
 
 def test_sighup_says_which_changes_wait_for_the_next_start():
     with Logd(config="retention: {days: 3}\n") as logd:
         waits = lambda: re.findall(r"next start\" keys=(\S+)", logd.log())
         logd.configure("retention: {days: 4}\nlisten: 127.0.0.1:1\n")  # --listen wins anyway
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: "what=reloaded" in logd.log(), "it is reread")
+        logd.reread(lambda: "what=reloaded" in logd.log(), "it is reread")
         assert waits() == []
         logd.configure('url: http://logs.example\narchive: {url: "file:///nowhere"}\nmail: {url: "maildir:x", from: a@b}\n')
-        logd.process.send_signal(signal.SIGHUP)
-        eventually(lambda: waits() == ["url,mail,archive"], "what waits is said")
+        logd.reread(lambda: waits() == ["url,mail,archive"], "what waits is said")
 
 
 if __name__ == "__main__":
