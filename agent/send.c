@@ -214,27 +214,32 @@ usec sender_failing(const struct sender *s, const char **ret_why)
     return s->failing_since;
 }
 
+static int post(struct sender *s, struct http_call *call, struct http_answer *a, struct err *e)
+{
+    call->method = "POST";
+    call->max = ANSWER_MAX;
+    call->ca = s->config->ca;
+    call->cert = s->config->tls_cert;
+    call->cert_key = s->config->tls_key;
+    return http_do(s->http, call, a, e);
+}
+
 enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(void *), void *arg, struct refused *ret)
 {
     char key[80];
     snprintf(key, sizeof key, "Idempotency-Key: %s-%" PRIu64, p->agent, p->seq);
     const char *headers[] = {s->authorization, key, p->gzip ? "Content-Encoding: gzip" : "Content-Encoding: zstd",
                              "Content-Type: application/x-ndjson", "Expect:"};
-    struct http_call call = {.method = "POST",
-                             .url = s->urls[s->at],
+    struct http_call call = {.url = s->urls[s->at],
                              .headers = headers,
                              .headers_n = LENGTH(headers),
                              .body = buf_view(&p->body),
-                             .max = ANSWER_MAX,
-                             .ca = s->config->ca,
-                             .cert = s->config->tls_cert,
-                             .cert_key = s->config->tls_key,
                              .tick = tick,
                              .arg = arg};
     struct http_answer a = {0};
     struct err e;
     *ret = (struct refused){0};
-    int rc = http_do(s->http, &call, &a, &e);
+    int rc = post(s, &call, &a, &e);
     enum sent sent = rc < 0 ? no_answer(s, a.sent > 0, &e) : judge(s, &a, ret);
     if (rc == 0)
         s->unsure_since = 0; /* whatever it said, it spoke of this batch */
@@ -252,21 +257,16 @@ void sender_report(struct sender *s, str ledger, bool (*tick)(void *), void *arg
     struct buf url = BUF_INIT(4096);
     buf_str(&url, str_head(str_of(s->urls[s->at]), strlen(s->urls[s->at]) - strlen("events")));
     buf_add(&url, "agents", sizeof "agents");
-    struct http_call call = {.method = "POST",
-                             .url = url.p,
+    struct http_call call = {.url = url.p,
                              .headers = headers,
                              .headers_n = LENGTH(headers),
                              .body = ledger,
                              .timeout = REPORT_TIMEOUT,
-                             .max = ANSWER_MAX,
-                             .ca = s->config->ca,
-                             .cert = s->config->tls_cert,
-                             .cert_key = s->config->tls_key,
                              .tick = tick,
                              .arg = arg};
     struct http_answer a = {0};
     struct err e;
-    bool heard = http_do(s->http, &call, &a, &e) == 0;
+    bool heard = post(s, &call, &a, &e) == 0;
     note(s, heard && (a.status == 200 || a.status == 404));
     if (!heard)
         snprintf(s->trouble, sizeof s->trouble, "%s", e.text);

@@ -18,6 +18,7 @@ struct spool {
     char dir[PATH_MAX], path[PATH_MAX + 64], name[40];
     int fd;
     uint64_t size, next; /* bytes of the file; the number it gets when it is full */
+    uint64_t oldest;     /* number of a file that is full; UINT64_MAX: there is none */
     uint64_t lost;       /* lines that the disk did not take, not said yet */
     usec said;
 };
@@ -31,29 +32,27 @@ static bool number_of(const struct spool *s, const char *file, uint64_t *ret)
     return str_starts(f, name) && str_starts(str_skip(f, name.n), S(".")) && str_u64(str_skip(f, name.n + 1), ret);
 }
 
-/* Calls `each` for the files that are full; returns the sum of what it returned. */
-static uint64_t sum_full(struct spool *s, uint64_t (*each)(struct spool *s, uint64_t number, const char *path))
+/* Looks at the files that are full: how many bytes they have, which is the oldest, which number is free. */
+static uint64_t look(struct spool *s)
 {
     char **names, path[PATH_MAX + 64];
     size_t n;
     struct err e;
-    uint64_t sum = 0, number;
+    struct stat st;
+    uint64_t bytes = 0, number;
+    s->oldest = UINT64_MAX;
     if (dir_list(s->dir, &names, &n, &e) < 0)
         return 0;
-    for (size_t i = 0; i < n; i++)
-        if (number_of(s, names[i], &number)) {
-            snprintf(path, sizeof path, "%s/%s", s->dir, names[i]);
-            sum += each(s, number, path);
-        }
+    for (size_t i = 0; i < n; i++) {
+        snprintf(path, sizeof path, "%s/%s", s->dir, names[i]);
+        if (!number_of(s, names[i], &number) || stat(path, &st) < 0)
+            continue;
+        bytes += (uint64_t)st.st_size;
+        s->oldest = number < s->oldest ? number : s->oldest;
+        s->next = number >= s->next ? number + 1 : s->next;
+    }
     dir_list_free(names, n);
-    return sum;
-}
-
-static uint64_t size_of(struct spool *s, uint64_t number, const char *path)
-{
-    struct stat st;
-    s->next = number >= s->next ? number + 1 : s->next;
-    return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+    return bytes;
 }
 
 static int open_file(struct spool *s, struct err *e)
@@ -83,7 +82,7 @@ int spool_open(const char *state, const char *name, struct spool **ret, struct e
         (void)err_set(e, ERR_INPUT, "the name of the state folder is too long");
     else if (dir_make(state, e) == 0 && dir_make(s->dir, e) == 0 && open_file(s, e) == 0) {
         s->next = 1;
-        (void)sum_full(s, size_of);
+        (void)look(s);
         *ret = s;
         return 0;
     }
@@ -104,19 +103,11 @@ void spool_close(struct spool *s)
 static void make_room(struct spool *s)
 {
     char path[PATH_MAX + 128];
-    uint64_t first = s->next, bytes;
-    struct stat st;
-    while ((bytes = sum_full(s, size_of)) > SPOOL_BYTES && first > 0) {
-        for (first = s->next - 1; first > 0; first--) { /* down to the first that is there */
-            snprintf(path, sizeof path, "%s.%06" PRIu64, s->path, first - 1);
-            if (stat(path, &st) < 0)
-                break;
-        }
-        snprintf(path, sizeof path, "%s.%06" PRIu64, s->path, first);
-        if (stat(path, &st) < 0 || unlink(path) < 0)
+    while (look(s) > SPOOL_BYTES) {
+        snprintf(path, sizeof path, "%s.%06" PRIu64, s->path, s->oldest);
+        if (unlink(path) < 0)
             return;
-        log_error("spool", "what=\"the spool is full, its oldest file is dropped\" file=\"%s\" bytes=%lld", path,
-                  (long long)st.st_size);
+        log_error("spool", "what=\"the spool is full, its oldest file is dropped\" file=\"%s\"", path);
     }
 }
 
