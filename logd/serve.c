@@ -26,6 +26,7 @@
 #include <getopt.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -43,7 +44,8 @@ struct server {
     const char *config_file, *data_arg, *listen_arg;
     int lock;
     uv_loop_t loop;
-    uv_signal_t term, intr, hup;
+    int signals; /* signalfd: no thread is ever interrupted */
+    uv_poll_t signal;
     uv_timer_t timer;
     uv_async_t stop;
     unsigned ticks;
@@ -333,12 +335,6 @@ static void close_all(struct server *s)
 
 /* ---- the loop ---- */
 static void on_stop(uv_async_t *h) { uv_stop(h->loop); }
-static void on_term(uv_signal_t *h, int sig)
-{
-    log_info("main", "what=stopping signal=%d", sig);
-    uv_stop(h->loop);
-}
-
 static bool differ(const char *a, const char *b) { return !a != !b || (a && strcmp(a, b) != 0); }
 
 /* What a reload cannot change is said, so that nobody waits for it. */
@@ -371,10 +367,8 @@ static void say_what_waits(const struct server *s, const struct config *c)
 }
 
 /* A bad file leaves the old config and rules in force and says why. */
-static void on_hup(uv_signal_t *h, int sig)
+static void reload(struct server *s)
 {
-    (void)sig;
-    struct server *s = h->data;
     struct config *c = NULL;
     struct err e;
     if (config_load(s->config_file, &c, &e) < 0 || saved_load(&s->parts, c, &e) < 0) {
@@ -393,6 +387,21 @@ static void on_hup(uv_signal_t *h, int sig)
     s->parts.config = c;
     store_retention(s->parts.store, c->retention.keep, c->retention.bytes); /* asks the new one about apps */
     log_info("main", "what=reloaded");
+}
+
+static void on_signal(uv_poll_t *h, int status, int events)
+{
+    struct server *s = h->data;
+    struct signalfd_siginfo got;
+    (void)status, (void)events;
+    if (read(s->signals, &got, sizeof got) != sizeof got)
+        return;
+    if (got.ssi_signo == SIGHUP) {
+        reload(s);
+        return;
+    }
+    log_info("main", "what=stopping signal=%u", got.ssi_signo);
+    uv_stop(h->loop);
 }
 
 /* The store merges what the archive has: it knows segments by their ranges. */
@@ -415,20 +424,27 @@ static void on_timer(uv_timer_t *h)
         auth_tick(s->parts.auth, clock_now());
 }
 
-static void run_loop(struct server *s)
+/* Before any thread is there: all have the mask of this one. */
+static int prepare_loop(struct server *s, struct err *e)
 {
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGTERM);
+    sigaddset(&ours, SIGINT);
+    sigaddset(&ours, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &ours, NULL);
+    s->signals = signalfd(-1, &ours, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (s->signals < 0)
+        return err_sys(e, "make a descriptor for signals");
     uv_loop_init(&s->loop);
-    s->term.data = s->intr.data = s->hup.data = s->timer.data = s;
+    s->signal.data = s->timer.data = s;
     uv_async_init(&s->loop, &s->stop, on_stop);
-    uv_signal_init(&s->loop, &s->term);
-    uv_signal_init(&s->loop, &s->intr);
-    uv_signal_init(&s->loop, &s->hup);
+    uv_poll_init(&s->loop, &s->signal, s->signals);
     uv_timer_init(&s->loop, &s->timer);
-    uv_signal_start(&s->term, on_term, SIGTERM);
-    uv_signal_start(&s->intr, on_term, SIGINT);
-    uv_signal_start(&s->hup, on_hup, SIGHUP);
+    uv_poll_start(&s->signal, UV_READABLE, on_signal);
     uv_timer_start(&s->timer, on_timer, 60000 / TICKS_PER_MINUTE, 60000 / TICKS_PER_MINUTE);
     s->loop_ready = true;
+    return 0;
 }
 
 static void say_first_user(struct server *s)
@@ -537,8 +553,7 @@ int serve_main(int argc, char **argv)
     }
     s->parts.config = c;
     prctl(PR_SET_DUMPABLE, 0); /* no core file: what was posted a moment ago is still in memory */
-    run_loop(s);
-    if (start(s, false, &e) < 0) {
+    if (prepare_loop(s, &e) < 0 || start(s, false, &e) < 0) {
         fprintf(stderr, "logd: serve: %s\n", e.text);
         goto out;
     }

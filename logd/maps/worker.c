@@ -1,4 +1,5 @@
 #include "maps/worker.h"
+#include "base/child.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "maps/index.h"
@@ -9,7 +10,6 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
-#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -123,12 +123,7 @@ refused:
 static int start(int in, int out, pid_t *ret, struct err *e)
 {
     static char *const argv[] = {"logd", MAPS_WORKER, NULL}, *const envp[] = {NULL};
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
-    posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-    int code = posix_spawn(ret, "/proc/self/exe", &files, NULL, argv, envp);
-    posix_spawn_file_actions_destroy(&files);
+    int code = child_start("/proc/self/exe", argv, envp, in, out, ret);
     errno = code;
     return code ? err_sys(e, "start a reader of source maps") : 0;
 }

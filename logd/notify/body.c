@@ -329,7 +329,7 @@ static void write_text(const struct mail_body *b, size_t cut, struct arena *a, s
     plain(out, b->rule, 100, false);
     buf_lit(out, ", ");
     plain(out, b->why, 300, false);
-    buf_lit(out, ".\nKey: ");
+    buf_str(out, b->key.n ? S(".\nKey: ") : S("."));
     plain(out, b->key, 500 >> cut, false);
     buf_byte(out, '\n');
 }
@@ -471,7 +471,7 @@ static void write_html(const struct mail_body *b, size_t cut, struct arena *a, s
     safe(out, b->rule, 100, false);
     buf_lit(out, "</b>, ");
     safe(out, b->why, 300, false);
-    buf_lit(out, ".<br>Key: ");
+    buf_str(out, b->key.n ? S(".<br>Key: ") : S("."));
     safe(out, b->key, 500 >> cut, false);
     buf_lit(out, "</p>\n</div></body></html>\n");
 }

@@ -1,4 +1,5 @@
 #include "notify/transport.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -9,10 +10,10 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#define SENDMAIL_TIME (60 * USEC_PER_SEC)
 
 extern char **environ;
 
@@ -189,8 +190,7 @@ static enum send_result sendmail_send(struct transport *t, const char *to, str m
 {
     const char *program = t->url + strlen("sendmail:");
     char *argv[] = {(char *)program, "-i", "-f", t->from, "--", (char *)to, NULL};
-    int fd = memfd_create("mail", MFD_CLOEXEC), status = 0;
-    posix_spawn_file_actions_t actions;
+    int fd = memfd_create("mail", MFD_CLOEXEC);
     pid_t pid;
     if (fd < 0 || write_all(fd, mail) < 0 || lseek(fd, 0, SEEK_SET) < 0) {
         say(response, S("cannot hold the mail in memory"));
@@ -198,23 +198,20 @@ static enum send_result sendmail_send(struct transport *t, const char *to, str m
             close(fd);
         return SEND_LATER;
     }
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-    int rc = posix_spawn(&pid, program, &actions, NULL, argv, environ);
-    posix_spawn_file_actions_destroy(&actions);
+    int rc = child_start(program, argv, environ, fd, -1, &pid);
     close(fd);
-    if (rc == 0)
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-            ;
-    if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        say(response, S("accepted"));
-        return SEND_OK;
-    }
-    if (rc)
+    if (rc) {
         snprintf(response, 256, "cannot run '%.100s': %s", program, strerror(rc));
+        return SEND_LATER;
+    }
+    int code = child_wait(pid, SENDMAIL_TIME);
+    if (code == 0)
+        say(response, S("accepted"));
+    else if (code < 0)
+        snprintf(response, 256, "'%.100s' did not end within a minute", program);
     else
-        snprintf(response, 256, "'%.100s' exited with %d", program, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    return SEND_LATER;
+        snprintf(response, 256, "'%.100s' exited with %d", program, code);
+    return code == 0 ? SEND_OK : SEND_LATER;
 }
 
 /* ---- maildir: ---- */

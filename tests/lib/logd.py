@@ -253,15 +253,9 @@ class Logd:
         assert r.status == 200, r.text
 
     def reread(self, true, what):
-        """SIGHUP, until true(): under ThreadSanitizer a thread may sit on a signal, so it is sent again."""
-        sent = [0.0]
-
-        def done():
-            if time.monotonic() - sent[0] > 2:
-                self.process.send_signal(signal.SIGHUP)
-                sent[0] = time.monotonic()
-            return true()
-        return eventually(done, what)
+        """SIGHUP, and waits until true()."""
+        self.process.send_signal(signal.SIGHUP)
+        return eventually(true, what)
 
     def seal(self):
         r = self.local("POST", "/debug/seal")
