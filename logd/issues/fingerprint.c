@@ -326,7 +326,7 @@ static void by_stack(str app, str type, str message, const struct stack *s, int 
     buf_done(&t);
 }
 
-static uint64_t scope_of(str app, str type)
+uint64_t fingerprint_scope(str app, str type)
 {
     char text[17];
     make_id(app, S("message"), type, S(""), text);
@@ -350,7 +350,7 @@ static void by_message(str app, str type, str message, struct arena *a, struct f
     struct buf t = BUF_INIT(TEMPLATE_MAX + 300);
     ret->message = str_trim(message);
     ret->shape = arena_alloc(a, sizeof *ret->shape);
-    ret->scope = scope_of(app, type);
+    ret->scope = fingerprint_scope(app, type);
     shape_read(ret->message, ret->shape);
     shape_print(ret->message, ret->shape, &t);
     snprintf(ret->id, sizeof ret->id, "%016llx", (unsigned long long)shape_id(ret->scope, ret->shape));
@@ -577,15 +577,6 @@ bool fingerprint_unmapped(const struct event *ev, int version, struct arena *a, 
     by_stack(ev->app, type, message.p ? message : event_text(ev, S("message"), a), s, version, fp);
     memcpy(ret, fp->id, sizeof fp->id);
     return true;
-}
-
-str fingerprint_pattern(str message, struct arena *a)
-{
-    struct buf t = BUF_INIT(TEMPLATE_MAX + 300);
-    message_template(message, &t);
-    str text = arena_str(a, buf_view(&t));
-    buf_done(&t);
-    return text;
 }
 
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret)

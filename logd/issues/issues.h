@@ -42,8 +42,8 @@ bool fingerprint_of_cause(const struct event *ev, int version, struct arena *a, 
 bool fingerprint_unmapped(const struct event *ev, int version, struct arena *a, char ret[17]);
 /* May fingerprint_of make one of the event with this stored line? False is certain. */
 bool fingerprint_possible(str line, int severity);
-/* The message with <*> for its values; in `a`. Pure. */
-str fingerprint_pattern(str message, struct arena *a);
+/* Within which messages are compared. Pure. */
+uint64_t fingerprint_scope(str app, str type);
 /* The id and reasons for text without an event around it; `logd debug group`. */
 void fingerprint_text(str app, str line, struct arena *a, struct fingerprint *ret);
 void fingerprint_trace(str app, str trace, struct arena *a, struct fingerprint *ret);

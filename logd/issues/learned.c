@@ -85,24 +85,29 @@ static bool unpack(str blob, struct shape *s)
     return true;
 }
 
-static int load(struct learned *l, struct err *e)
+int learned_read(struct db *db, struct templates *t, struct err *e)
 {
     struct shape s;
     int rc;
-    sqlite3_stmt *st = db_stmt(l->db,
-                               "SELECT scope, hash, tokens, coalesce(into_id, shape.id) FROM issue_shape AS shape"
-                               " LEFT JOIN issue_alias AS alias ON alias.id = shape.id WHERE version = ?"
-                               " ORDER BY shape.n");
+    sqlite3_stmt *st = db_stmt(db, "SELECT scope, hash, tokens, coalesce(into_id, shape.id) FROM issue_shape AS shape"
+                                   " LEFT JOIN issue_alias AS alias ON alias.id = shape.id WHERE version = ?"
+                                   " ORDER BY shape.n");
     sqlite3_bind_int(st, 1, SHAPE_VERSION);
-    l->templates = templates_new(on_join, l);
-    l->loading = true;
-    while ((rc = db_step(l->db, st, e)) > 0) {
+    while ((rc = db_step(db, st, e)) > 0) {
         str blob = str_n(sqlite3_column_blob(st, 2), (size_t)sqlite3_column_bytes(st, 2));
         s.hash = (uint64_t)sqlite3_column_int64(st, 1);
         if (blob.n && unpack(blob, &s))
-            (void)templates_learn(l->templates, (uint64_t)sqlite3_column_int64(st, 0),
+            (void)templates_learn(t, (uint64_t)sqlite3_column_int64(st, 0),
                                   id_number((const char *)sqlite3_column_text(st, 3)), &s);
     }
+    return rc;
+}
+
+static int load(struct learned *l, struct err *e)
+{
+    l->templates = templates_new(on_join, l);
+    l->loading = true;
+    int rc = learned_read(l->db, l->templates, e);
     l->loading = false;
     if (rc < 0)
         learned_forget(l);

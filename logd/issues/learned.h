@@ -10,6 +10,7 @@
 #include "issues/issues.h"
 
 struct learned;
+struct templates;
 struct id_pair {
     char from[17], into[17];
 };
@@ -21,6 +22,8 @@ int learned_offer(struct learned *l, struct fingerprint *fp, const struct id_pai
                   struct err *e) MUST_CHECK;
 /* The issue of `from` is that of `into` from now on. */
 int alias_save(struct learned *l, const char *from, const char *into, struct err *e) MUST_CHECK;
+/* Learns all that is known; any thread's read connection. */
+int learned_read(struct db *db, struct templates *t, struct err *e) MUST_CHECK;
 /* What `id` became, or `id`. */
 int alias_resolve(struct db *db, str id, char ret[17], struct err *e) MUST_CHECK;
 

@@ -171,6 +171,19 @@ void accumulator_add_whole(const struct aggregate *g, struct accumulator *c, int
     c->total.whole += v;
 }
 
+void accumulator_join(const struct aggregate *g, struct accumulator *into, struct accumulator *from)
+{
+    assert(g->fn == FN_COUNT || g->fn == FN_MIN || g->fn == FN_MAX || g->fn == FN_FIRST || g->fn == FN_LAST);
+    into->n += from->n;
+    if (g->fn != FN_COUNT && from->value) {
+        struct seen_value *v = from->value;
+        bool better = is_better(g, into->value, &v->key, &(struct row){.time = v->time, .id = v->id});
+        free(better ? into->value : v);
+        into->value = better ? v : into->value;
+    }
+    *from = (struct accumulator){0};
+}
+
 void accumulator_done(const struct aggregate *g, struct accumulator *c)
 {
     switch (g->fn) {

@@ -40,6 +40,8 @@ void accumulator_add_times(const struct aggregate *g, struct accumulator *c, con
                            struct arena *a, size_t *bytes);
 /* The same of a value that is a whole number: SUM, AVG, QUANTILE. */
 void accumulator_add_whole(const struct aggregate *g, struct accumulator *c, int64_t v, size_t *bytes);
+/* Of two groups that are one: COUNT, MIN, MAX, FIRST, LAST. `from` is left as nothing. */
+void accumulator_join(const struct aggregate *g, struct accumulator *into, struct accumulator *from);
 void accumulator_done(const struct aggregate *g, struct accumulator *c);
 /* The value as JSON. `seconds`: of the stretch, for rate. *ret_error: the relative error an estimate may have, or 0. */
 void accumulator_print(const struct aggregate *g, const struct accumulator *c, double seconds, struct buf *out,

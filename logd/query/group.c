@@ -77,7 +77,7 @@ static str take_bytes(str *key, size_t n)
     return part;
 }
 
-static struct field take_part(str *key)
+struct field group_key_take(str *key)
 {
     uint32_t n;
     struct field f = {.kind = (enum value_kind)take_bytes(key, 1).p[0]};
@@ -188,7 +188,7 @@ static int values_cmp(str x, str y, size_t n)
 {
     int c = 0;
     for (size_t i = 0; i < n && c == 0; i++) {
-        struct field a = take_part(&x), b = take_part(&y);
+        struct field a = group_key_take(&x), b = group_key_take(&y);
         c = (a.kind == VALUE_NULL) - (b.kind == VALUE_NULL);
         if (c == 0)
             c = str_cmp(a.raw, b.raw);
@@ -265,7 +265,7 @@ static void add_row(const struct groups *g, const struct made *m, struct rows *t
         column++;
     }
     for (size_t i = 0; i < g->st->fields_n; i++) {
-        struct field f = take_part(&key);
+        struct field f = group_key_take(&key);
         buf_byte(line, column++ ? ',' : '{');
         buf_json(line, g->st->fields[i]);
         buf_byte(line, ':');
@@ -326,6 +326,8 @@ void groups_rows(struct groups *g, struct rows *ret, struct query_result *meta, 
     struct arena scratch = {0};
     struct buf line = BUF_INIT(SIZE_MAX / 2);
     make_empty(g);
+    if (g->st->kind == STAGE_PATTERNS)
+        groups_settle_patterns(g);
     struct made *all = list_groups(g, &n, &scratch);
     qsort_r(all, n, sizeof *all, made_cmp, g);
     *ret = (struct rows){0};

@@ -111,11 +111,11 @@ static int parse_top(struct parser *p, struct stage *st)
 
 static int parse_patterns(struct parser *p, struct stage *st)
 {
-    static const str by[] = {S("pattern"), S("app")};
+    static const str by[] = {S("pattern"), S("app"), S("template")};
     static const struct aggregate what[] = {{.fn = FN_COUNT, .name = S("count")},
                                             {.fn = FN_MIN, .field = S("time"), .name = S("first_seen")},
                                             {.fn = FN_MAX, .field = S("time"), .name = S("last_seen")},
-                                            {.fn = FN_LAST, .field = S("message"), .name = S("example")}};
+                                            {.fn = FN_LAST, .field = S("example"), .name = S("example")}};
     set_fields(p, st, by, LENGTH(by));
     set_aggregates(p, st, what, LENGTH(what));
     return 0;

@@ -17,7 +17,10 @@ void query_free(struct query *q);
 
 /* What makes events the same thing, told by those who know issues. Texts may live in `a`. */
 struct query_grouping {
-    str (*pattern)(str message, struct arena *a); /* the message without its values */
+    /* The id of what the event's message says without its values; false: it has none. */
+    bool (*pattern)(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_message);
+    /* Once all are seen: the id that this has become, since two may turn out to be one, and the text. */
+    void (*pattern_now)(void *arg, str id, struct arena *a, str *ret_id, str *ret_text);
     bool (*issue)(void *arg, const struct event *ev, struct arena *a, str *ret_id,
                   str *ret_title); /* false: it makes no issue */
     void *arg;

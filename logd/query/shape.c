@@ -193,10 +193,12 @@ bool shape_group(const struct stage *st, const struct query_options *o, struct e
 {
     str first, title;
     if (st->kind == STAGE_PATTERNS) {
-        str text = event_text(ev, S("message"), a);
-        if (text.p)
-            set_text(ev, S("pattern"), o->grouping->pattern(text, a), a);
-        return text.p;
+        if (!o->grouping->pattern(o->grouping->arg, ev, a, &first, &title))
+            return false;
+        set_text(ev, S("pattern"), S(""), a); /* told at the end: query/group-patterns.c */
+        set_text(ev, S("template"), first, a);
+        set_text(ev, S("example"), title, a);
+        return true;
     }
     if (!o->grouping->issue(o->grouping->arg, ev, a, &first, &title))
         return false;

@@ -32,10 +32,24 @@ static bool tell_issue(void *arg, const struct event *ev, struct arena *a, str *
     return true;
 }
 
+static bool tell_pattern(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_message)
+{
+    struct grouping *g = arg;
+    struct err ignored;
+    if (!g->patterns)
+        g->patterns = patterns_new(g->parts->fold ? fold_reader(g->parts->fold, &ignored) : NULL);
+    return patterns_offer(g->patterns, ev, a, ret_id, ret_message);
+}
+
+static void tell_pattern_now(void *arg, str id, struct arena *a, str *ret_id, str *ret_text)
+{
+    patterns_now(((struct grouping *)arg)->patterns, id, a, ret_id, ret_text);
+}
+
 void grouping_init(struct grouping *g, struct parts *parts)
 {
     struct err ignored;
-    *g = (struct grouping){.query = {fingerprint_pattern, tell_issue, g}, .parts = parts};
+    *g = (struct grouping){.query = {tell_pattern, tell_pattern_now, tell_issue, g}, .parts = parts};
     struct db *db = parts->fold ? fold_reader(parts->fold, &ignored) : NULL;
     if (!db || issues_version(db, &g->version, &ignored) < 0)
         g->version = (struct grouping_version){.now = GROUPING_NEWEST};
@@ -43,6 +57,7 @@ void grouping_init(struct grouping *g, struct parts *parts)
 
 void grouping_done(struct grouping *g)
 {
+    patterns_free(g->patterns);
     map_done(&g->ids);
     arena_done(&g->a);
 }

@@ -7,6 +7,7 @@
 
 #include "base/map.h"
 #include "issues/issues.h"
+#include "issues/patterns.h"
 #include "parts.h"
 #include "query/query.h"
 
@@ -14,6 +15,7 @@ struct grouping {
     struct query_grouping query;
     struct parts *parts;
     struct grouping_version version;
+    struct patterns *patterns; /* NULL: not asked for yet */
     struct map ids; /* fingerprint, and the one of the version before, to the issue */
     struct arena a;
 };

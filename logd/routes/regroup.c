@@ -65,7 +65,7 @@ static bool count_event(void *arg, const struct event *ev, struct arena *a, str 
 
 static int run_over_events(struct request *r, struct preview *p, usec now, struct err *e)
 {
-    struct query_grouping grouping = {fingerprint_pattern, count_event, p};
+    struct query_grouping grouping = {.issue = count_event, .arg = p};
     struct query_options o = {.from = (now - REGROUP_TIME) * NSEC_PER_USEC,
                               .to = (now + 86400 * USEC_PER_SEC) * NSEC_PER_USEC,
                               .cancel = http_gone(r),

@@ -91,6 +91,13 @@ def test_issues_that_became_one_are_one_in_a_query_too():
         page = {i["id"]: i["count"] for i in logd.get("/v1/issues").json()["issues"]}
         assert len(page) < len(names) / 2, page  # the miner has seen that they are the same
         assert {r["issue"]: r["count"] for r in logd.query("| issues")} == page
+        patterns = logd.query("| patterns")
+        assert {r["template"]: r["count"] for r in patterns} == page, patterns
+        assert "the queue of <*> is full" in {r["pattern"] for r in patterns}, patterns
+        logd.post("/v1/events", [{"level": level, "message": "the queue of %s is full" % name} for level, name in (("error", "walter"), ("info", "trent"))])
+        oldest = max(page, key=page.get)
+        row = next(r for r in logd.query("| patterns") if r["template"] == oldest)
+        assert row["count"] == page[oldest] + 2, row  # of whatever level
 
 
 def test_an_answer_says_how_much_was_read_and_what_is_an_estimate():

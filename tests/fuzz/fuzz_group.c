@@ -2,6 +2,7 @@
  * its message found, and frames are views of the text. */
 #include "base/str.h"
 #include "issues/issues.h"
+#include "issues/patterns.h"
 #include "issues/stack.h"
 #include "issues/templates.h"
 
@@ -19,6 +20,23 @@ static void check_frames(str text)
     for (size_t i = 0; i < s.n; i++) {
         str f = s.frames[i].function;
         assert(f.n == 0 || f.n <= text.n + sizeof "<module>");
+    }
+}
+
+/* What has become of an id stays so, and texts that are one pattern have one text. */
+static void check_patterns(str text, struct arena *a)
+{
+    static struct patterns *p;
+    static struct event ev = {.n = 1};
+    str id, message, now, again, said, same;
+    p = p ? p : patterns_new(NULL);
+    while (text.p) {
+        ev.f[0] = (struct field){.name = S("message"), .raw = str_cut(&text, '\n'), .kind = VALUE_STRING};
+        if (!patterns_offer(p, &ev, a, &id, &message))
+            continue;
+        patterns_now(p, id, a, &now, &said);
+        patterns_now(p, now, a, &again, &same);
+        assert(str_eq(now, again) && str_eq(said, same) && said.n);
     }
 }
 
@@ -42,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     check_frames(text);
     fingerprint_trace(S("app"), text, &a, &fp);
-    (void)fingerprint_pattern(text, &a);
+    check_patterns(text, &a);
     arena_done(&a);
     return 0;
 }

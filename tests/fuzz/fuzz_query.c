@@ -4,6 +4,7 @@
 #include "event/filter.h"
 #include "event/json.h"
 #include "issues/issues.h"
+#include "issues/patterns.h"
 #include "query/query.h"
 
 #include <unistd.h>
@@ -75,7 +76,19 @@ static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *re
     *ret_title = str_of(fp->title);
     return true;
 }
-static const struct query_grouping grouping = {fingerprint_pattern, issue_of, NULL};
+static struct patterns *patterns;
+static bool pattern_of(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_message)
+{
+    (void)arg;
+    patterns = patterns ? patterns : patterns_new(NULL);
+    return patterns_offer(patterns, ev, a, ret_id, ret_message);
+}
+static void pattern_now(void *arg, str id, struct arena *a, str *ret_id, str *ret_text)
+{
+    (void)arg;
+    patterns_now(patterns, id, a, ret_id, ret_text);
+}
+static const struct query_grouping grouping = {pattern_of, pattern_now, issue_of, NULL};
 
 /* Every line that comes out is JSON, and the same lines come when they are fed. */
 static bool take_rows(void *arg, str lines)
@@ -94,6 +107,8 @@ static void try_feed(const struct query *q, struct store_view *v, struct query_o
     struct query_result again;
     struct err e;
     o.feed = &feed;
+    patterns_free(patterns);
+    patterns = NULL;
     if (query_run(q, v, &o, &again, &e) < 0)
         abort();
     assert(again.n == r->n && strcmp(again.next, r->next) == 0);

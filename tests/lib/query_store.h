@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "event/event.h"
 #include "issues/issues.h"
+#include "issues/patterns.h"
 #include "query/query.h"
 
 #include <ftw.h>
@@ -30,8 +31,12 @@ static void open_store(void)
     CHECK(store_open(&(struct store_config){.dir = dir}, &store, &e) == 0);
 }
 
+static struct patterns *patterns; /* of the queries over a store, together */
+
 static void close_store(void)
 {
+    patterns_free(patterns);
+    patterns = NULL;
     store_close(store);
     nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
@@ -64,7 +69,18 @@ static bool issue_of(void *arg, const struct event *ev, struct arena *a, str *re
     *ret_title = str_of(fp->title);
     return true;
 }
-static const struct query_grouping grouping = {fingerprint_pattern, issue_of, NULL};
+static bool pattern_of(void *arg, const struct event *ev, struct arena *a, str *ret_id, str *ret_message)
+{
+    (void)arg;
+    patterns = patterns ? patterns : patterns_new(NULL);
+    return patterns_offer(patterns, ev, a, ret_id, ret_message);
+}
+static void pattern_now(void *arg, str id, struct arena *a, str *ret_id, str *ret_text)
+{
+    (void)arg;
+    patterns_now(patterns, id, a, ret_id, ret_text);
+}
+static const struct query_grouping grouping = {pattern_of, pattern_now, issue_of, NULL};
 
 static struct query_options all(uint32_t limit)
 {

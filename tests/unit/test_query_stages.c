@@ -285,6 +285,28 @@ static void same_things(void)
     expect("| issues | fields app,count,title", "{\"app\":\"shop\",\"count\":2,\"title\":\"GET /b 500 in 9ms\"}\n");
     expect("| limit 3 | patterns | where count>0 | stats sum(count) as n", "{\"n\":3}\n");
 }
+/* The names are seen to be values only once there are some: those that came before are of the pattern too. */
+TEST(patterns_that_turn_out_to_be_one_are_one_row)
+{
+    static const char *const names[] = {"alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"};
+    char json[200], want[300];
+    open_store();
+    for (size_t i = 0; i < LENGTH(names); i++) {
+        snprintf(json, sizeof json, "{\"time\":\"2026-01-01T10:00:0%zuZ\",\"message\":\"the queue of %s is full\"}", i,
+                 names[i]);
+        post("shop", json);
+        snprintf(json, sizeof json,
+                 "{\"time\":\"2026-01-01T11:00:0%zuZ\",\"message\":\"door %zu opens\",\"type\":\"t\"}", i, i);
+        post("shop", json);
+    }
+    snprintf(want, sizeof want,
+             "{\"pattern\":\"%s\",\"count\":8,\"first_seen\":\"2026-01-01T10:00:00Z\",\"last_seen\":"
+             "\"2026-01-01T10:00:07Z\",\"example\":\"the queue of heidi is full\"}\n",
+             "the queue of <*> is full");
+    expect("queue | patterns | fields pattern,count,first_seen,last_seen,example", want);
+    expect("| patterns | stats count() as n, sum(count) as all", "{\"n\":2,\"all\":16}\n");
+    close_store();
+}
 TEST(patterns_and_issues_group_what_is_the_same) { in_head_and_segment(same_things); }
 
 TEST(two_sorts_keep_the_first_where_the_second_finds_equals)
