@@ -364,6 +364,21 @@ static void add_limit(struct buf *b, const char *name, double value)
         buf_printf(b, "\"%s\":null,", name);
 }
 
+/* What goes next because of its size; NULL: nothing. */
+static void add_next(struct buf *b, const struct store_next *next)
+{
+    if (!next) {
+        buf_lit(b, "\"next_by_bytes\":null,");
+        return;
+    }
+    buf_printf(b, "\"next_by_bytes\":{\"left\":%llu,", (unsigned long long)next->left);
+    add_time(b, "expected", next->expected);
+    add_time(b, "from", next->from / NSEC_PER_USEC);
+    add_time(b, "to", next->to / NSEC_PER_USEC);
+    buf_printf(b, "\"events\":%llu,\"bytes\":%llu},", (unsigned long long)next->events,
+               (unsigned long long)next->bytes);
+}
+
 static void add_kept(struct buf *b, struct auth *a, const struct store_kept *k)
 {
     char name[LIMIT_APP + 1];
@@ -376,6 +391,7 @@ static void add_kept(struct buf *b, struct auth *a, const struct store_kept *k)
     add_limit(b, "bytes", (double)k->keep_bytes);
     add_time(b, "oldest", k->oldest == INT64_MAX ? 0 : k->oldest / NSEC_PER_USEC);
     add_time(b, "next", k->next);
+    add_next(b, k->by_size.events ? &k->by_size : NULL);
     buf_printf(b, "\"next_events\":%llu,\"events\":%llu,\"used\":%llu,\"due_events\":%llu,\"due_bytes\":%llu}",
                (unsigned long long)k->next_events, (unsigned long long)k->events, (unsigned long long)k->bytes,
                (unsigned long long)k->due_events, (unsigned long long)k->due_bytes);
@@ -386,10 +402,12 @@ static void add_retention(struct buf *b, struct parts *p, const struct state *s)
 {
     const struct config *c = p->config;
     struct store_kept *kept;
+    struct store_next next;
     size_t n = store_kept(p->store, &kept);
     buf_lit(b, "\"retention\":{");
     add_limit(b, "days", (double)c->retention.keep / 86400e6);
     add_limit(b, "bytes", (double)c->retention.bytes);
+    add_next(b, store_next(p->store, &next) ? &next : NULL);
     buf_printf(b, "\"used\":%llu,\"apps\":[", (unsigned long long)s->store.segment_bytes);
     for (size_t i = 0; i < n; i++) {
         buf_str(b, i ? S(",") : S(""));

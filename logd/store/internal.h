@@ -71,6 +71,7 @@ void segments_add(struct store *s, struct segment *seg); /* under the lock */
 void seal(struct store *s);
 /* Marks what is past its retention and removes what is due as a whole. The same way. */
 void retain(struct store *s);
+struct app_keep *keep_of(struct store *s, uint32_t app); /* NULL: none known; under the lock */
 void *merge_main(void *store); /* the merging thread */
 
 #endif

@@ -16,7 +16,7 @@
 
 /* ---- how long is what kept ---- */
 
-static struct app_keep *keep_of(struct store *s, uint32_t app)
+struct app_keep *keep_of(struct store *s, uint32_t app)
 {
     for (size_t i = 0; i < s->keeps_n; i++)
         if (s->keeps[i].app == app)
@@ -184,46 +184,6 @@ void retain(struct store *s)
         if (s->keeps[i].bytes)
             mark_behind(s, &s->keeps[i]);
     remove_due(s);
-}
-
-/* ---- telling before ---- */
-
-static void tell_block(struct store_kept *k, const struct segment_block *b)
-{
-    if (b->due) {
-        k->due_events += b->info.events;
-        k->due_bytes += b->bytes;
-        return;
-    }
-    k->events += b->info.events;
-    k->bytes += b->bytes;
-    k->oldest = b->info.t_min < k->oldest ? b->info.t_min : k->oldest;
-    if (k->keep && (!k->next || b->info.t_max / NSEC_PER_USEC + k->keep < k->next))
-        k->next = b->info.t_max / NSEC_PER_USEC + k->keep;
-}
-
-size_t store_kept(struct store *s, struct store_kept **ret)
-{
-    pthread_mutex_lock(&s->lock);
-    size_t n = s->keeps_n;
-    struct store_kept *k = *ret = xcalloc(n + 1, sizeof *k);
-    for (size_t i = 0; i < n; i++)
-        k[i] = (struct store_kept){
-            .app = s->keeps[i].app, .keep = s->keeps[i].keep, .keep_bytes = s->keeps[i].bytes, .oldest = INT64_MAX};
-    for (int pass = 0; pass < 2; pass++)
-        for (size_t i = 0; i < s->segments_n; i++)
-            for (size_t j = 0; j < s->segments[i]->n; j++) {
-                const struct segment_block *b = &s->segments[i]->blocks[j];
-                const struct app_keep *a = keep_of(s, b->info.app);
-                struct store_kept *to = a ? &k[a - s->keeps] : NULL;
-                if (to && pass == 0)
-                    tell_block(to, b);
-                else if (to && !b->due && to->next &&
-                         b->info.t_max / NSEC_PER_USEC + to->keep < to->next + 86400 * USEC_PER_SEC)
-                    to->next_events += b->info.events;
-            }
-    pthread_mutex_unlock(&s->lock);
-    return n;
 }
 
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes)

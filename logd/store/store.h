@@ -63,6 +63,12 @@ size_t store_segments(struct store *s, struct segment ***ret);
 void store_stats(struct store *s, struct store_stats *ret);
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
 
+struct store_next { /* what goes next because of its size */
+    uint64_t left;         /* bytes that may come before that */
+    usec expected;         /* when they will have come, at the pace of the last day; 0: it stood still */
+    uint64_t events, bytes;
+    nsec from, to; /* of these events */
+};
 struct store_kept { /* what is kept of one app */
     uint32_t app;
     usec keep; /* 0: for ever */
@@ -72,9 +78,12 @@ struct store_kept { /* what is kept of one app */
     nsec oldest;                    /* INT64_MAX: nothing */
     usec next;                      /* when something goes because of its age; 0: nothing will */
     uint64_t next_events;           /* that go within a day from then */
+    struct store_next by_size;      /* its oldest block; of keep_bytes, else 0 */
 };
 /* *ret, to be freed, of each app that has or had events in segments. Returns how many. */
 size_t store_kept(struct store *s, struct store_kept **ret);
+/* The oldest segment, if there is a limit of all bytes. False: nothing will go because of it. */
+bool store_next(struct store *s, struct store_next *ret);
 
 struct store_view;
 struct store_block {

@@ -71,6 +71,31 @@ def test_bytes_of_an_app():
         eventually(lambda: on_disk(logd) == 400 + shop, "and leaves the disk", 30)
 
 
+def test_what_goes_by_bytes_is_told_before():
+    with Logd() as logd:
+        for day in 5, 4, 3:
+            for app in "shop", "api":
+                post(logd, app, day, 100 + day, 60)
+            logd.seal()
+        status = eventually(lambda: logd.status()["retention"]["used"] and logd.status()["retention"], "there are segments")
+        assert status["next_by_bytes"] is None, status
+        size = eventually(lambda: kept(logd, "shop")["used"], "the store knows its apps")
+        limit, all_limit = size + 200, status["used"] + 100
+        logd.configure("retention: {bytes: %d, apps: {shop: {bytes: %d}}}\n" % (all_limit, limit))
+        logd.process.send_signal(1)
+        eventually(lambda: kept(logd, "shop")["bytes"] == limit, "the limit is there")
+        shop, every = kept(logd, "shop")["next_by_bytes"], logd.status()["retention"]["next_by_bytes"]
+        assert kept(logd, "api")["next_by_bytes"] is None
+        assert (shop["left"], shop["events"], every["left"], every["events"]) == (200, 105, 100, 210), (shop, every)
+        assert shop["from"] == every["from"] and shop["expected"] >= time.strftime("%Y-%m-%d"), shop
+        post(logd, "shop", 2, 50, 60)
+        before = {(a, d): c for a, d, c in ((r["app"], r["time"], r["count"]) for r in logd.query("| count by app every 1d"))}
+        logd.seal()  # past both limits: the shop's oldest block, then the oldest file
+        eventually(lambda: counts(logd) == {"shop": 104 + 103 + 50, "api": 104 + 103}, "what was announced went, and nothing else")
+        gone = {k for k in before if k[1] <= shop["to"][:10] + "T99"} & {(r["app"], r["time"]) for r in logd.query("| count by app every 1d")}
+        assert not gone, gone
+
+
 def test_a_reload_keeps_longer_what_is_still_there():
     with Logd("retention: {days: 30, apps: {shop: {days: 2}}}\n") as logd:
         for app in "shop", "api":
