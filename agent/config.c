@@ -285,16 +285,17 @@ static int check_name(const struct yaml *y, const struct yaml_node *at, const ch
 
 static int get_execs(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
 {
-    static const char *const known[] = {"name", "command", "every"};
+    static const char *const known[] = {"name", "command", "every", "timeout"};
     if (!at)
         return 0;
     if (yaml_is(y, at, "exec", YAML_LIST, e) < 0)
         return -1;
     c->execs = xcalloc(at->n + 1, sizeof *c->execs);
     for (size_t i = 0; i < at->n; i++) {
-        const struct yaml_node *item = at->items[i], *every = yaml_get(item, "every");
+        const struct yaml_node *item = at->items[i], *every = yaml_get(item, "every"),
+                               *timeout = yaml_get(item, "timeout");
         struct exec_config *x = &c->execs[c->execs_n++];
-        x->every = 60 * USEC_PER_SEC;
+        x->every = x->timeout = 60 * USEC_PER_SEC;
         if (yaml_is(y, item, "exec", YAML_MAP, e) < 0 || yaml_known(y, item, "exec", known, LENGTH(known), e) < 0)
             return -1;
         if (!yaml_get(item, "name") || !yaml_get(item, "command"))
@@ -302,7 +303,8 @@ static int get_execs(struct agent_config *c, const struct yaml *y, const struct 
         if (get_text(y, yaml_get(item, "name"), "name", &x->name, e) < 0 ||
             check_name(y, yaml_get(item, "name"), x->name, e) < 0 ||
             get_text(y, yaml_get(item, "command"), "command", &x->command, e) < 0 ||
-            (every && yaml_duration(y, every, "every", USEC_PER_SEC, 86400 * USEC_PER_SEC, &x->every, e) < 0))
+            (every && yaml_duration(y, every, "every", USEC_PER_SEC, 86400 * USEC_PER_SEC, &x->every, e) < 0) ||
+            (timeout && yaml_duration(y, timeout, "timeout", USEC_PER_SEC, 86400 * USEC_PER_SEC, &x->timeout, e) < 0))
             return -1;
     }
     return 0;

@@ -36,7 +36,7 @@ struct source_config {
 };
 struct exec_config {
     char *name, *command;
-    usec every;
+    usec every, timeout; /* 1 min, 1 min */
 };
 struct agent_config {
     char **servers;

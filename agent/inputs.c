@@ -2,10 +2,13 @@
 
 #include "agent/host.h"
 #include "agent/spool.h"
+#include "base/child.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -115,21 +118,52 @@ static void *run_syslog(void *arg)
     return NULL;
 }
 
+/* What comes until it ends, at most OUTPUT_MAX, and until `end`. False: it went on. */
+static bool read_output(int fd, struct buf *b, usec end)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    for (;;) {
+        usec left = end - clock_mono();
+        int ready = left > 0 ? poll(&p, 1, (int)(left / 1000) + 1) : 0;
+        if (ready < 0 && errno == EINTR)
+            continue;
+        if (ready <= 0 || b->n >= OUTPUT_MAX || !buf_room(b, LINE_PIECE))
+            return false;
+        ssize_t n = read(fd, b->p + b->n, LINE_PIECE);
+        if (n <= 0)
+            return n == 0;
+        b->n += (size_t)n;
+    }
+}
+
 static void run_once(struct input *in, struct buf *b)
 {
+    char *command = in->exec->command, *argv[] = {"sh", "-c", command, NULL};
+    usec end = clock_mono() + in->exec->timeout;
+    int out[2], nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pid_t pid;
+    bool ended = false;
     buf_reset(b);
-    FILE *f = popen(in->exec->command, "re");
-    if (!f) {
-        log_error("exec", "what=\"cannot run '%s': %s\"", in->exec->command, strerror(errno));
-        return;
+    if (pipe2(out, O_CLOEXEC) < 0)
+        out[0] = out[1] = -1;
+    int failed = out[0] < 0 ? errno : child_start("/bin/sh", argv, environ, nothing, out[1], &pid);
+    if (out[1] >= 0)
+        close(out[1]);
+    if (!failed) {
+        ended = read_output(out[0], b, end);
+        close(out[0]); /* first: it may write for ever */
+        int code = child_wait(pid, ended && end > clock_mono() ? end - clock_mono() : 0);
+        if (code != 0)
+            log_warn("exec", "what=\"'%s' %s\" code=%d", command,
+                     code < 0 ? "took too long or wrote too much, and was ended" : "failed", code);
+        add_lines(in->spool, b, true);
+    } else {
+        log_error("exec", "what=\"cannot run '%s': %s\"", command, strerror(failed));
+        if (out[0] >= 0)
+            close(out[0]);
     }
-    for (size_t n = 1; n > 0 && b->n < OUTPUT_MAX && buf_room(b, LINE_PIECE); b->n += n)
-        n = fread(b->p + b->n, 1, LINE_PIECE, f);
-    int status = pclose(f);
-    if (status != 0)
-        log_warn("exec", "what=\"'%s' ended with %d\"", in->exec->command,
-                 WIFEXITED(status) ? WEXITSTATUS(status) : -1);
-    add_lines(in->spool, b, true);
+    if (nothing >= 0)
+        close(nothing);
 }
 
 static void *run_exec(void *arg)

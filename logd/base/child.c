@@ -12,11 +12,14 @@ int child_start(const char *program, char *const argv[], char *const envp[], int
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t attributes;
-    sigset_t none;
+    sigset_t none, ignored; /* what we ignore a program would go on to ignore */
     sigemptyset(&none);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &ignored);
     posix_spawn_file_actions_init(&files);
     if (in >= 0)
         posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);

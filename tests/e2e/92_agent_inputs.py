@@ -101,5 +101,20 @@ def test_messages_to_the_socket_and_lines_of_commands_survive_kills_and_an_outag
             assert all(r["pid"] == 42 and r["level"] == "notice" for r in rows)
 
 
+def test_a_command_can_be_ended_and_one_that_hangs_or_never_stops_is():
+    def exec(name, command, every="1h", timeout="1m"):
+        return {"name": name, "command": command, "every": every, "timeout": timeout}
+
+    with Logd() as logd, Agent(logd, {"exec": [exec("signals", "grep -E '^Sig(Blk|Ign)' /proc/self/status; cat"), exec("endless", "exec yes logged"),
+                                              exec("slow", "echo begun; exec sleep 1000", "1s", "1s")]}) as agent:
+        eventually(lambda: logd.count("service=signals") == 2, "what it may not do, and standard input is empty")
+        masks = [int(r["message"].split()[1], 16) for r in logd.query("service=signals")]
+        assert all(mask & 0xffff == 0 for mask in masks), masks
+        eventually(lambda: logd.count("service=endless") > 100000, "the first of what has no end", 30)
+        eventually(lambda: logd.count("service=slow") >= 2, "what hung was ended, and ran again", 20)
+        names = subprocess.run(["ps", "-o", "comm=", "--ppid", str(agent.process.pid)], capture_output=True, text=True).stdout.split()
+        assert "yes" not in names and names.count("sleep") <= 1, names
+
+
 if __name__ == "__main__":
     run(globals())
