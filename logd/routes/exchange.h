@@ -92,12 +92,12 @@ struct http {
     struct reaper *reaper;
     struct watch *watch;
     struct pool *queries, *workers; /* so that sign-in and the command line never wait for searches */
-    _Atomic bool stopping;
+    _Atomic bool stopping, closing; /* no request begins any more; no connection is suspended any more */
     unsigned connections_max;
-    _Atomic size_t inflight;  /* bytes of bodies and decoders of all exchanges */
-    _Atomic size_t answers;   /* bytes of large answers that are being sent */
-    _Atomic size_t active;    /* exchanges between request line and last byte */
-    _Atomic size_t suspended; /* of them, those that wait for http_finish */
+    _Atomic size_t inflight; /* bytes of bodies and decoders of all exchanges */
+    _Atomic size_t answers;  /* bytes of large answers that are being sent */
+    _Atomic size_t active;   /* exchanges between request line and last byte */
+    _Atomic size_t held;     /* of them, those that run, wait for http_finish, or for more of a stream */
     struct {
         _Atomic uint64_t requests[HTTP_METHODS], status[6], guard, over_quota, busy, gone;
     } count;
@@ -134,6 +134,17 @@ struct exchange {
 /* stream.c: sends what is written to it, and then lets go of it. */
 struct stream;
 struct MHD_Response *stream_response(struct stream *s);
+
+/* Counts one more held exchange, unless `ended` is set: then false. Counted before the look and waited for after the store, so
+ * that none slips in between. */
+static inline bool exchange_hold(struct http *h, _Atomic bool *ended)
+{
+    atomic_fetch_add(&h->held, 1);
+    if (!atomic_load(ended))
+        return true;
+    atomic_fetch_sub(&h->held, 1);
+    return false;
+}
 
 /* exchange.c. From the free list, with empty buffers; put back when its last byte is sent. */
 struct exchange *exchange_get(struct http *h);

@@ -112,7 +112,6 @@ void http_defer(struct request *r)
     deferred = true;
     if (x->route->flags & ROUTE_POOL)
         return; /* suspended already */
-    atomic_fetch_add(&x->h->suspended, 1);
     MHD_suspend_connection(x->mhd);
 }
 
@@ -123,7 +122,13 @@ void http_finish(struct request *r)
     exchange_charge_answer(x);
     x->state = X_READY;
     MHD_resume_connection(x->mhd); /* from here on x belongs to the epoll thread */
-    atomic_fetch_sub(&h->suspended, 1);
+    atomic_fetch_sub(&h->held, 1);
+}
+
+static void say_stopping(struct exchange *x)
+{
+    reply_header(&x->r, "Retry-After", "5");
+    reply_error(&x->r, 503, "the server is stopping");
 }
 
 /* Queries that waited may not be worth running any more; what changes something always runs. */
@@ -131,11 +136,14 @@ static bool hold_back(struct exchange *x)
 {
     if (x->route->right != RIGHT_READ)
         return false;
-    bool stopping = atomic_load(&x->h->stopping);
-    if (!stopping && atomic_load(&x->h->answers) <= LIMIT_ANSWERS)
+    if (atomic_load(&x->h->stopping)) {
+        say_stopping(x);
+        return true;
+    }
+    if (atomic_load(&x->h->answers) <= LIMIT_ANSWERS)
         return false;
-    reply_header(&x->r, "Retry-After", "%d", stopping ? 5 : 1);
-    reply_error(&x->r, 503, stopping ? "the server is stopping" : "too many bytes of answers wait for their readers");
+    reply_header(&x->r, "Retry-After", "1");
+    reply_error(&x->r, 503, "too many bytes of answers wait for their readers");
     return true;
 }
 
@@ -190,8 +198,12 @@ static void give(struct exchange *x)
 static enum MHD_Result run(struct exchange *x)
 {
     conn_enter(x->c, CONN_RUN);
+    if (!exchange_hold(x->h, &x->h->stopping)) {
+        say_stopping(x);
+        x->state = X_READY;
+        return answer(x);
+    }
     if (x->route->flags & ROUTE_POOL) {
-        atomic_fetch_add(&x->h->suspended, 1);
         MHD_suspend_connection(x->mhd);
         give(x);
         return MHD_YES;
@@ -200,6 +212,7 @@ static enum MHD_Result run(struct exchange *x)
     x->route->run(&x->r);
     if (deferred)
         return MHD_YES;
+    atomic_fetch_sub(&x->h->held, 1);
     x->state = X_READY;
     return answer(x);
 }
@@ -592,14 +605,18 @@ int http_reload_tls(struct http *h, const char *cert, const char *key, struct er
     return 0;
 }
 
-/* Deferred requests get as long as they need, since whoever holds one will touch it; the others five seconds. */
+/* Held exchanges get as long as they need, since whoever holds one will touch it, and the library aborts the process when
+ * it is stopped with a connection suspended; the others get five seconds. */
 static void wait_for_exchanges(struct http *h)
 {
-    for (int ms = 0; atomic_load(&h->suspended) > 0 || (atomic_load(&h->active) > 0 && ms < 5000); ms += 5) {
+    for (int ms = 0; atomic_load(&h->held) > 0 || (atomic_load(&h->active) > 0 && ms < 5000); ms += 5) {
         if (ms == 10000)
-            log_warn("http", "what=\"stopping: requests are still waited for\" n=%zu", atomic_load(&h->suspended));
+            log_warn("http", "what=\"stopping: requests are still waited for\" n=%zu", atomic_load(&h->held));
         usleep(5000);
     }
+    atomic_store(&h->closing, true);
+    while (atomic_load(&h->held) > 0)
+        usleep(5000);
 }
 
 /* It closes its socket. Not quiesced before: MHD_quiesce_daemon of libmicrohttpd 0.9.75 races with the daemon's own

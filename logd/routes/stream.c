@@ -13,7 +13,7 @@ struct stream {
     bool ended, waiting; /* waiting: the connection is suspended until something comes */
     _Atomic bool gone;
     struct MHD_Connection *mhd;
-    struct watch *watch;
+    struct http *h;
     int fd;
 };
 
@@ -47,6 +47,8 @@ static ssize_t read_some(void *arg, uint64_t pos, char *out, size_t max)
         pthread_cond_signal(&s->room);
     } else if (s->ended) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
+    } else if (!exchange_hold(s->h, &s->h->closing)) {
+        n = MHD_CONTENT_READER_END_WITH_ERROR;
     } else {
         s->waiting = true; /* under the lock, so no wake is missed */
         MHD_suspend_connection(s->mhd);
@@ -59,7 +61,7 @@ static ssize_t read_some(void *arg, uint64_t pos, char *out, size_t max)
 static void forget(void *arg)
 {
     struct stream *s = arg;
-    watch_remove(s->watch, s->fd);
+    watch_remove(s->h->watch, s->fd);
     pthread_mutex_lock(&s->lock);
     atomic_store(&s->gone, true);
     pthread_cond_signal(&s->room);
@@ -82,10 +84,10 @@ struct stream *http_stream(struct request *r, size_t most)
     buf_init(&s->data, 2 * most);
     s->holders = 2;
     s->mhd = x->mhd;
-    s->watch = x->h->watch;
+    s->h = x->h;
     s->fd = x->c->fd;
     x->stream = s;
-    watch_add(s->watch, s->fd, &s->gone);
+    watch_add(s->h->watch, s->fd, &s->gone);
     if (atomic_load(&x->h->stopping)) /* it may have told those it knew already */
         atomic_store(&s->gone, true);
     http_defer(r);
@@ -95,9 +97,11 @@ struct stream *http_stream(struct request *r, size_t most)
 
 static void wake(struct stream *s)
 {
-    if (s->waiting)
-        MHD_resume_connection(s->mhd);
+    if (!s->waiting)
+        return;
     s->waiting = false;
+    MHD_resume_connection(s->mhd);
+    atomic_fetch_sub(&s->h->held, 1);
 }
 
 static bool has_room(const struct stream *s, size_t n) { return s->data.n - s->taken + n <= s->data.max / 2; }

@@ -19,7 +19,7 @@ def test_the_sums_agree():
     with Logd() as logd:
         told = {"accepted": 0, "duplicates": 0, "rejected": 0}
         posted = quota = 0
-        limited = logd.key("ingest", app="other", rate=30)
+        limited = logd.key("ingest", app="other", rate=10)
         for i in range(60):
             lines = []
             for _ in range(r.randrange(20)):
