@@ -239,3 +239,30 @@ void buf_base64(struct buf *b, str s)
                 4);
     }
 }
+
+static int base64_value(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    return c == '+' || c == '-' ? 62 : c == '/' || c == '_' ? 63 : -1;
+}
+
+bool buf_base64_read(struct buf *b, str s)
+{
+    uint32_t bits = 0;
+    while (s.n && s.p[s.n - 1] == '=')
+        s.n--;
+    for (size_t i = 0; i < s.n; i++) {
+        int v = base64_value(s.p[i]);
+        if (v < 0)
+            return false;
+        bits = bits << 6 | (uint32_t)v;
+        if (i % 4)
+            buf_byte(b, (char)(bits >> (6 - 2 * (i % 4))));
+    }
+    return s.n % 4 != 1;
+}

@@ -59,5 +59,7 @@ void buf_url(struct buf *b, str s, bool slash);
 void buf_leb128(struct buf *b, uint64_t v); /* 7 bits a byte, low ones first; str_leb128 reads it */
 void buf_hex(struct buf *b, const void *p, size_t n);
 void buf_base64(struct buf *b, str s);
+/* The bytes of base64 text, of either alphabet, with or without its =; false: it is none, b has a part of it. */
+bool buf_base64_read(struct buf *b, str s) MUST_CHECK;
 
 #endif

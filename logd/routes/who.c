@@ -10,32 +10,6 @@
 
 #include <arpa/inet.h>
 
-static int base64_value(char c)
-{
-    static const char set[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const char *at = c ? strchr(set, c) : NULL;
-    return at ? (int)(at - set) : -1;
-}
-
-/* Absent when it is not base64. */
-static str base64(struct arena *a, str s)
-{
-    char *out = arena_alloc(a, s.n + 1);
-    size_t n = 0;
-    uint32_t bits = 0;
-    while (s.n && s.p[s.n - 1] == '=')
-        s.n--;
-    for (size_t i = 0; i < s.n; i++) {
-        int v = base64_value(s.p[i]);
-        if (v < 0)
-            return (str){0};
-        bits = bits << 6 | (uint32_t)v;
-        if (i % 4)
-            out[n++] = (char)(bits >> (6 - 2 * (i % 4)));
-    }
-    return (str){out, n};
-}
-
 /* A DSN's key: in the URL whatever its role, or in "X-Sentry-Auth: Sentry sentry_version=7, sentry_key=lk_…". */
 static str dsn_key(struct request *r)
 {
@@ -60,9 +34,13 @@ static str sent_key(struct exchange *x, bool *ret_in_url)
     if (str_starts_nocase(auth, S("bearer ")))
         return str_trim(str_skip(auth, 7));
     if (str_starts_nocase(auth, S("basic "))) {
-        str pair = base64(&r->arena, str_trim(str_skip(auth, 6)));
+        struct buf plain = BUF_INIT(4096);
+        plain.secret = true;
+        bool good = buf_base64_read(&plain, str_trim(str_skip(auth, 6)));
+        str pair = arena_str(&r->arena, buf_view(&plain));
+        buf_done(&plain);
         (void)str_cut(&pair, ':');
-        return pair.p ? pair : S("");
+        return good && pair.p ? pair : S("");
     }
     if (auth.p)
         return S(""); /* a scheme we do not know is a wrong key, not no key */

@@ -7,9 +7,9 @@
 #include "base/secret.h"
 #include "event/event.h"
 #include "event/json.h"
-#include "event/number.h"
 #include "event/scrub.h"
 #include "stats/gather.h"
+#include "stats/personal.h"
 #include "stats/private.h"
 #include "stats/unique.h"
 
@@ -17,7 +17,7 @@
 #include <math.h>
 #include <stdarg.h>
 
-enum { LABELS_MAX = 8, DIGITS_MAX = 6, ID_MAX = 256 };
+enum { LABELS_MAX = 8, ID_MAX = 256 };
 #define FUTURE (DAY * USEC_PER_SEC)
 
 struct reading {
@@ -63,46 +63,6 @@ static bool name_fits(const char *s, const char *more)
 }
 
 /* ---- labels ---- */
-/* An address, with a port, a prefix length or brackets around it too. */
-static bool looks_ip(str s)
-{
-    ip low, high;
-    str rest = s, host = str_cut(&rest, ':');
-    if (s.n && s.p[0] == '[') {
-        rest = str_skip(s, 1);
-        s = str_cut(&rest, ']');
-    }
-    return ip_read(s, &low) || ip_read(host, &low) || cidr_read(s, &low, &high);
-}
-
-static bool looks_date(str s)
-{
-    return s.n >= 10 && s.p[4] == '-' && s.p[7] == '-' && strspn(s.p, "0123456789-") >= 10 && !is_digit(s.p[10]);
-}
-
-/* A label value that could name a person or a thing of his makes a series per person: what it looks like, or NULL. */
-static const char *looks_personal(const char *s)
-{
-    size_t n = strlen(s), hex = 0, digits = 0, run = 0, longest = 0;
-    for (size_t i = 0; i < n; i++) {
-        digits += is_digit(s[i]);
-        hex += strchr("0123456789abcdefABCDEF", s[i]) != NULL;
-        run = is_digit(s[i]) ? run + 1 : 0;
-        longest = run > longest ? run : longest;
-    }
-    if (strchr(s, '@'))
-        return "an e-mail address";
-    if (looks_ip(str_of(s)))
-        return "an IP address";
-    if (n == 36 && hex == 32 && s[8] == '-' && s[13] == '-')
-        return "a UUID";
-    if ((n >= 16 && hex == n) || (n >= 24 && digits >= 4 && !strchr(s, ' ')))
-        return "a token";
-    if (digits > DIGITS_MAX && strspn(s, "+0123456789 ()./-") == n && !looks_date(str_of(s)))
-        return "a phone number or an id";
-    return longest > DIGITS_MAX ? "an id of more than 6 digits" : NULL;
-}
-
 /* Does this text hold something that the scrubber would take out? */
 static bool looks_secret(const char *s)
 {
@@ -127,43 +87,6 @@ static const char *said(const json_t *v, char out[40])
     return out;
 }
 
-static int hex_of(char c)
-{
-    return is_digit(c) ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* As it is meant: %40 is an @, and so is the wide one of East Asian keyboards. Cut where a NUL comes out. */
-static void decode(const char *s, char *out, size_t size)
-{
-    size_t n = 0;
-    for (; *s && n + 1 < size; s++) {
-        int high = s[0] == '%' ? hex_of(s[1]) : -1, low = high < 0 ? -1 : hex_of(s[2]);
-        if (low >= 0) {
-            out[n++] = (char)(high << 4 | low);
-            s += 2;
-        } else if (strncmp(s, "\uFF20", 3) == 0 || strncmp(s, "\uFE6B", 3) == 0) {
-            out[n++] = '@';
-            s += 2;
-        } else {
-            out[n++] = *s;
-        }
-    }
-    out[n] = '\0';
-}
-
-/* The same of what a label stands for when it is decoded, once or twice as proxies do. */
-static const char *stands_for_personal(const char *s)
-{
-    char once[128], twice[128];
-    const char *what = looks_personal(s);
-    if (what || (!strchr(s, '%') && !strstr(s, "\uFF20") && !strstr(s, "\uFE6B")))
-        return what;
-    decode(s, once, sizeof once);
-    decode(once, twice, sizeof twice);
-    what = looks_personal(once);
-    return what ? what : looks_personal(twice);
-}
-
 static int check_label(const char *key, const json_t *v, struct err *e)
 {
     const char *text = json_string_value(v);
@@ -180,7 +103,9 @@ static int check_label(const char *key, const json_t *v, struct err *e)
         return refuse(e, at, "label \"%s\": expected a text of at most 100 bytes, got %zu", key, strlen(text));
     if (scrub_name(str_of(key)).p || looks_secret(text))
         return refuse(e, at, "refused: label \"%s\" looks like a secret, which is never stored", key);
-    if ((what = stands_for_personal(text)))
+    if ((what = personal_name(str_of(key))))
+        return refuse(e, at, "refused: the label name \"%s\" looks like %s", key, what);
+    if ((what = personal_text(str_of(text))))
         return refuse(e, at, "refused: label \"%s\" looks like %s, and a label must not name a person", key, what);
     return 0;
 }
@@ -285,7 +210,7 @@ static int check_known(json_t *o, struct err *e)
 
 static int check_name(json_t *value, struct err *e)
 {
-    const char *name = json_string_value(value);
+    const char *name = json_string_value(value), *what;
     if (!name)
         return refuse(e, "/name", "expected text of 1 to 64 letters, digits, '.', '_', '-', '/' or ':', %s",
                       value ? "got something else" : "but it is not there");
@@ -293,6 +218,8 @@ static int check_name(json_t *value, struct err *e)
         return refuse(e, "/name", "expected 1 to 64 letters, digits, '.', '_', '-', '/' or ':', got \"%.40s\"", name);
     if (looks_secret(name))
         return refuse(e, "/name", "refused: the name looks like a secret, which is never stored");
+    if ((what = personal_name(str_of(name))))
+        return refuse(e, "/name", "refused: the name looks like %s, and a metric must not be of one person", what);
     return 0;
 }
 

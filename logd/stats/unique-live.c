@@ -134,6 +134,7 @@ static void forget_closed(struct unique_live *l, usec now)
     if (now < l->sweep)
         return;
     l->sweep = INT64_MAX;
+    l->full_told = false;
     for (size_t i = 0; (slot = map_next(&l->cells, &i));) {
         struct live_cell *c = slot->value;
         if (c->closes <= now) {

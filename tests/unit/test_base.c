@@ -28,6 +28,27 @@ TEST(siphash_2_4_gives_its_published_vectors)
     CHECK(siphash24(key, str_n(message, 15)) != siphash(key, str_n(message, 15)));
 }
 
+TEST(base64_is_read_as_it_is_written_and_what_is_none_is_refused)
+{
+    static const char *const bad[] = {"a", "YW5u*", "YW5uY", "YW 5u", "YW=u"};
+    struct buf code = BUF_INIT(100), back = BUF_INIT(100);
+    char bytes[32];
+    for (size_t n = 0; n <= sizeof bytes; n++) {
+        random_bytes(bytes, n);
+        buf_reset(&code);
+        buf_reset(&back);
+        buf_base64(&code, str_n(bytes, n));
+        CHECK(buf_base64_read(&back, buf_view(&code)));
+        CHECK(str_eq(buf_view(&back), str_n(bytes, n)));
+    }
+    buf_reset(&back);
+    CHECK(buf_base64_read(&back, S("-_-_")) && memcmp(back.p, "\xfb\xff\xbf", 3) == 0);
+    for (size_t i = 0; i < LENGTH(bad); i++)
+        CHECK(!buf_base64_read(&back, str_of(bad[i])));
+    buf_done(&code);
+    buf_done(&back);
+}
+
 TEST(buf_stops_at_its_ceiling_and_says_so)
 {
     struct buf b = BUF_INIT(10);

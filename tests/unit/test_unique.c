@@ -197,6 +197,43 @@ TEST(what_fold_db_has_is_known_after_a_restart)
     close_all();
 }
 
+/* Of `n` label values from `from`, one person each; four periods: four cells a value, and the metric's four. */
+static size_t sift_values(struct unique_live *live, int from, int n, usec time)
+{
+    struct unique_batch *u = unique_batch_new(secrets, APP, false, time);
+    struct batch *b = batch_new(RECORD_UNIQUE, APP, 0);
+    for (int i = from; i < from + n; i++) {
+        char word[16];
+        snprintf(word, sizeof word, "w%d", i);
+        struct unique_labels l = {.name = {S("page")}, .value = {str_of(word)}, .n = 1};
+        unique_add(u, unique_series(u, S("visitors"), &l), time, S("the same"));
+    }
+    unique_write(u, b);
+    unique_batch_free(u);
+    unique_sift(live, APP, &b->body, time);
+    unique_sifted(live, true);
+    size_t left = b->body.n;
+    batch_free(b);
+    return left;
+}
+
+TEST(past_a_hundred_thousand_open_cells_new_ones_are_counted_as_crowded_until_periods_close)
+{
+    open_all();
+    struct unique_live *live = unique_live_new();
+    uint64_t before = unique_crowded_total();
+    CHECK(sift_values(live, 0, 24999, now) > 0); /* 99,996 cells and the metric's own: all there are */
+    CHECK_INT(unique_crowded_total() - before, 0);
+    CHECK_INT(sift_values(live, 24999, 3, now), 0);
+    CHECK_INT(unique_crowded_total() - before, 12);
+    CHECK_INT(sift_values(live, 0, 3, now), 0); /* what is open goes on: these were there */
+    CHECK_INT(unique_crowded_total() - before, 12);
+    CHECK(sift_values(live, 24999, 3, now + 3 * 3600 * USEC_PER_SEC) > 0); /* the first hour's cells are gone */
+    CHECK_INT(unique_crowded_total() - before, 12);
+    unique_live_free(live);
+    close_all();
+}
+
 /* ---- sealing ---- */
 TEST(a_sealed_cell_is_its_number_and_its_sketch_is_gone)
 {
