@@ -490,7 +490,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  issues_schema_causes,
                                  notify_schema_people,
                                  notify_schema_weekly,
-                                 notify_schema_reminders};
+                                 notify_schema_reminders,
+                                 notify_schema_channels};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -276,7 +276,7 @@ static int open_followers(struct server *s, struct err *e)
         rc = saved_load(&s->parts, c, e);
     if (rc == 0)
         rc = load_live(s, e);
-    if (rc == 0 && c->mail.url)
+    if (rc == 0 && (c->mail.url || c->webhooks_n))
         rc = mailer_start(db, c, &s->parts.mailer, e);
     if (rc == 0)
         rc = fold_start(s->parts.fold, e);
@@ -349,7 +349,7 @@ static void say_what_waits(const struct server *s, const struct config *c)
                 {"url", differ(was->url, c->url)},
                 {"memory", was->memory != c->memory},
                 {"tls", !was->tls_cert != !c->tls_cert},
-                {"mail", !was->mail.url && c->mail.url},
+                {"mail", !was->mail.url && !was->webhooks_n && (c->mail.url || c->webhooks_n)},
                 {"statsd", differ(was->statsd.udp, c->statsd.udp) || differ(was->statsd.path, c->statsd.path) ||
                                differ(was->statsd.app, c->statsd.app)},
                 {"archive", differ(was->archive.url, c->archive.url) ||

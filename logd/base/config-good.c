@@ -79,6 +79,18 @@ bool http_good(str s)
            authority_good(str_skip(s, tls ? 8 : 7));
 }
 
+/* With a query: some carry their key there. */
+bool hook_url_good(str s)
+{
+    ptrdiff_t at = str_chr(s, '?');
+    return http_good(at < 0 ? s : str_head(s, (size_t)at)) && printable(s, "\"'<>\\#");
+}
+
+bool host_good(str s)
+{
+    return s.n > 0 && s.n <= 253 && (ip_good(s) || (printable(s, "\"'<>@\\?#%/:[]") && s.p[0] != '.'));
+}
+
 bool mail_url_good(str s)
 {
     if (str_starts(s, S("smtp://")) || str_starts(s, S("smtps://")))

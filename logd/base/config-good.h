@@ -7,6 +7,8 @@
 bool address_good(str s);
 bool network_good(str s);
 bool http_good(str s);
+bool hook_url_good(str s); /* http_good, perhaps with a query */
+bool host_good(str s);
 bool mail_url_good(str s);
 bool email_good(str s);
 bool archive_url_good(str s);

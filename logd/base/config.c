@@ -114,6 +114,13 @@ static int set_url(struct from f, const struct key *k, void *at, const char *wha
     return 0;
 }
 
+/* An error does not show it. */
+static int set_secret_url(struct from f, const struct key *k, void *at, const char *what, struct err *e)
+{
+    f.hidden = true;
+    return set_text(f, k, at, what, e);
+}
+
 static int set_bytes(struct from f, const struct key *k, void *at, const char *what, struct err *e)
 {
     uint64_t v;
@@ -175,11 +182,26 @@ static int set_clock(struct from f, const struct key *k, void *at, const char *w
 {
     str s = f.at->text;
     uint64_t hour, minute;
+    if (str_eq(s, S("never"))) {
+        *(int *)at = -1;
+        return 0;
+    }
     if (s.n != 5 || s.p[2] != ':' || !str_u64(str_head(s, 2), &hour) || !str_u64(str_skip(s, 3), &minute) ||
         hour > 23 || minute > 59)
         return unexpected(f, what, k->expected, e);
     *(int *)at = (int)(hour * 60 + minute);
     return 0;
+}
+
+static int set_hook(struct from f, const struct key *k, void *at, const char *what, struct err *e)
+{
+    static const str kinds[] = {[HOOK_JSON] = S("json"), [HOOK_SLACK] = S("slack"), [HOOK_NTFY] = S("ntfy")};
+    for (size_t i = 0; i < LENGTH(kinds); i++)
+        if (str_eq(f.at->text, kinds[i])) {
+            *(enum config_hook *)at = (enum config_hook)i;
+            return 0;
+        }
+    return unexpected(f, what, k->expected, e);
 }
 
 /* A server that silently did not listen would lose what is sent to it. */
@@ -221,16 +243,32 @@ static const struct key mail_keys[] = {
     {"user", VALUE, AT(mail.user), .set = set_text},
     {"password", VALUE, AT(mail.password), .set = set_text},
 };
+/* Of whoever is told: a person, or a webhook. */
+#define TOLD(type, at, at_digest)                                                                                      \
+    {"min", VALUE, offsetof(type, at min), .set = set_rank, .expected = "P1, P2, P3, P4 or P5", .fallback = "P3"},     \
+        {"digest",                                                                                                     \
+         VALUE,                                                                                                        \
+         offsetof(type, at digest_minute),                                                                             \
+         .set = set_clock,                                                                                             \
+         .expected = "a time of day like \"08:30\", or never",                                                         \
+         .fallback = at_digest},                                                                                       \
+        {"after", VALUE, offsetof(type, at after), .set = set_duration, .min = 60 * USEC_PER_SEC, .max = DAY},         \
+    {                                                                                                                  \
+        "timezone", VALUE, offsetof(type, at timezone),                                                                \
+            TEXT(zone_good, "a time zone of the system like Europe/Amsterdam"), .fallback = "UTC"                      \
+    }
 static const struct key recipient_keys[] = {
     {"email", VALUE, offsetof(struct config_recipient, email), TEXT(email_good, "an address like ops@example.com")},
-    {"min", VALUE, offsetof(struct config_recipient, min), .set = set_rank, .expected = "P1, P2, P3, P4 or P5",
-     .fallback = "P3"},
-    {"digest", VALUE, offsetof(struct config_recipient, digest_minute), .set = set_clock,
-     .expected = "a time of day like \"08:30\"", .fallback = "08:30"},
-    {"after", VALUE, offsetof(struct config_recipient, after), .set = set_duration, .min = 60 * USEC_PER_SEC,
-     .max = DAY},
-    {"timezone", VALUE, offsetof(struct config_recipient, timezone),
-     TEXT(zone_good, "a time zone of the system like Europe/Amsterdam"), .fallback = "UTC"},
+    TOLD(struct config_recipient, , "08:30"),
+};
+static const struct key webhook_keys[] = {
+    {"name", VALUE, offsetof(struct config_webhook, name), TEXT(app_good, "a name (a-z, 0-9, '.', '_', '-')")},
+    {"url", VALUE, offsetof(struct config_webhook, url), .set = set_secret_url, .good = hook_url_good,
+     .expected = HTTP_EXPECTED},
+    {"kind", VALUE, offsetof(struct config_webhook, kind), .set = set_hook, .expected = "json, slack or ntfy",
+     .fallback = "json"},
+    {"token", VALUE, offsetof(struct config_webhook, token), .set = set_text},
+    TOLD(struct config_webhook, as., "never"),
 };
 static const struct key app_keys[] = {
     {"name", VALUE, offsetof(struct config_app_keep, app), TEXT(app_good, APP_EXPECTED)},
@@ -283,6 +321,8 @@ static const struct key keys[] = {
     {"statsd", SECTION, 0, SUB(statsd_keys)},
     {"mail", SECTION, 0, SUB(mail_keys)},
     {"recipients", RECORDS, AT(recipients), SUB(recipient_keys), .size = sizeof(struct config_recipient)},
+    {"webhooks", NAMED, AT(webhooks), SUB(webhook_keys), .size = sizeof(struct config_webhook)},
+    {"private_hosts", VALUES, AT(private_hosts), TEXT(host_good, "a host's name or address like ntfy.lan or 10.0.0.5")},
     {"retention", SECTION, 0, SUB(retention_keys)},
     {"archive", SECTION, 0, SUB(archive_keys)},
     {"stats", SECTION, 0, SUB(stats_keys)},
@@ -474,7 +514,8 @@ static void release(const struct key *k, size_t n, void *base)
         struct list *list = (struct list *)(void *)at;
         if (k->shape == SECTION)
             release(k->sub, k->sub_n, at);
-        if (k->shape == VALUE && (k->set == set_text || k->set == set_path || k->set == set_url))
+        if (k->shape == VALUE &&
+            (k->set == set_text || k->set == set_path || k->set == set_url || k->set == set_secret_url))
             free(*(char **)(void *)at);
         if (k->shape == VALUE || k->shape == SECTION)
             continue;
@@ -511,6 +552,9 @@ static int whole(const struct yaml *y, const struct config *c, struct err *e)
     for (size_t i = 0; c->recipients_n && c->recipients[i].after; i++)
         if (i + 1 == c->recipients_n)
             return clash(y, "recipients", e, "every recipient has after: nobody would be told at once");
+    for (size_t i = 0; i < c->webhooks_n; i++)
+        if (!c->webhooks[i].url)
+            return clash(y, "webhooks", e, "webhooks: url is missing");
     if (s3 && (!c->archive.access_key || !c->archive.secret_key))
         return clash(y, "archive", e, "archive.url is s3:// and needs archive.access_key and archive.secret_key");
     return 0;

@@ -16,9 +16,17 @@
 struct config_recipient {
     char *email;
     int min;           /* 1-5: mails of this rank and above; default 3 */
-    int digest_minute; /* minute of the day of the daily digest, local time; default 8:30 */
+    int digest_minute; /* minute of the day of the daily digest, local time; -1: never; default 8:30 */
     usec after;        /* 0; else told of a P1 that nobody acknowledged for so long, and of nothing else */
     char *timezone;    /* "UTC"; a name that the system's zoneinfo has */
+};
+enum config_hook { HOOK_JSON, HOOK_SLACK, HOOK_NTFY };
+struct config_webhook {
+    char *name;
+    char *url;   /* http:// or https://; whoever knows it can post there */
+    char *token; /* Authorization: Bearer; NULL: none */
+    enum config_hook kind;
+    struct config_recipient as; /* without email; digest_minute -1 by default */
 };
 struct config_app_keep {
     char *app;
@@ -41,6 +49,10 @@ struct config {
     } mail;
     struct config_recipient *recipients;
     size_t recipients_n;
+    struct config_webhook *webhooks;
+    size_t webhooks_n;
+    char **private_hosts; /* hosts of webhooks whose address need not be public */
+    size_t private_hosts_n;
     struct {
         usec keep;      /* 30 days */
         uint64_t bytes; /* 0: no limit */

@@ -1,5 +1,6 @@
 #include "base/http-client.h"
 #include "base/hash.h"
+#include "base/public.h"
 #include "base/str.h"
 
 #include <curl/curl.h>
@@ -15,7 +16,7 @@ struct transfer {
     const struct http_call *call;
     struct http_answer *ret;
     size_t sent, most, got, max; /* most: that ever went out, also over a connection that turned out to be dead */
-    bool too_large, stopped;
+    bool too_large, stopped, refused;
 };
 
 static void init_curl(void)
@@ -92,8 +93,19 @@ static int on_tick(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t u
     return t->stopped;
 }
 
-/* The URL as errors may show it: without user, password and query. */
-static void shown_url(const char *url, char *out, size_t size)
+/* Asked for each address of the host, so a name that means another one the second time helps nobody. */
+static curl_socket_t open_public(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+    struct transfer *t = arg;
+    (void)purpose;
+    if (address_is_public(&to->addr))
+        return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+    t->refused = true;
+    return CURL_SOCKET_BAD;
+}
+
+/* The URL as errors may show it: without user, password and query; of a webhook no path either. */
+static void shown_url(const char *url, bool path, char *out, size_t size)
 {
     str u = str_of(url);
     str rest = u;
@@ -105,6 +117,8 @@ static void shown_url(const char *url, char *out, size_t size)
     ptrdiff_t at = str_chr(authority, '@');
     if (at >= 0)
         host = str_skip(host, (size_t)at + 1);
+    if (!path)
+        host = str_cut(&host, '/');
     snprintf(out, size, "%.*s%.*s", scheme < 0 ? 0 : (int)scheme + 3, url, STR_ARG(host));
 }
 
@@ -197,6 +211,12 @@ static void set_options(CURL *curl, const struct http_call *call, struct transfe
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
     }
+    if (call->hook)
+        curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    if (call->hook && !call->private_too) {
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, open_public);
+        curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, t);
+    }
     if (call->ca)
         curl_easy_setopt(curl, CURLOPT_CAINFO, call->ca);
     if (call->cert) {
@@ -229,7 +249,10 @@ static bool has_header(CURL *curl, const char *name)
 static int no_answer(const struct transfer *t, CURLcode code, const char *detail, struct err *e)
 {
     char url[200];
-    shown_url(t->call->url, url, sizeof url);
+    shown_url(t->call->url, !t->call->hook, url, sizeof url);
+    if (t->refused)
+        return err_set(e, ERR_REMOTE, "%s %s: its address is not public and private_hosts does not name it",
+                       t->call->method, url);
     if (t->stopped)
         return err_set(e, ERR_REMOTE, "%s %s: the answer was not taken", t->call->method, url);
     if (t->too_large)

@@ -30,6 +30,9 @@ struct http_call {
     /* When set, the body of a 2xx answer goes there in pieces; -1 stops the transfer. All else goes into ret->body. */
     int (*sink)(str piece, void *arg);
     void *arg;
+    /* A webhook: no proxy, and errors tell the host alone, for its path may be the secret. An address that is not public is
+     * refused when it is to be connected to, whatever name led there; but not with `private_too`. */
+    bool hook, private_too;
     /* Called while waiting, at least once a second; false ends the transfer. NULL: none. */
     bool (*tick)(void *arg);
 };

@@ -14,11 +14,8 @@
  *
  * What waits in other strands of the incident goes along with the mail. Outbox rows are inserted in the transaction that moves the
  * fold's position. */
-#include "base/clock.h"
-#include "base/hash.h"
 #include "base/str.h"
 #include "notify/body.h"
-#include "notify/links.h"
 #include "notify/private.h"
 
 #define SOON (30 * USEC_PER_SEC)
@@ -204,63 +201,6 @@ static int tokens(struct incidents *in, const char *to, bool take, usec now, dou
     return db_run(in->db, st, e);
 }
 
-static void message_id(struct incidents *in, const char *what, int64_t n, const char *to, struct buf *out,
-                       struct arena *a)
-{
-    uint8_t hash[32];
-    sha256(str_of(arena_printf(a, "%s %lld %s", what, (long long)n, to)), hash);
-    buf_printf(out, "%s.%lld.", what, (long long)n);
-    buf_hex(out, hash, 8);
-    buf_printf(out, "@%s", in->host);
-}
-
-/* What is this recipient's alone: links that he may act with. */
-static void own_links(struct incidents *in, const struct outgoing *o, const char *to, struct buf *text,
-                      struct buf *html, struct buf *fewer)
-{
-    char who[LINK_WHO_LEN + 1], id[64];
-    struct buf link = BUF_INIT(2000);
-    if (in->signs && in->url[0]) {
-        link_who(in->key, str_of(to), who);
-        snprintf(id, sizeof id, "%s-%s", o->incident, who);
-        buf_printf(&link, "%s/a/", in->url);
-        link_make(in->key, LINK_ACT, str_of(id), o->now + LINK_ACT_ENDS, &link);
-        buf_printf(fewer, "%s/u/", in->url);
-        link_make(in->key, LINK_FEWER, str_of(who), o->now + LINK_FEWER_ENDS, fewer);
-    }
-    link_fill(o->text, buf_view(&link), text);
-    struct buf escaped = BUF_INIT(12000);
-    buf_html(&escaped, buf_view(&link));
-    link_fill(o->html, buf_view(&escaped), html);
-    buf_done(&escaped);
-    buf_done(&link);
-}
-
-int put_in_outbox(struct incidents *in, const char *to, const struct outgoing *o, struct arena *a, struct err *e)
-{
-    struct buf id = BUF_INIT(500), text = BUF_INIT(70000), html = BUF_INIT(110000), fewer = BUF_INIT(2000);
-    message_id(in, o->incident, o->number, to, &id, a);
-    own_links(in, o, to, &text, &html, &fewer);
-    sqlite3_stmt *st = db_stmt(
-        in->db, "INSERT OR IGNORE INTO outbox(incident, rcpt, kind, rule, subject, text, html, message_id, host,"
-                " event, events, key, unsubscribe, signals, rank, created, not_before, status)"
-                " VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?15, ?16, ?16, 'queued')");
-    str texts[] = {str_of(o->incident), str_of(to),      str_of(o->kind), str_of(o->rule), o->subject,
-                   buf_view(&text),     buf_view(&html), buf_view(&id),   str_of(o->host), str_of(o->event),
-                   o->events,           str_of(o->key),  buf_view(&fewer)};
-    for (int i = 0; i < (int)LENGTH(texts); i++)
-        db_bind_str(st, i + 1, texts[i].p ? texts[i] : S(""));
-    sqlite3_bind_int64(st, 14, o->signals);
-    sqlite3_bind_int(st, 15, o->rank);
-    sqlite3_bind_int64(st, 16, o->now);
-    int rc = db_run(in->db, st, e);
-    buf_done(&id);
-    buf_done(&text);
-    buf_done(&html);
-    buf_done(&fewer);
-    return rc;
-}
-
 static int put_in_digest(struct incidents *in, const char *to, const struct batch_of *b, const char *reason,
                          struct err *e)
 {
@@ -364,9 +304,10 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
         if (contact_min(in, &in->to[i], &min, e) < 0)
             return -1;
         if (b->rank > min) {
-            if (b->rank < 5 && put_in_digest(in, to, b, "its rank is below what is mailed", e) < 0)
+            bool told = b->rank < 5 && in->to[i].digests;
+            if (told && put_in_digest(in, to, b, "its rank is below what is mailed", e) < 0)
                 return -1;
-            f->digested += b->rank < 5;
+            f->digested += told;
             continue;
         }
         if (b->rank > 1 && tokens(in, to, false, b->now, &left, e) < 0)
@@ -617,63 +558,5 @@ int flush_due(struct incidents *in, usec now, struct err *e)
         arena_reset(&a);
     } while (rc > 0);
     arena_done(&a);
-    return rc;
-}
-
-/* ---- the digest of the day ---- */
-
-static int write_digest(struct incidents *in, const char *to, usec now, struct arena *a, struct err *e)
-{
-    sqlite3_stmt *st = db_stmt(in->db,
-                               "SELECT min(rank), title, rule, sum(n), reason, incident FROM digest_item WHERE rcpt = ?"
-                               " GROUP BY incident, rule, title ORDER BY min(rank), sum(n) DESC");
-    struct digest_mail d = {.now = now, .url = str_of(in->url), .text = BUF_INIT(60000), .html = BUF_INIT(100000)};
-    struct buf subject = BUF_INIT(200);
-    int rc, rank = 5;
-    db_bind_str(st, 1, str_of(to));
-    body_digest_begin(&d);
-    while ((rc = db_step(in->db, st, e)) > 0) {
-        rank = sqlite3_column_int(st, 0) < rank ? sqlite3_column_int(st, 0) : rank;
-        body_digest_line(&d, sqlite3_column_int(st, 0), db_str(st, 1), db_str(st, 2),
-                         (uint64_t)sqlite3_column_int64(st, 3), db_str(st, 4), db_str(st, 5));
-    }
-    body_digest_end(&d);
-    if (rc == 0 && d.n) {
-        char at[TIME_TEXT_MAX];
-        time_print(now * NSEC_PER_USEC, 0, at);
-        buf_printf(&subject, "[logd] %zu of the last day, %.10s", d.n, at);
-        struct outgoing o = {.incident = "digest",
-                             .kind = "digest",
-                             .rule = "digest",
-                             .key = "",
-                             .signals = (int64_t)d.n,
-                             .host = "",
-                             .event = "",
-                             .number = now / MINUTE,
-                             .rank = rank,
-                             .subject = buf_view(&subject),
-                             .text = buf_view(&d.text),
-                             .html = buf_view(&d.html),
-                             .now = now};
-        rc = put_in_outbox(in, to, &o, a, e);
-    }
-    buf_done(&d.text);
-    buf_done(&d.html);
-    buf_done(&subject);
-    return rc < 0 ? -1 : run_with(in, "DELETE FROM digest_item WHERE rcpt = ?", str_of(to), e);
-}
-
-int flush_digest(struct incidents *in, usec now, struct err *e)
-{
-    usec of_day = (usec)in->digest_minute * MINUTE, next = (now - of_day) / DAY * DAY + of_day + DAY;
-    struct arena a = {0};
-    int rc = 0;
-    bool due = in->digest_due && now >= in->digest_due;
-    for (size_t i = 0; due && rc == 0 && i < in->to_n; i++)
-        rc = write_digest(in, in->to[i].to, now, &a, e);
-    if (due && rc == 0)
-        rc = weekly_due(in, now, e);
-    arena_done(&a);
-    in->digest_due = next;
     return rc;
 }

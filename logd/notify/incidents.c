@@ -129,6 +129,12 @@ void incidents_free(struct incidents *in)
     free(in);
 }
 
+static void add_recipient(struct incidents *in, char *to, const struct config_recipient *c)
+{
+    in->to[in->to_n++] = (struct recipient){
+        .to = to, .min = c->min, .after = c->after, .digests = c->digest_minute >= 0};
+}
+
 void incidents_config(struct incidents *in, const struct config *c, const char *url, const uint8_t *key)
 {
     config_done(in);
@@ -144,11 +150,15 @@ void incidents_config(struct incidents *in, const struct config *c, const char *
                           (host.p[n] >= 'a' && host.p[n] <= 'z') || (host.p[n] >= 'A' && host.p[n] <= 'Z')))
         n++;
     in->host = n ? str_dup(str_head(host, n)) : xstrdup("logd.invalid");
-    in->to = xcalloc(c->recipients_n + 1, sizeof *in->to);
+    in->to = xcalloc(c->recipients_n + c->webhooks_n + 1, sizeof *in->to);
     for (size_t i = 0; c->mail.url && i < c->recipients_n; i++)
-        in->to[in->to_n++] = (struct recipient){xstrdup(c->recipients[i].email), c->recipients[i].min,
-                                                c->recipients[i].after};
-    in->digest_minute = c->recipients_n ? c->recipients[0].digest_minute : 510;
+        add_recipient(in, xstrdup(c->recipients[i].email), &c->recipients[i]);
+    for (size_t i = 0; i < c->webhooks_n; i++) {
+        struct buf to = BUF_INIT(200);
+        buf_printf(&to, WEBHOOK "%s", c->webhooks[i].name);
+        add_recipient(in, buf_take(&to, NULL), &c->webhooks[i].as);
+    }
+    in->digest_minute = c->recipients_n && c->recipients[0].digest_minute >= 0 ? c->recipients[0].digest_minute : 510;
 }
 
 void incidents_facts(struct incidents *in, facts_fn *fn) { in->facts = fn; }

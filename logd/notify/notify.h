@@ -6,8 +6,8 @@
  * the transaction that moves the fold's position, with a Message-ID that never changes, so a mail is sent again after a lost
  * answer but can always be told to be the same.
  *
- * Owner   incidents_*: the rules thread. mailer: its own thread (libcurl's easy interface blocks on SMTP), which claims
- *         rows with its own FULL connection. *_json: any thread's read connection. */
+ * Owner   incidents_*: the rules thread. mailer: its own threads (libcurl's easy interface blocks on SMTP), which take
+ *         rows with FULL connections of their own. *_json: any thread's read connection. */
 #ifndef NOTIFY_NOTIFY_H
 #define NOTIFY_NOTIFY_H
 
@@ -17,7 +17,7 @@
 #include "event/event.h"
 
 extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[],
-    notify_schema_people[], notify_schema_weekly[], notify_schema_reminders[]; /* SQL */
+    notify_schema_people[], notify_schema_weekly[], notify_schema_reminders[], notify_schema_channels[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
@@ -110,6 +110,7 @@ void mail_compose(const struct mail *m, str from, struct buf *out);
 int mail_address_check(str address, struct err *e) MUST_CHECK;
 
 /* ---- sending ---- */
+#define WEBHOOK "webhook:" /* begins a recipient of the outbox that is no address but a webhook of the config */
 struct mailer;
 int mailer_start(const char *db_path, const struct config *c, struct mailer **ret, struct err *e) MUST_CHECK;
 void mailer_stop(struct mailer *m);

@@ -13,9 +13,10 @@
 #define EVENTS_MAX 100 /* ids that a mail names */
 
 struct recipient {
-    char *to;
+    char *to; /* an address, or WEBHOOK and a name */
     int min;
-    usec after; /* told of a P1 that nobody acknowledged for so long, and of nothing else; 0: of all */
+    bool digests; /* what is not mailed at once comes in a digest of the day */
+    usec after;   /* told of a P1 that nobody acknowledged for so long, and of nothing else; 0: of all */
 };
 struct incidents {
     struct db *db;
@@ -65,7 +66,7 @@ int contact_min(struct incidents *in, const struct recipient *to, int *ret, stru
 int bounce_apply(struct incidents *in, json_t *o, usec now, struct err *e) MUST_CHECK;
 bool is_about_bounces_of(const struct strand *s, const char *to);
 
-/* flush.c: a row of the outbox. */
+/* outbox.c: a row. */
 struct outgoing {
     const char *incident, *kind, *rule, *key, *host, *event;
     int64_t signals;
@@ -107,7 +108,7 @@ int weekly_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
 
 /* flush.c: all that is due at `now`, the earliest first. */
 int flush_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
-/* flush.c: the digest of the day, for each recipient. */
+/* digest.c: the digest of the day, for each recipient. */
 int flush_digest(struct incidents *in, usec now, struct err *e) MUST_CHECK;
 
 #endif

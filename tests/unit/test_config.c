@@ -72,6 +72,11 @@ TEST(every_key_is_read)
         "recipients:\n"
         "  - {email: ops@example.com, min: P1, digest: \"23:59\", timezone: Europe/Amsterdam}\n"
         "  - b@example.com\n"
+        "  - {email: c@example.com, digest: never}\n"
+        "webhooks:\n"
+        "  phone: {url: \"https://ntfy.sh/t?auth=x\", kind: ntfy, token: tk, min: P1}\n"
+        "  own: {url: \"http://10.0.0.5/\", digest: \"07:00\"}\n"
+        "private_hosts: [10.0.0.5, ntfy.lan, '::1']\n"
         "retention: {days: 0.5, bytes: 50GiB, apps: {}}\n"
         "archive: {url: \"s3://logs/prod/\", endpoint: \"http://[::1]:9000\", region: r, access_key: {env: TEST_CONFIG_KEY}, secret_key: s, every: 5s}\n"
         "limits: {body: 1MiB, decoded: 2MiB, event: 1kB, fields: 10, depth: 3, events: 7}\n"
@@ -90,7 +95,17 @@ TEST(every_key_is_read)
     CHECK_INT(c->proxies_n, 3);
     CHECK_STR(str_of(c->proxies[2]), S("fd00::/8"));
     CHECK_STR(str_of(c->mail.url), S("smtp://127.0.0.1:25/me"));
-    CHECK_INT(c->recipients_n, 2);
+    CHECK_INT(c->recipients_n, 3);
+    CHECK_INT(c->recipients[2].digest_minute, -1);
+    CHECK_INT(c->webhooks_n, 2);
+    CHECK_STR(str_of(c->webhooks[0].name), S("phone"));
+    CHECK_STR(str_of(c->webhooks[0].url), S("https://ntfy.sh/t?auth=x"));
+    CHECK_STR(str_of(c->webhooks[0].token), S("tk"));
+    CHECK(c->webhooks[0].kind == HOOK_NTFY && c->webhooks[1].kind == HOOK_JSON);
+    CHECK_INT(c->webhooks[0].as.min, 1);
+    CHECK_INT(c->webhooks[0].as.digest_minute, -1);
+    CHECK_INT(c->webhooks[1].as.digest_minute, 7 * 60);
+    CHECK_INT(c->private_hosts_n, 3);
     CHECK_INT(c->recipients[0].min, 1);
     CHECK_INT(c->recipients[0].digest_minute, 23 * 60 + 59);
     CHECK_STR(str_of(c->recipients[0].timezone), S("Europe/Amsterdam"));
@@ -196,13 +211,21 @@ TEST(sizes_times_numbers_and_zones_are_checked)
     refused("limits: {events: 1000000}\n", "1:18: limits.events: expected a number from 1 to 100000, got \"1000000\"");
     refused("recipients: [{email: a@b, min: P6}]\n", "1:32: recipients.min: expected P1, P2, P3, P4 or P5, got \"P6\"");
     refused("recipients: [{email: a@b, digest: 8:30}]\n",
-            "1:35: recipients.digest: expected a time of day like \"08:30\", got \"8:30\"");
+            "1:35: recipients.digest: expected a time of day like \"08:30\", or never, got \"8:30\"");
     refused("recipients: [{email: a@b, digest: \"24:00\"}]\n",
-            "1:35: recipients.digest: expected a time of day like \"08:30\", got \"24:00\"");
+            "1:35: recipients.digest: expected a time of day like \"08:30\", or never, got \"24:00\"");
     refused("recipients: [{email: a@b, timezone: Mars/Base}]\n",
             "1:37: recipients.timezone: expected a time zone of the system like Europe/Amsterdam, got \"Mars/Base\"");
     refused("recipients: [{email: a@b, timezone: ../passwd}]\n",
             "1:37: recipients.timezone: expected a time zone of the system like Europe/Amsterdam, got \"../passwd\"");
+    refused("webhooks: {w: {kind: json}}\n", "1:11: webhooks: url is missing");
+    refused(
+        "webhooks: {w: {url: \"http://u@h/s3cret\"}}\n",
+        "1:21: webhooks.url: expected http://HOST or https://HOST, with a port and a path if need be, got something else");
+    refused("webhooks: {w: {url: \"http://h\", kind: teams}}\n",
+            "1:39: webhooks.kind: expected json, slack or ntfy, got \"teams\"");
+    refused("private_hosts: [\"http://h\"]\n",
+            "1:17: private_hosts: expected a host's name or address like ntfy.lan or 10.0.0.5, got \"http://h\"");
     refused("recipients: [{min: P1}]\n", "1:14: recipients: email is missing");
     refused("retention: {apps: {Shop: {days: 3}}}\n",
             "1:20: retention.apps: expected the name of an app (a-z, 0-9, '.', '_', '-'), got \"Shop\"");
