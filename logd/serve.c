@@ -538,9 +538,10 @@ static int start(struct server *s, bool offline, struct err *e)
 
 int serve_main(int argc, char **argv)
 {
-    struct server *s = xcalloc(1, sizeof *s);
+    static struct server *s; /* it stays: a late thread's last look at it must not crash the exit */
     struct config *c;
     struct err e;
+    s = xcalloc(1, sizeof *s);
     int asked = read_options(s, argc, argv), code = 1;
     if (asked != 0) {
         free(s);
@@ -568,7 +569,7 @@ out:
     close_all(s);
     if (code == 0)
         log_info("main", "what=stopped");
-    return code; /* s stays: a late thread's last look at it must not crash the exit */
+    return code;
 }
 
 int serve_offline(const char *data, struct parts **ret, struct err *e)
