@@ -11,11 +11,14 @@ DESTDIR =
 B := build/$(notdir $(CC))-$(MODE)
 
 PKGS     := libuv libmicrohttpd sqlite3 libcurl jansson openssl libzstd zlib libpcre2-8 yaml-0.1 gnutls
-CPPFLAGS  = -D_GNU_SOURCE -DLOGD_VERSION='"$(VERSION)"' -Ilogd -I. -Itests/lib $(shell pkg-config --cflags $(PKGS))
+# the agent reads the journal of systemd where its library is there to build with; who does not is not linked to it
+comma    := ,
+SYSTEMD  := $(shell pkg-config --exists libsystemd && echo yes)
+CPPFLAGS  = $(if $(SYSTEMD),-DHAVE_SYSTEMD) -D_GNU_SOURCE -DLOGD_VERSION='"$(VERSION)"' -Ilogd -I. -Itests/lib $(shell pkg-config --cflags $(PKGS))
 WARN      = -Wall -Wextra -Wshadow -Wconversion $(if $(DEV),-Werror)
 CFLAGS    = -std=c17 -g $(WARN) -fno-strict-aliasing -fstack-protector-strong -fPIE -pthread $(MODEFLAGS)
 LDFLAGS   = -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack $(MODEFLAGS)
-LDLIBS    = $(shell pkg-config --libs $(PKGS)) -lm
+LDLIBS    = $(shell pkg-config --libs $(PKGS)) -lm $(if $(SYSTEMD),-Wl$(comma)--push-state$(comma)--as-needed $(shell pkg-config --libs libsystemd) -Wl$(comma)--pop-state)
 
 MODEFLAGS_release = -O2 -D_FORTIFY_SOURCE=2
 MODEFLAGS_asan    = -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer

@@ -49,6 +49,8 @@ void agent_config_free(struct agent_config *c)
     free(c->sources);
     free_texts(c->host_units, c->host_units_n);
     free(c->syslog);
+    free(c->journald.directory);
+    free_texts(c->journald.units, c->journald.units_n);
     free_texts(c->alarm.to, c->alarm.to_n);
     free(c->alarm.smtp);
     free(c->alarm.from);
@@ -270,6 +272,23 @@ static int get_host(struct agent_config *c, const struct yaml *y, const struct y
     return units ? get_texts(y, units, "host.units", &c->host_units, &c->host_units_n, e) : 0;
 }
 
+static int get_journald(struct journald_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const known[] = {"directory", "units", "since"};
+    if (!at)
+        return 0;
+    c->on = true;
+    if (at->kind == YAML_SCALAR)
+        return yaml_bool(y, at, "journald", &c->on, e);
+    const struct yaml_node *units = yaml_get(at, "units"), *since = yaml_get(at, "since");
+    if (yaml_is(y, at, "journald", YAML_MAP, e) < 0 || yaml_known(y, at, "journald", known, LENGTH(known), e) < 0 ||
+        get_text(y, yaml_get(at, "directory"), "journald.directory", &c->directory, e) < 0 ||
+        (since &&
+         yaml_duration(y, since, "journald.since", USEC_PER_SEC, (usec)36500 * 86400 * USEC_PER_SEC, &c->since, e) < 0))
+        return -1;
+    return units ? get_texts(y, units, "journald.units", &c->units, &c->units_n, e) : 0;
+}
+
 /* A name of a file in the spool. */
 static int check_name(const struct yaml *y, const struct yaml_node *at, const char *name, struct err *e)
 {
@@ -345,7 +364,8 @@ static int get_alarm(struct agent_config *c, const struct yaml *y, const struct 
 
 static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 {
-    static const char *const known[] = {"servers", "key", "state", "tls", "host", "syslog", "exec", "alarm", "sources"};
+    static const char *const known[] = {"servers", "key",      "state", "tls",   "host",
+                                        "syslog",  "journald", "exec",  "alarm", "sources"};
     const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
                            *sources = yaml_get(root, "sources");
     if (yaml_is(y, root, "the file", YAML_MAP, e) < 0 || yaml_known(y, root, "", known, LENGTH(known), e) < 0)
@@ -356,6 +376,7 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
         get_tls(c, y, yaml_get(root, "tls"), e) < 0 || get_host(c, y, yaml_get(root, "host"), e) < 0 ||
         get_alarm(c, y, yaml_get(root, "alarm"), e) < 0 ||
         get_text(y, yaml_get(root, "syslog"), "syslog", &c->syslog, e) < 0 ||
+        get_journald(&c->journald, y, yaml_get(root, "journald"), e) < 0 ||
         get_execs(c, y, yaml_get(root, "exec"), e) < 0 || (sources && yaml_is(y, sources, "sources", YAML_LIST, e) < 0))
         return -1;
     for (size_t i = 0; sources && i < sources->n; i++)

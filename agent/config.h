@@ -6,6 +6,7 @@
  *   tls: {ca: F, cert: F, key: F}          the server's authority; our own certificate
  *   host: {every: 10s, units: [nginx.service]}     metrics of the machine, which units run
  *   syslog: /run/logd-agent/log            a socket for syslog(3)
+ *   journald: {units: [nginx.service], since: 1d, directory: /var/log/journal}     or true
  *   exec: [{name: queue, command: mailq -q, every: 1m}]    lines that a command prints
  *   alarm: {to: ops@example.com, after: 10m}       a mail when no server takes anything; smtp: from:
  *   sources:
@@ -25,6 +26,7 @@
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 
+#include "agent/journald.h"
 #include "agent/shape.h"
 
 struct source_config {
@@ -48,6 +50,7 @@ struct agent_config {
     char **host_units;
     size_t host_units_n;
     char *syslog; /* path of the socket; NULL: none */
+    struct journald_config journald;
     struct exec_config *execs;
     size_t execs_n;
     struct {

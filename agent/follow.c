@@ -14,6 +14,7 @@
 enum { TOMBSTONES = 8 };                 /* files kept that are done */
 #define LOST_ENOUGH (3 * USEC_PER_SEC)   /* it may be on its way to another name */
 #define QUIET_ENOUGH (15 * USEC_PER_SEC) /* a superseded file that was not written for so long is done */
+#define QUIET_SPOOL USEC_PER_SEC         /* of our own, which nobody writes once it has another name */
 
 void follow_init(struct follow *fo, char **patterns, size_t n)
 {
@@ -427,6 +428,7 @@ static bool look_at_path(struct source *s, usec mono)
 /* Closes what is superseded, read and quiet; forgets what is done and no longer anywhere. */
 static void retire(struct source *s, usec mono)
 {
+    usec enough = shaper_input(s->shaper) ? QUIET_SPOOL : QUIET_ENOUGH;
     for (size_t i = s->n; i-- > 0;) {
         struct file *f = s->files[i];
         if (!f->old || f->changed || f->acked != f->sent)
@@ -436,7 +438,7 @@ static void retire(struct source *s, usec mono)
         } else if (f->fd >= 0 && (f->replaced || f->closing)) {
             file_close(f);
             f->done = true;
-        } else if (f->fd >= 0 && (f->gz || mono - f->quiet_since > QUIET_ENOUGH)) {
+        } else if (f->fd >= 0 && (f->gz || mono - f->quiet_since > enough)) {
             f->closing = f->changed = true; /* one more reading takes a last line without an end */
         }
     }

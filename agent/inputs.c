@@ -1,6 +1,7 @@
 #include "agent/inputs.h"
 
 #include "agent/host.h"
+#include "agent/journald.h"
 #include "agent/spool.h"
 #include "base/child.h"
 #include "base/clock.h"
@@ -20,12 +21,14 @@
 
 enum { LINE_PIECE = 64 << 10, DATAGRAM_MAX = 64 << 10 };
 #define OUTPUT_MAX (1u << 20) /* of a command that runs once */
+#define JOURNALD_PAUSE (10 * USEC_PER_SEC)
 
 struct input {
     void *(*run)(void *);
     struct spool *spool;
     const struct exec_config *exec;
     const struct agent_config *config;
+    struct journald *journald;
     int fd; /* the syslog socket */
     atomic_bool ended;
 };
@@ -175,6 +178,25 @@ static void *run_exec(void *arg)
     return NULL;
 }
 
+/* Waits when servers are away, and when the disk is full: the journal keeps what it has. */
+static void *run_journald(void *arg)
+{
+    struct input *in = arg;
+    struct buf line = BUF_INIT(1u << 20), cursor = BUF_INIT(4096);
+    struct err e;
+    for (;;) {
+        buf_reset(&line);
+        int rc = journald_next(in->journald, &line, &cursor, &e);
+        if (rc < 0) {
+            log_error("journald", "what=\"%s\"", e.text);
+            nap(JOURNALD_PAUSE);
+        }
+        while (rc > 0 && (spool_waits(in->spool) || !spool_add_placed(in->spool, buf_view(&line), buf_view(&cursor))))
+            nap(USEC_PER_SEC);
+    }
+    return NULL;
+}
+
 /* ---- start ---- */
 
 static int listen_on(const char *path, int *ret, struct err *e)
@@ -216,13 +238,17 @@ static struct input *add(struct agent_config *c, const char *name, enum line_for
 int inputs_open(struct agent_config *c, struct err *e)
 {
     struct input *in = NULL;
-    inputs.all = xcalloc(3 + c->execs_n, sizeof *inputs.all);
-    inputs.only_stdin = c->standard_input && c->sources_n == 0 && !c->host_every && !c->syslog && !c->execs_n;
+    inputs.all = xcalloc(4 + c->execs_n, sizeof *inputs.all);
+    inputs.only_stdin = c->standard_input && c->sources_n == 0 && !c->host_every && !c->syslog && !c->execs_n &&
+                        !c->journald.on;
     if (c->standard_input && !add(c, "stdin", LINE_AUTO, run_stdin, e))
         return -1;
     if (c->host_every && !add(c, "host", LINE_JSON, run_host, e))
         return -1;
     if (c->syslog && (!(in = add(c, "syslog", LINE_SYSLOG, run_syslog, e)) || listen_on(c->syslog, &in->fd, e) < 0))
+        return -1;
+    if (c->journald.on && (!(in = add(c, "journald", LINE_JSON, run_journald, e)) ||
+                           journald_open(&c->journald, spool_place(in->spool), zone_here(), &in->journald, e) < 0))
         return -1;
     for (size_t i = 0; i < c->execs_n; i++) {
         if (!(in = add(c, c->execs[i].name, LINE_AUTO, run_exec, e)))

@@ -129,7 +129,7 @@ static int check_run(const struct agent_config *c, struct err *e)
         return err_set(e, ERR_INPUT, "--key is missing: a key that `logd key add --app NAME --role ingest` printed");
     if (c->key[strcspn(c->key, "\r\n")])
         return err_set(e, ERR_INPUT, "--key: expected one line, got several");
-    if (c->sources_n == 0 && !c->standard_input && !c->host_every && !c->syslog && !c->execs_n)
+    if (c->sources_n == 0 && !c->standard_input && !c->host_every && !c->syslog && !c->execs_n && !c->journald.on)
         return err_set(e, ERR_INPUT, "expected files to follow");
     return 0;
 }

@@ -50,8 +50,9 @@ void shaper_free(struct shaper *s)
 bool shaper_input(const struct shaper *s) { return s && s->shape.input; }
 void shaper_line(struct shaper *s, str line, uint64_t at, bool cut)
 {
-    if (!s->shape.input || !str_starts(line, S(SPOOL_MARK)))
-        joiner_add(s->joiner, line, at, cut);
+    if (s->shape.input && !(line = spool_line(line)).p)
+        return;
+    joiner_add(s->joiner, line, at, cut);
 }
 uint64_t shaper_done(const struct shaper *s, uint64_t end) { return joiner_done(s->joiner, end); }
 void shaper_end(struct shaper *s) { joiner_end(s->joiner); }

@@ -13,14 +13,19 @@
 #include <unistd.h>
 
 #define SAY_EVERY (60 * USEC_PER_SEC)
+#define WAIT_BYTES (4 * SPOOL_FILE_BYTES)
+enum { RECALL_BYTES = 1 << 20 }; /* the longest lines, twice at least */
 
 struct spool {
     char dir[PATH_MAX], path[PATH_MAX + 64], name[40];
     int fd;
     uint64_t size, next; /* bytes of the file; the number it gets when it is full */
     uint64_t oldest;     /* number of a file that is full; UINT64_MAX: there is none */
+    uint64_t bytes;      /* of the files that are full, when last looked at */
     uint64_t lost;       /* lines that the disk did not take, not said yet */
+    bool torn;           /* the last line is not whole */
     usec said;
+    struct buf place, line;
 };
 
 const char *spool_path(const struct spool *s) { return s->path; }
@@ -52,7 +57,89 @@ static uint64_t look(struct spool *s)
         s->next = number >= s->next ? number + 1 : s->next;
     }
     dir_list_free(names, n);
-    return bytes;
+    return s->bytes = bytes;
+}
+
+/* ---- places ---- */
+
+static str last_part(str line, str before, str *ret_rest)
+{
+    for (size_t n = line.n; n >= before.n; n--)
+        if (str_ends(str_head(line, n), before)) {
+            *ret_rest = str_head(line, n - before.n);
+            return str_skip(line, n);
+        }
+    return (str){NULL, 0};
+}
+
+/* Takes \003 LINE \003 PLACE \003 apart. */
+static bool take_apart(str line, str *ret_line, str *ret_place)
+{
+    str mark = S(SPOOL_PLACED);
+    if (!str_starts(line, mark) || !str_ends(line, mark))
+        return false;
+    str place = last_part(str_head(line, line.n - 1), mark, ret_line);
+    *ret_line = str_skip(*ret_line, 1);
+    *ret_place = place;
+    return place.n > 0 && ret_line->n > 0;
+}
+
+str spool_line(str line)
+{
+    str place, inside;
+    if (str_starts(line, S(SPOOL_MARK)) || str_ends(line, S(SPOOL_TORN)))
+        return (str){NULL, 0};
+    if (!str_starts(line, S(SPOOL_PLACED)))
+        return line;
+    return take_apart(line, &inside, &place) ? inside : (str){NULL, 0};
+}
+
+/* The last place in a text that starts with a line, or after a cut-off one. */
+static void find_place(str text, struct buf *place)
+{
+    while (text.n) {
+        str rest, inside, at, line = str_cut(&text, '\n');
+        if (!text.p)
+            return; /* it has no end */
+        if (str_starts(line, S(SPOOL_MARK)))
+            at = last_part(line, S(" "), &rest);
+        else if (!take_apart(line, &inside, &at))
+            continue;
+        buf_reset(place);
+        buf_str(place, at);
+    }
+}
+
+/* What the file tells of where it was; the file may be missing. */
+static void recall(struct spool *s, const char *path)
+{
+    struct stat st;
+    struct buf b = BUF_INIT(RECALL_BYTES);
+    size_t n = 0;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && fstat(fd, &st) == 0 && buf_room(&b, RECALL_BYTES)) {
+        uint64_t from = st.st_size > RECALL_BYTES ? (uint64_t)st.st_size - RECALL_BYTES : 0;
+        if (pread_all(fd, b.p, RECALL_BYTES, from, &n) == 0)
+            find_place(str_n(b.p, n), &s->place);
+    }
+    if (fd >= 0)
+        close(fd);
+    buf_done(&b);
+}
+
+str spool_place(const struct spool *s) { return buf_view(&s->place); }
+
+/* ---- the file ---- */
+
+static bool ends_torn(const char *path, uint64_t size)
+{
+    char last = '\n';
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)!pread(fd, &last, 1, (off_t)size - 1);
+        close(fd);
+    }
+    return last != '\n';
 }
 
 static int open_file(struct spool *s, struct err *e)
@@ -62,11 +149,13 @@ static int open_file(struct spool *s, struct err *e)
     if (s->fd < 0)
         return err_sys(e, "open '%s'", s->path);
     s->size = fstat(s->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    s->torn = s->size > 0 && ends_torn(s->path, s->size);
     if (s->size == 0) {
         uint64_t r;
         random_bytes(&r, sizeof r);
-        int n = dprintf(s->fd, SPOOL_MARK "%016" PRIx64 "\n", r);
+        int n = dprintf(s->fd, SPOOL_MARK "%016" PRIx64 " %.*s\n", r, STR_ARG(buf_view(&s->place)));
         s->size = n > 0 ? (uint64_t)n : 0;
+        (void)fdatasync(s->fd); /* the place lives longer than the file that it comes from */
     }
     return 0;
 }
@@ -75,16 +164,24 @@ int spool_open(const char *state, const char *name, struct spool **ret, struct e
 {
     struct spool *s = xcalloc(1, sizeof *s);
     s->fd = -1;
+    buf_init(&s->place, PATH_MAX);
+    buf_init(&s->line, 1u << 20);
     snprintf(s->name, sizeof s->name, "%s.log", name);
     int n = snprintf(s->dir, sizeof s->dir, "%s/spool", state);
     snprintf(s->path, sizeof s->path, "%s/%s", s->dir, s->name);
     if (n >= (int)sizeof s->dir)
         (void)err_set(e, ERR_INPUT, "the name of the state folder is too long");
-    else if (dir_make(state, e) == 0 && dir_make(s->dir, e) == 0 && open_file(s, e) == 0) {
+    else if (dir_make(state, e) == 0 && dir_make(s->dir, e) == 0) {
+        char full[PATH_MAX + 128];
         s->next = 1;
         (void)look(s);
-        *ret = s;
-        return 0;
+        snprintf(full, sizeof full, "%s.%06" PRIu64, s->path, s->next - 1);
+        recall(s, full);
+        recall(s, s->path);
+        if (open_file(s, e) == 0) {
+            *ret = s;
+            return 0;
+        }
     }
     spool_close(s);
     return -1;
@@ -96,6 +193,8 @@ void spool_close(struct spool *s)
         return;
     if (s->fd >= 0)
         close(s->fd);
+    buf_done(&s->place);
+    buf_done(&s->line);
     free(s);
 }
 
@@ -125,27 +224,79 @@ static void rotate(struct spool *s)
     make_room(s);
 }
 
-void spool_add(struct spool *s, str lines)
+bool spool_waits(struct spool *s) { return s->bytes >= WAIT_BYTES && look(s) >= WAIT_BYTES; }
+
+static uint64_t lines_in(str s)
 {
-    struct iovec v[] = {{(void *)(uintptr_t)lines.p, lines.n}, {(void *)(uintptr_t) "\n", 1}};
+    uint64_t n = 0;
+    for (const char *p; (p = memchr(s.p, '\n', s.n)); n++)
+        s = str_skip(s, (size_t)(p - s.p) + 1);
+    return n;
+}
+
+static void say_lost(struct spool *s, const char *why)
+{
+    usec now = clock_mono();
+    if (s->said && now - s->said < SAY_EVERY)
+        return;
+    log_error("spool", "what=\"lines are lost: %s\" file=\"%s\" lines=%" PRIu64, why, s->path, s->lost);
+    s->said = now;
+    s->lost = 0;
+}
+
+/* Lines, without the newline at their end. False: the disk did not take all of them; of what it took the last one is torn,
+ * and stays so: who follows the file saw it perhaps. */
+static bool write_lines(struct spool *s, str lines)
+{
     struct err e;
+    static const char end[] = SPOOL_TORN "\n";
+    str parts[] = {{end, s->torn ? 2 : 0}, lines, S("\n")};
+    struct iovec v[LENGTH(parts)];
+    for (size_t i = 0; i < LENGTH(parts); i++)
+        v[i] = (struct iovec){(void *)(uintptr_t)parts[i].p, parts[i].n};
     if (s->fd < 0 && open_file(s, &e) < 0)
         s->fd = -1;
-    ssize_t n = s->fd < 0 ? -1 : writev(s->fd, v, 2);
-    if (n >= 0)
-        s->size += (uint64_t)n;
-    if (n != (ssize_t)lines.n + 1) {
-        if (n > 0 && ftruncate(s->fd, (off_t)(s->size -= (uint64_t)n)) < 0)
-            s->size += (uint64_t)n; /* half a line stays */
-        s->lost++;
-        usec now = clock_mono();
-        if (s->said == 0 || now - s->said > SAY_EVERY) {
-            log_error("spool", "what=\"lines are lost: %s\" file=\"%s\" lines=%" PRIu64, strerror(errno), s->path,
-                      s->lost);
-            s->said = now;
-            s->lost = 0;
-        }
+    errno = 0;
+    ssize_t n = s->fd < 0 ? -1 : writev(s->fd, v, LENGTH(parts));
+    size_t got = n > 0 ? (size_t)n : 0;
+    s->size += got;
+    for (size_t i = 0; i < LENGTH(parts) && got > 0; i++) {
+        size_t k = got < parts[i].n ? got : parts[i].n;
+        if (k)
+            s->torn = parts[i].p[k - 1] != '\n';
+        parts[i] = str_skip(parts[i], k);
+        got -= k;
     }
+    if (parts[2].n == 0)
+        return true;
+    s->lost += lines_in(parts[1]) + 1;
+    say_lost(s, errno ? strerror(errno) : "the disk is full");
+    return false;
+}
+
+void spool_add(struct spool *s, str lines)
+{
+    (void)write_lines(s, lines);
     if (s->size >= SPOOL_FILE_BYTES)
         rotate(s);
+}
+
+bool spool_add_placed(struct spool *s, str line, str place)
+{
+    buf_reset(&s->line);
+    buf_lit(&s->line, SPOOL_PLACED);
+    buf_str(&s->line, line);
+    buf_lit(&s->line, SPOOL_PLACED);
+    buf_str(&s->line, place);
+    buf_lit(&s->line, SPOOL_PLACED);
+    uint64_t lost = s->lost;
+    if (!write_lines(s, buf_view(&s->line))) {
+        s->lost = lost; /* it can be read again */
+        return false;
+    }
+    buf_reset(&s->place);
+    buf_str(&s->place, place);
+    if (s->size >= SPOOL_FILE_BYTES)
+        rotate(s);
+    return true;
 }

@@ -30,15 +30,20 @@ static bool take_pri(str *s, int *ret)
     return true;
 }
 
+const char *line_facility(uint64_t n)
+{
+    static const char *const names[] = {"kern",   "user",   "mail",   "daemon", "auth",     "syslog",
+                                        "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
+                                        "ntp",    "audit",  "alert",  "clock",  "local0",   "local1",
+                                        "local2", "local3", "local4", "local5", "local6",   "local7"};
+    return n < LENGTH(names) ? names[n] : NULL;
+}
+
 static void add_pri(int pri, struct buf *out)
 {
-    static const char *const facilities[] = {"kern",   "user",   "mail",   "daemon", "auth",     "syslog",
-                                             "lpr",    "news",   "uucp",   "cron",   "authpriv", "ftp",
-                                             "ntp",    "audit",  "alert",  "clock",  "local0",   "local1",
-                                             "local2", "local3", "local4", "local5", "local6",   "local7"};
     char level = (char)('0' + pri % 8);
     add_level(out, str_n(&level, 1));
-    add_member(out, "facility", str_of(facilities[pri / 8]));
+    add_member(out, "facility", str_of(line_facility((uint64_t)pri / 8)));
 }
 
 static void add_pid(str pid, struct buf *out)

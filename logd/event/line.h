@@ -41,6 +41,9 @@ const char *line_format_name(enum line_format f);
  * Returns the format the line had. */
 enum line_format line_read(enum line_format f, str line, const struct line_place *p, struct buf *out);
 
+/* The name of syslog's n-th facility; NULL: there is none. */
+const char *line_facility(uint64_t n);
+
 /* The next of a logfmt text: a pair, or a word that is none (no name). A value in quotes is as it stands between them, with
  * the escapes of JSON. False: there is no more. */
 struct logfmt {

@@ -11,10 +11,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 BUILD="gcc libc6-dev pkg-config zlib1g-dev libuv1-dev libmicrohttpd-dev libsqlite3-dev libcurl4-openssl-dev libjansson-dev libssl-dev libzstd-dev
-  libpcre2-dev libyaml-dev libgnutls28-dev ca-certificates"
+  libpcre2-dev libyaml-dev libgnutls28-dev libsystemd-dev ca-certificates"
 TEST="python3 chromium openssl curl binutils zstd"
 CHECK="clang-14 clang-format-14 libclang-rt-14-dev llvm-14 man-db"
-SERVERS="swift-proxy swift-account swift-container swift-object memcached exim4-daemon-heavy libnss-wrapper python3-aiosmtpd python3-attr python3-public prometheus rsyslog python3-sentry-sdk"
+SERVERS="swift-proxy swift-account swift-container swift-object memcached exim4-daemon-heavy libnss-wrapper python3-aiosmtpd python3-attr python3-public prometheus rsyslog systemd-journal-remote python3-sentry-sdk"
 RIVALS="clickhouse-server ripgrep"
 NODE=22.23.3
 export DEBIAN_FRONTEND=noninteractive
