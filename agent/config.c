@@ -33,6 +33,8 @@ static void source_done(struct source_config *s)
     zone_free(s->zone);
     free(s->pattern);
     free(s->input);
+    free(s->encoding);
+    line_pattern_free(s->shape.fields);
 }
 
 void agent_config_free(struct agent_config *c)
@@ -222,10 +224,38 @@ static int get_zone(struct source_config *s, const struct yaml *y, const struct 
     return 0;
 }
 
+static int get_fields(struct source_config *s, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    const struct yaml_node *pattern = yaml_get(at, "pattern"), *format = yaml_get(at, "format");
+    struct err inner;
+    str text;
+    if (!pattern)
+        return s->shape.format == LINE_REGEX ? yaml_fail(y, format, e, "format: regex: expected a pattern too") : 0;
+    if (format && s->shape.format != LINE_REGEX)
+        return yaml_fail(y, pattern, e, "pattern: expected no format but regex beside it");
+    s->shape.format = LINE_REGEX;
+    if (yaml_text(y, pattern, "pattern", &text, e) < 0)
+        return -1;
+    return line_pattern_new(text, &s->shape.fields, &inner) < 0 ? yaml_fail(y, pattern, e, "pattern: %s", inner.text)
+                                                                : 0;
+}
+
+static int get_encoding(struct source_config *s, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    struct text *t = NULL;
+    struct err inner;
+    if (get_text(y, at, "encoding", &s->encoding, e) < 0)
+        return -1;
+    s->shape.encoding = s->encoding;
+    int rc = text_new(s->encoding, &t, &inner) < 0 ? yaml_fail(y, at, e, "encoding: %s", inner.text) : 0;
+    text_free(t);
+    return rc;
+}
+
 static int get_source(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
 {
-    static const char *const known[] = {"files", "format", "join", "starts", "goes_on", "timezone",
-                                        "add",   "rename", "keep", "drop",   "sample"};
+    static const char *const known[] = {"files",  "format", "join", "starts", "goes_on", "timezone", "add",
+                                        "rename", "keep",   "drop", "sample", "pattern", "encoding"};
     struct source_config *s = new_source(c);
     const struct yaml_node *format = yaml_get(at, "format"), *sample = yaml_get(at, "sample");
     struct err inner;
@@ -243,7 +273,8 @@ static int get_source(struct agent_config *c, const struct yaml *y, const struct
         return -1;
     s->shape.sample = (uint32_t)one_of;
     if (get_texts(y, yaml_get(at, "files"), "files", &s->files, &s->files_n, e) < 0 || get_join(s, y, at, e) < 0 ||
-        get_zone(s, y, yaml_get(at, "timezone"), e) < 0 ||
+        get_zone(s, y, yaml_get(at, "timezone"), e) < 0 || get_fields(s, y, at, e) < 0 ||
+        get_encoding(s, y, yaml_get(at, "encoding"), e) < 0 ||
         get_pairs(y, yaml_get(at, "add"), "add", &s->shape.add, &s->shape.add_n, e) < 0 ||
         get_pairs(y, yaml_get(at, "rename"), "rename", &s->shape.rename, &s->shape.rename_n, e) < 0 ||
         get_filter(y, yaml_get(at, "keep"), "keep", &s->shape.keep, e) < 0)

@@ -12,6 +12,8 @@
  *   sources:
  *   - files: [/var/log/nginx/access.log]   patterns
  *     format: access                       auto
+ *     pattern: '(?<ip>\S+) (?<message>.*)'     fields by a regular expression
+ *     encoding: utf-16                     or windows-1252, ...; UTF-8, and UTF-16 with a mark at its start
  *     join: none                           auto; or `starts:` or `goes_on:` with a regular expression
  *     timezone: Europe/Amsterdam           of times that name none; that of the machine
  *     add: {env: prod}                     fields, where a line has none of that name
@@ -33,7 +35,7 @@ struct source_config {
     char **files; /* patterns */
     size_t files_n;
     struct shape shape; /* its pattern and zone belong to the config; host is left NULL */
-    char *pattern, *input;
+    char *pattern, *input, *encoding;
     struct zone *zone;
 };
 struct exec_config {

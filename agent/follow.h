@@ -48,6 +48,7 @@ struct file {
     bool skip, acked_skip; /* at `sent`, at `acked`: inside of a line whose start was cut off and sent */
     bool done;             /* superseded, read to its end and closed; kept so that it is not taken for a new one */
     /* in memory only */
+    char first[2];      /* bytes of it, as far as head_n goes */
     int fd;             /* -1: closed */
     struct gzFile_s *z; /* of a .gz, NULL: closed */
     bool old;           /* no longer what stands at the source's path */

@@ -119,6 +119,7 @@ bool file_head(struct file *f)
     if (n < f->head_n || xxh64(head, f->head_n, 0) != f->head)
         return false;
     f->head_n = (uint32_t)n;
+    memcpy(f->first, head, n < sizeof f->first ? n : sizeof f->first);
     f->head = xxh64(head, n, 0);
     return true;
 }
@@ -160,11 +161,9 @@ static void take_events(struct source *s, usec now, struct buf *body, uint32_t *
     }
 }
 
-static void add_line(struct source *s, str line, uint64_t at, bool cut)
+static void add_line(struct source *s, enum text_width w, str line, uint64_t at, bool cut)
 {
-    line = without_padding(line);
-    if (line.n && line.p[line.n - 1] == '\r')
-        line.n--;
+    line = shaper_text(s->shaper, w, w == TEXT_BYTES ? without_padding(line) : line);
     shaper_line(s->shaper, line, at, cut);
     if (!cut)
         return;
@@ -181,29 +180,31 @@ static size_t take_lines(struct follow *fo, struct source *s, struct file *f, st
 {
     str rest = unread;
     usec now = clock_now();
+    enum text_width w = shaper_width(s->shaper,
+                                     str_n(f->first, f->head_n < sizeof f->first ? f->head_n : sizeof f->first));
     shaper_reset(s->shaper);
     while (rest.n && body->n < BATCH_BYTES && *events < fo->max_events) {
-        const char *end = memchr(rest.p, '\n', rest.n);
+        ptrdiff_t end = text_end(w, rest);
         uint64_t at = (uint64_t)(rest.p - unread.p);
-        bool last = !end && f->closing && !full;
-        size_t n = end ? (size_t)(end - rest.p) : rest.n;
+        bool last = end < 0 && f->closing && !full;
+        size_t n = end >= 0 ? (size_t)end : rest.n, whole = end >= 0 ? n + text_unit(w) : n;
         if (f->skip) {
-            f->skip = !end;
-            rest = str_skip(rest, end ? n + 1 : n);
+            f->skip = end < 0;
+            rest = str_skip(rest, whole - whole % text_unit(w)); /* half a character waits */
         } else if (n > LINE_MAX_BYTES) {
-            add_line(s, str_head(rest, LINE_MAX_BYTES), at, true);
+            add_line(s, w, str_head(rest, LINE_MAX_BYTES), at, true);
             f->skip = true;
             rest = str_skip(rest, LINE_MAX_BYTES);
-        } else if (end || last) {
-            add_line(s, str_head(rest, n), at, false);
-            rest = str_skip(rest, end ? n + 1 : n);
+        } else if (end >= 0 || last) {
+            add_line(s, w, str_head(rest, n), at, false);
+            rest = str_skip(rest, whole);
         } else {
             break;
         }
         take_events(s, now, body, events);
     }
     size_t seen = unread.n - rest.n;
-    bool drained = rest.n == 0 || !memchr(rest.p, '\n', rest.n);
+    bool drained = text_end(w, rest) < 0;
     if (drained && (full ? shaper_done(s->shaper, seen) == 0 : f->rested || f->old || f->closing))
         shaper_end(s->shaper);
     take_events(s, now, body, events);

@@ -1,4 +1,5 @@
 #include "agent/shape.h"
+#include "agent/container.h"
 #include "agent/spool.h"
 
 #include "base/clock.h"
@@ -12,6 +13,8 @@
 struct shaper {
     struct shape shape;
     struct joiner *joiner;
+    struct text *text;
+    struct container container; /* of the last file */
     struct event_writer *writer;
     struct batch *batch; /* one event at a time */
     struct buf object;
@@ -23,12 +26,19 @@ struct shaper {
 
 struct shaper *shaper_new(const struct shape *o, struct err *e)
 {
-    struct joiner *j = joiner_new(o->join, o->pattern, e);
-    if (!j)
+    struct text *text;
+    if (text_new(o->encoding, &text, e) < 0)
         return NULL;
+    struct joiner *j = joiner_new(o->join, o->pattern, e);
+    if (!j) {
+        text_free(text);
+        return NULL;
+    }
     struct shaper *s = xcalloc(1, sizeof *s);
     s->shape = *o;
     s->joiner = j;
+    s->text = text;
+    container_init(&s->container);
     s->writer = event_writer_new();
     s->batch = batch_new(RECORD_EVENTS, 0, 0);
     buf_init(&s->object, 8u << 20);
@@ -40,6 +50,8 @@ void shaper_free(struct shaper *s)
     if (!s)
         return;
     joiner_free(s->joiner);
+    text_free(s->text);
+    container_done(&s->container);
     event_writer_free(s->writer);
     batch_free(s->batch);
     buf_done(&s->object);
@@ -48,6 +60,8 @@ void shaper_free(struct shaper *s)
 }
 
 bool shaper_input(const struct shaper *s) { return s && s->shape.input; }
+enum text_width shaper_width(const struct shaper *s, str head) { return text_width(s->text, head); }
+str shaper_text(struct shaper *s, enum text_width w, str line) { return text_line(s->text, w, line); }
 void shaper_line(struct shaper *s, str line, uint64_t at, bool cut)
 {
     if (s->shape.input && !(line = spool_line(line)).p)
@@ -78,31 +92,6 @@ static str service_of(const char *path)
     return stem.n ? stem : last;
 }
 
-/* /var/log/containers/POD_NAMESPACE_CONTAINER-ID.log, /var/log/pods/NAMESPACE_POD_UID/CONTAINER/0.log, and of docker
- * /var/lib/docker/containers/ID/ID-json.log; absent: of no container. */
-static str container_of(const char *path)
-{
-    str p = str_of(path), last = {NULL, 0}, before = last, folder = last;
-    for (str rest = p; rest.p;) {
-        folder = before;
-        before = last;
-        last = str_cut(&rest, '/');
-    }
-    if (str_find(p, S("/containers/")) >= 0 && str_ends(last, S("-json.log")))
-        return str_head(before, 12);
-    if (str_find(p, S("/pods/")) >= 0 && folder.n && str_chr(folder, '_') > 0)
-        return before;
-    if (!str_ends(before, S("containers")))
-        return (str){NULL, 0};
-    str pod = str_cut(&last, '_');
-    (void)pod;
-    (void)str_cut(&last, '_');
-    size_t n = last.n;
-    while (n > 0 && last.p[n - 1] != '-')
-        n--;
-    return n > 1 ? str_head(last, n - 1) : (str){NULL, 0};
-}
-
 static void member(struct buf *b, const char *name, str value)
 {
     if (value.n == 0)
@@ -126,17 +115,22 @@ static void add_time(struct shaper *s, const struct joined *j, usec now)
 /* The object as the sender means it: what the line says itself comes last and wins. `why`: it is text only. */
 static void build(struct shaper *s, const struct joined *j, const char *file, usec now, const char *why)
 {
-    struct line_place place = {.now = now, .zone = s->shape.zone};
+    struct line_place place = {.now = now, .zone = s->shape.zone, .pattern = s->shape.fields};
     struct buf *b = &s->object;
     const char *input = s->shape.input;
-    str container = input ? (str){NULL, 0} : container_of(file);
+    struct container *c = &s->container;
+    if (!input)
+        container_look(c, file, now);
     enum line_format format = why ? LINE_PLAIN : s->shape.format;
     buf_reset(b);
     buf_byte(b, '{');
     member(b, "host", str_of(s->shape.host));
-    member(b, "service", input ? str_of(input) : container.n ? container : service_of(file));
+    member(b, "service", input ? str_of(input) : c->name.n ? c->name : service_of(file));
     member(b, "file", input ? S("") : str_of(file));
-    member(b, "container.name", container);
+    member(b, "container.name", c->name);
+    member(b, "container.image", c->image);
+    member(b, "k8s.pod.name", c->pod);
+    member(b, "k8s.namespace.name", c->namespace);
     member(b, "stream", j->stream);
     for (size_t i = 0; i < s->shape.add_n; i++)
         member(b, s->shape.add[i].name, str_of(s->shape.add[i].value));

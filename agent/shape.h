@@ -9,6 +9,7 @@
 #define AGENT_SHAPE_H
 
 #include "agent/join.h"
+#include "agent/text.h"
 #include "event/line.h"
 
 struct shape_pair {
@@ -18,8 +19,10 @@ struct filter;
 struct shape { /* all of it is borrowed */
     enum line_format format;
     enum join_kind join;
-    str pattern;             /* of the join */
-    const struct zone *zone; /* of times that name none; NULL: UTC */
+    str pattern;                 /* of the join */
+    const struct zone *zone;     /* of times that name none; NULL: UTC */
+    struct line_pattern *fields; /* of LINE_REGEX */
+    const char *encoding;        /* of the file, NULL: see text_new */
     const char *host;
     const char *input;      /* what it is when it is no file, "stdin": that is the service; NULL: a file */
     struct shape_pair *add; /* fields, where a line has none of that name */
@@ -30,9 +33,12 @@ struct shape { /* all of it is borrowed */
     uint32_t sample;            /* of what is below warn one of so many is sent; 0, 1: all */
 };
 struct shaper;
-struct shaper *shaper_new(const struct shape *s, struct err *e) MUST_CHECK; /* ERR_INPUT: the pattern */
+struct shaper *shaper_new(const struct shape *s, struct err *e) MUST_CHECK; /* ERR_INPUT: pattern, encoding */
 void shaper_free(struct shaper *s);                                         /* NULL is fine */
 bool shaper_input(const struct shaper *s); /* what it shapes is no file but a spool; NULL: no */
+/* As text_width and text_line. */
+enum text_width shaper_width(const struct shaper *s, str head);
+str shaper_text(struct shaper *s, enum text_width w, str line);
 /* As joiner_add, joiner_done, joiner_end and joiner_reset. */
 void shaper_line(struct shaper *s, str line, uint64_t at, bool cut);
 uint64_t shaper_done(const struct shaper *s, uint64_t end);

@@ -47,13 +47,14 @@ int run_test(const struct agent_config *c, const char *file, struct err *e)
         rc = s ? 0 : -1;
     }
     str rest = rc == 0 ? buf_view(&text) : (str){NULL, 0};
+    enum text_width w = s ? shaper_width(s, rest) : TEXT_BYTES;
     while (rest.n) {
         uint64_t at = (uint64_t)(rest.p - text.p);
-        str line = str_cut(&rest, '\n');
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
+        ptrdiff_t end = text_end(w, rest);
+        str line = end < 0 ? rest : str_head(rest, (size_t)end);
+        rest = str_skip(rest, end < 0 ? rest.n : (size_t)end + text_unit(w));
         bool cut = line.n > JOIN_BYTES;
-        shaper_line(s, str_head(line, JOIN_BYTES), at, cut);
+        shaper_line(s, shaper_text(s, w, str_head(line, JOIN_BYTES)), at, cut);
         print_events(s, file, &out);
     }
     if (s) {

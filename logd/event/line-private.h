@@ -22,6 +22,11 @@ bool take_clock(str *s, struct moment *m);   /* "16:03:20", "16:03:20.123" or wi
 bool take_offset(str *s, struct moment *m);  /* "Z", "+0100", "+01:00", " UTC", … */
 bool take_rfc3339(str *s, struct moment *m); /* with a blank or '/' where others have T or '-', zone optional */
 
+bool take_clf_time(str *s, struct moment *m); /* "23/Nov/2026:16:03:20 +0000" */
+bool take_syslog_time(str *s,
+                      struct moment *m);     /* "Nov 23 16:03:20", "Nov  3 …", "Nov 23 2026 16:03:20", or RFC 3339 */
+bool take_any_time(str s, struct moment *m); /* one of these, and nothing else */
+
 bool is_date(const struct moment *m); /* one that nanoseconds in 64 bits can tell */
 void add_time(const struct moment *m, const struct line_place *p, struct buf *out);
 void add_member(struct buf *out, const char *name, str value); /* nothing for an empty value */
@@ -37,6 +42,7 @@ bool read_nginx_error(str line, const struct line_place *p, struct buf *out);
 bool read_apache_error(str line, const struct line_place *p, struct buf *out);
 bool read_syslog(str line, const struct line_place *p, struct buf *out);
 bool read_syslog_file(str line, const struct line_place *p, struct buf *out); /* surely syslog, though without <PRI> */
+bool read_regex(str line, const struct line_place *p, struct buf *out);
 bool read_logfmt(str line, bool sure,
                  struct buf *out); /* sure: it was said to be; words that are no pairs are allowed */
 

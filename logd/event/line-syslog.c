@@ -111,8 +111,7 @@ static bool read_5424(str s, int pri, const struct line_place *p, struct buf *ou
 
 /* ---- RFC 3164 ---- */
 
-/* "Nov 23 16:03:20", "Nov  3 …", "Nov 23 2026 16:03:20", or RFC 3339 */
-static bool take_time(str *s, struct moment *m)
+bool take_syslog_time(str *s, struct moment *m)
 {
     str rest = *s;
     if (take_rfc3339(s, m))
@@ -197,7 +196,7 @@ bool read_syslog(str line, const struct line_place *p, struct buf *out)
     (void)take_pri(&s, &pri);
     if (pri >= 0 && read_5424(s, pri, p, out))
         return true;
-    bool timed = take_time(&s, &m) && (take(&s, S(" ")) || take(&s, S(": ")));
+    bool timed = take_syslog_time(&s, &m) && (take(&s, S(" ")) || take(&s, S(": ")));
     if (pri < 0 && !timed)
         return false;
     if (timed)
@@ -214,8 +213,8 @@ bool read_syslog_file(str line, const struct line_place *p, struct buf *out)
     struct moment m = {0};
     str s = line, host = {NULL, 0}, tag, pid;
     bool bsd = line.n && isalpha((unsigned char)line.p[0]);
-    if (!take_time(&s, &m) || !(bsd || (m.zoned && m.digits == 6)) || !take(&s, S(" ")) || !take_host(&s, &host) ||
-        !host.p || !take_tag(&s, &tag, &pid))
+    if (!take_syslog_time(&s, &m) || !(bsd || (m.zoned && m.digits == 6)) || !take(&s, S(" ")) ||
+        !take_host(&s, &host) || !host.p || !take_tag(&s, &tag, &pid))
         return false;
     return read_syslog(line, p, out);
 }

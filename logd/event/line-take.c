@@ -141,6 +141,16 @@ bool take_rfc3339(str *s, struct moment *m)
     return is_date(m);
 }
 
+bool take_any_time(str s, struct moment *m)
+{
+    str rest = s;
+    if (take_syslog_time(&rest, m) && rest.n == 0)
+        return true;
+    *m = (struct moment){0};
+    rest = s;
+    return take_clf_time(&rest, m) && rest.n == 0;
+}
+
 bool is_date(const struct moment *m)
 {
     return m->year >= 1970 && m->year <= 2261 && m->month >= 1 && m->month <= 12 && m->day >= 1 && m->day <= 31;

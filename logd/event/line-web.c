@@ -26,13 +26,14 @@ static void add_unless_dash(struct buf *out, const char *name, str raw)
         add_unescaped(out, name, raw);
 }
 
-/* "23/Nov/2026:16:03:20 +0000" */
-static bool read_clf_time(str text, struct moment *m)
+bool take_clf_time(str *s, struct moment *m)
 {
-    return take_number(&text, 2, &m->day) && take(&text, S("/")) && take_month(&text, &m->month) &&
-           take(&text, S("/")) && take_number(&text, 4, &m->year) && take(&text, S(":")) && take_clock(&text, m) &&
-           is_date(m) && take(&text, S(" ")) && take_offset(&text, m) && text.n == 0;
+    return take_number(s, 2, &m->day) && take(s, S("/")) && take_month(s, &m->month) && take(s, S("/")) &&
+           take_number(s, 4, &m->year) && take(s, S(":")) && take_clock(s, m) && is_date(m) && take(s, S(" ")) &&
+           take_offset(s, m);
 }
+
+static bool read_clf_time(str text, struct moment *m) { return take_clf_time(&text, m) && text.n == 0; }
 
 static bool is_address(str s)
 {

@@ -16,6 +16,7 @@ static const struct {
              {S("nginx_error"), LINE_NGINX_ERROR},
              {S("apache_error"), LINE_APACHE_ERROR},
              {S("syslog"), LINE_SYSLOG},
+             {S("regex"), LINE_REGEX},
              {S("clf"), LINE_ACCESS},
              {S("combined"), LINE_ACCESS},
              {S("nginx"), LINE_ACCESS}};
@@ -27,9 +28,10 @@ int line_format_read(str name, enum line_format *ret, struct err *e)
             *ret = names[i].format;
             return 0;
         }
-    return err_set(e, ERR_INPUT,
-                   "expected one of auto, plain, json, logfmt, access, nginx_error, apache_error, syslog, got \"%.*s\"",
-                   STR_ARG(str_head(name, 60)));
+    return err_set(
+        e, ERR_INPUT,
+        "expected one of auto, plain, json, logfmt, access, nginx_error, apache_error, syslog, regex, got \"%.*s\"",
+        STR_ARG(str_head(name, 60)));
 }
 
 const char *line_format_name(enum line_format f)
@@ -214,6 +216,7 @@ static bool try_format(enum line_format f, str line, const struct line_place *p,
     case LINE_NGINX_ERROR: return read_nginx_error(line, p, out);
     case LINE_APACHE_ERROR: return read_apache_error(line, p, out);
     case LINE_SYSLOG: return read_syslog(line, p, out);
+    case LINE_REGEX: return read_regex(line, p, out);
     default: return false;
     }
 }

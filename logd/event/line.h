@@ -6,6 +6,7 @@
  *   nginx_error   2026/11/23 16:03:20 [error] 2838#2838: *3 open() …, client: 127.0.0.1, server: …
  *   apache_error  [Mon Nov 23 16:03:52.545205 2026] [core:error] [pid 1:tid 2] [client 127.0.0.1:4] AH10244: …
  *   syslog        RFC 5424, RFC 3164 and what is written in their names; also without <PRI>, as in /var/log
+ *   regex         what the named groups of a pattern hold
  *   plain         text: a time at its start and the word for a level near it are taken note of
  *
  * What a line says gets the names of contract 3 where it has one (time level message host service user ip http.*), else
@@ -28,12 +29,18 @@ enum line_format {
     LINE_NGINX_ERROR,
     LINE_APACHE_ERROR,
     LINE_SYSLOG,
+    LINE_REGEX, /* by line_place.pattern; without one all is plain */
     LINE_FORMATS,
 };
 struct line_place {          /* what a line leaves out */
     usec now;                /* the year of a time without one: the one that makes it at most a day later than now */
     const struct zone *zone; /* of times that name none; NULL: UTC */
+    struct line_pattern *pattern; /* of LINE_REGEX; NULL: none. One thread uses it at a time */
 };
+/* A regular expression (event/regex.h) with named groups: (?<ip>\S+) becomes "ip". Of a group `time` any time that other
+ * formats have is read, of `level` any word. ERR_INPUT: it is none, or no group has a name. */
+int line_pattern_new(str pattern, struct line_pattern **ret, struct err *e) MUST_CHECK;
+void line_pattern_free(struct line_pattern *p); /* NULL is fine */
 /* ERR_INPUT names those there are. "clf", "combined" and "nginx" are "access" too. */
 int line_format_read(str name, enum line_format *ret, struct err *e) MUST_CHECK;
 const char *line_format_name(enum line_format f);

@@ -244,10 +244,8 @@ void regex_free(struct regex *r)
 static void *take(PCRE2_SIZE n, void *arena) { return arena_alloc(arena, n); }
 static void leave(void *p, void *arena) { (void)p, (void)arena; }
 
-bool regex_match(const struct regex *r, str text, struct arena *a, bool *gave_up)
+static bool match(const struct regex *r, str text, pcre2_match_data *data, bool *gave_up)
 {
-    pcre2_general_context *memory = pcre2_general_context_create(take, leave, a);
-    pcre2_match_data *data = pcre2_match_data_create(1, memory);
     PCRE2_SPTR p = (PCRE2_SPTR)(text.p ? text.p : "");
     int rc = pcre2_match(r->code, p, text.n, 0, 0, data, r->context);
     if (rc == PCRE2_ERROR_JIT_STACKLIMIT)
@@ -255,4 +253,46 @@ bool regex_match(const struct regex *r, str text, struct arena *a, bool *gave_up
     if (rc < PCRE2_ERROR_NOMATCH)
         *gave_up = true;
     return rc >= 0;
+}
+
+bool regex_match(const struct regex *r, str text, struct arena *a, bool *gave_up)
+{
+    pcre2_general_context *memory = pcre2_general_context_create(take, leave, a);
+    return match(r, text, pcre2_match_data_create(1, memory), gave_up);
+}
+
+bool regex_groups(const struct regex *r, str text, str *ret, size_t n, struct arena *a, bool *gave_up)
+{
+    pcre2_general_context *memory = pcre2_general_context_create(take, leave, a);
+    pcre2_match_data *data = pcre2_match_data_create_from_pattern(r->code, memory);
+    if (!match(r, text, data, gave_up))
+        return false;
+    const PCRE2_SIZE *at = pcre2_get_ovector_pointer(data);
+    size_t there = pcre2_get_ovector_count(data);
+    for (size_t i = 1; i <= n; i++) {
+        bool has = i < there && at[2 * i] != PCRE2_UNSET && at[2 * i + 1] >= at[2 * i];
+        ret[i - 1] = has ? str_n(text.p + at[2 * i], at[2 * i + 1] - at[2 * i]) : (str){NULL, 0};
+    }
+    return true;
+}
+
+size_t regex_count(const struct regex *r)
+{
+    uint32_t n = 0;
+    (void)pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &n);
+    return n;
+}
+
+/* Entries of the table are two bytes of a number and a name that ends with NUL. */
+const char *regex_name(const struct regex *r, size_t i)
+{
+    uint32_t n = 0, size = 0;
+    PCRE2_SPTR table = NULL;
+    (void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMECOUNT, &n);
+    (void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMEENTRYSIZE, &size);
+    (void)pcre2_pattern_info(r->code, PCRE2_INFO_NAMETABLE, &table);
+    for (uint32_t k = 0; k < n; k++, table += size)
+        if (((size_t)table[0] << 8 | table[1]) == i)
+            return (const char *)table + 2;
+    return NULL;
 }

@@ -17,5 +17,10 @@ int regex_compile(str pattern, struct regex **ret, size_t *ret_at, struct err *e
 void regex_free(struct regex *r); /* NULL is fine */
 /* Is there a match somewhere in `text`? Sets *gave_up when a limit came first, else leaves it. */
 bool regex_match(const struct regex *r, str text, struct arena *a, bool *gave_up);
+/* The same, and what its groups hold: ret[i] of the i-th, from 1, absent when it has no part in the match. */
+bool regex_groups(const struct regex *r, str text, str *ret, size_t n, struct arena *a, bool *gave_up);
+/* The number of its groups, and the name of the i-th, from 1; NULL: it has none. Valid as long as the regex. */
+size_t regex_count(const struct regex *r);
+const char *regex_name(const struct regex *r, size_t i);
 
 #endif

@@ -19,7 +19,12 @@ static bool is_object(str text)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    struct line_place place = {.now = 1795478400LL * USEC_PER_SEC};
+    static struct line_pattern *pattern;
+    struct err e;
+    if (!pattern &&
+        line_pattern_new(S("(?<time>[^|]*)\\|(?<level>\\w*)(?<n>[-.0-9]*)(?<message>.*)"), &pattern, &e) < 0)
+        abort();
+    struct line_place place = {.now = 1795478400LL * USEC_PER_SEC, .pattern = pattern};
     struct buf out = BUF_INIT(64u << 20);
     if (n == 0)
         return 0;
