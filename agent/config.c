@@ -62,6 +62,7 @@ void agent_config_free(struct agent_config *c)
     free(c->ca);
     free(c->tls_cert);
     free(c->tls_key);
+    free(c->proxy);
     free(c);
 }
 
@@ -149,6 +150,30 @@ static int get_tls(struct agent_config *c, const struct yaml *y, const struct ya
         get_text(y, yaml_get(at, "key"), "tls.key", &c->tls_key, e) < 0)
         return -1;
     return !c->tls_cert == !c->tls_key ? 0 : yaml_fail(y, at, e, "tls: cert and key: expected both or neither");
+}
+
+static int get_proxy(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    static const char *const schemes[] = {"http://", "https://", "socks5://", "socks5h://", "socks4://", "socks4a://"};
+    if (get_text(y, at, "proxy", &c->proxy, e) < 0)
+        return -1;
+    for (size_t i = 0; i < LENGTH(schemes); i++)
+        if (!c->proxy || str_starts(str_of(c->proxy), str_of(schemes[i])))
+            return 0;
+    return yaml_fail(y, at, e, "proxy: expected http://HOST:PORT, https:// or socks5h://");
+}
+
+static int get_rate(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+{
+    str text;
+    if (!at)
+        return 0;
+    if (yaml_text(y, at, "rate", &text, e) < 0)
+        return -1;
+    if (!str_bytes(text, &c->rate) || c->rate < 1000)
+        return yaml_fail(y, at, e, "rate: expected bytes a second like 1MiB, at least 1000, got \"%.*s\"",
+                         STR_ARG(str_head(text, 60)));
+    return 0;
 }
 
 static int get_filter(const struct yaml *y, const struct yaml_node *at, const char *what, struct filter **ret,
@@ -395,8 +420,8 @@ static int get_alarm(struct agent_config *c, const struct yaml *y, const struct 
 
 static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 {
-    static const char *const known[] = {"servers", "key",      "state", "tls",   "host",
-                                        "syslog",  "journald", "exec",  "alarm", "sources"};
+    static const char *const known[] = {"servers", "key",    "state",    "tls",  "proxy", "rate",
+                                        "host",    "syslog", "journald", "exec", "alarm", "sources"};
     const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
                            *sources = yaml_get(root, "sources");
     if (yaml_is(y, root, "the file", YAML_MAP, e) < 0 || yaml_known(y, root, "", known, LENGTH(known), e) < 0)
@@ -404,6 +429,7 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
     if ((servers && get_texts(y, servers, "servers", &c->servers, &c->servers_n, e) < 0) ||
         get_key(y, yaml_get(root, "key"), &c->key, e) < 0 ||
         get_text(y, yaml_get(root, "state"), "state", &c->state, e) < 0 ||
+        get_proxy(c, y, yaml_get(root, "proxy"), e) < 0 || get_rate(c, y, yaml_get(root, "rate"), e) < 0 ||
         get_tls(c, y, yaml_get(root, "tls"), e) < 0 || get_host(c, y, yaml_get(root, "host"), e) < 0 ||
         get_alarm(c, y, yaml_get(root, "alarm"), e) < 0 ||
         get_text(y, yaml_get(root, "syslog"), "syslog", &c->syslog, e) < 0 ||

@@ -4,6 +4,8 @@
  *   key: {file: /etc/logd-agent/key}       or {env: NAME}, or the key itself
  *   state: /var/lib/logd-agent
  *   tls: {ca: F, cert: F, key: F}          the server's authority; our own certificate
+ *   proxy: http://proxy.example:3128       or socks5h://; without it what the environment says
+ *   rate: 1MiB                             bytes a second at most, before they are compressed
  *   host: {every: 10s, units: [nginx.service]}     metrics of the machine, which units run
  *   syslog: /run/logd-agent/log            a socket for syslog(3)
  *   journald: {units: [nginx.service], since: 1d, directory: /var/log/journal}     or true
@@ -47,6 +49,8 @@ struct agent_config {
     size_t servers_n;
     char *key, *state;             /* NULL: not given */
     char *ca, *tls_cert, *tls_key; /* files; NULL: not given */
+    char *proxy;                   /* NULL: what the environment says */
+    uint64_t rate;                 /* bytes a second, 0: as fast as it goes */
     bool standard_input;           /* read it too */
     usec host_every;               /* 0: no metrics */
     char **host_units;

@@ -1,4 +1,5 @@
 #include "agent/ledger.h"
+#include "agent/health.h"
 #include "agent/run.h"
 #include "base/file.h"
 
@@ -65,13 +66,26 @@ uint64_t ledger_lag(const struct follow *fo)
     return lag;
 }
 
-static void print_row(const struct source *s, const char *name)
+static void print_row(struct buf *b, const struct source *s, const char *name)
 {
-    printf("%12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %9" PRIu64 " %12" PRIu64 "  %s\n", s->read, s->sent, s->acked,
-           s->dropped, lag_of(s), name);
+    buf_printf(b, "%12" PRIu64 " %12" PRIu64 " %12" PRIu64 " %9" PRIu64 " %12" PRIu64 "  %s\n", s->read, s->sent,
+               s->acked, s->dropped, lag_of(s), name);
 }
 
-int run_status(const char *state, struct err *e)
+void ledger_print(const struct follow *fo, const struct pending *p, struct buf *b)
+{
+    buf_printf(b, "%" PRIu64 " events were sent again and known already\n", p->duplicates);
+    if (p->under_way)
+        buf_printf(b, "batch %" PRIu64 " of %u lines waits for its answer\n", p->seq, p->events);
+    buf_printf(b, "%12s %12s %12s %9s %12s  %s\n", "READ", "SENT", "ACKNOWLEDGED", "DROPPED", "LAG (BYTES)", "FILE");
+    for (size_t i = 0; i < fo->n; i++)
+        print_row(b, fo->sources[i], fo->sources[i]->path);
+    if (fo->forgotten.read)
+        print_row(b, &fo->forgotten, "(files that are gone)");
+}
+
+/* Of an agent that does not run, or does not answer. */
+static int print_state(const char *state, struct buf *b, struct err *e)
 {
     struct follow fo;
     struct pending p;
@@ -84,19 +98,23 @@ int run_status(const char *state, struct err *e)
     if (rc == 0) {
         snprintf(path, sizeof path, "%s/lock", state);
         int lock = file_lock(path, &ignored);
-        printf("agent %s is %s\n", p.agent, lock < 0 ? "running" : "not running");
-        printf("%" PRIu64 " events were sent again and known already\n", p.duplicates);
-        if (p.under_way)
-            printf("batch %" PRIu64 " of %u lines waits for its answer\n", p.seq, p.events);
-        printf("%12s %12s %12s %9s %12s  %s\n", "READ", "SENT", "ACKNOWLEDGED", "DROPPED", "LAG (BYTES)", "FILE");
-        for (size_t i = 0; i < fo.n; i++)
-            print_row(fo.sources[i], fo.sources[i]->path);
-        if (fo.forgotten.read)
-            print_row(&fo.forgotten, "(files that are gone)");
+        buf_printf(b, "agent %s is %s\n", p.agent, lock < 0 ? "running, and does not answer" : "not running");
+        ledger_print(&fo, &p, b);
         if (lock >= 0)
             close(lock);
     }
     follow_done(&fo);
     pending_done(&p);
+    return rc;
+}
+
+int run_status(const char *state, struct err *e)
+{
+    struct buf b = BUF_INIT(64u << 20);
+    struct err ignored;
+    int rc = health_ask(state, &b, &ignored) == 0 ? 0 : print_state(state, &b, e);
+    if (rc == 0)
+        fwrite(b.p, 1, b.n, stdout);
+    buf_done(&b);
     return rc;
 }

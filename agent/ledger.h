@@ -8,6 +8,8 @@
 
 /* The body of POST /v1/agents; files beyond 60 KiB of it, and those that are gone, are one row. */
 void ledger_put(const struct follow *fo, const struct pending *p, struct buf *b);
+/* The same as a table for people. */
+void ledger_print(const struct follow *fo, const struct pending *p, struct buf *b);
 uint64_t ledger_lag(const struct follow *fo); /* bytes that no server has yet */
 
 #endif

@@ -1,5 +1,6 @@
 #include "agent/run.h"
 #include "agent/alarm.h"
+#include "agent/health.h"
 #include "agent/inputs.h"
 #include "agent/ledger.h"
 #include "agent/send.h"
@@ -38,6 +39,8 @@ struct agent {
     usec looked, look_cost;
     const struct agent_config *config;
     struct alarm alarm;
+    struct health *health;
+    usec rest;         /* before it no batch is made: more than the rate went out */
     usec told;         /* when the ledger was; 0: never */
     uint64_t told_seq; /* the batch that came after it */
 };
@@ -83,9 +86,27 @@ static void look(struct agent *a)
     a->look_cost = a->looked - now;
 }
 
+static void tell_health(struct buf *b, void *arg)
+{
+    const struct agent *a = arg;
+    const char *why, *server = sender_server(a->sender);
+    usec since = sender_failing(a->sender, &why), now = clock_mono();
+    buf_printf(b, "agent %s is running, version %s, pid %d\n", a->pending.agent, LOGD_VERSION, (int)getpid());
+    if (since)
+        buf_printf(b, "no server takes anything since %lld s, the last one was %s: %s\n", (now - since) / USEC_PER_SEC,
+                   server, why);
+    else
+        buf_printf(b, "%s takes what it is sent\n", server);
+    if (a->pending.under_way && sender_due(a->sender) > now)
+        buf_printf(b, "it is tried again in %lld s\n", (sender_due(a->sender) - now) / USEC_PER_SEC + 1);
+    ledger_print(&a->follow, &a->pending, b);
+}
+
 static bool on_tick(void *arg)
 {
-    look(arg);
+    struct agent *a = arg;
+    look(a);
+    health_nap(a->health, 0, tell_health, a);
     return !stopping;
 }
 
@@ -143,6 +164,8 @@ static void make_batch(struct agent *a)
     compress_body(&a->pending, buf_view(&a->body));
     a->pending.events = events;
     a->pending.under_way = true;
+    if (a->config->rate)
+        a->rest = clock_mono() + (usec)((double)a->body.n * USEC_PER_SEC / (double)a->config->rate);
     save(a);
     if (a->body.cap > 2 * BATCH_BYTES)
         buf_done(&a->body);
@@ -243,13 +266,11 @@ static void tell_end(struct agent *a)
         tell(a, NULL);
 }
 
-static void nap(usec until)
+static void nap(struct agent *a, usec until)
 {
     usec left = until - clock_mono();
-    if (left <= 0 || stopping)
-        return;
-    struct timespec t = {left / USEC_PER_SEC, left % USEC_PER_SEC * 1000};
-    (void)nanosleep(&t, NULL);
+    if (!stopping)
+        health_nap(a->health, left > 1000 ? left : 1000, tell_health, a);
 }
 
 /* Removes the files of a spool that are full: that one, or all. */
@@ -294,7 +315,7 @@ static void loop(struct agent *a)
         look(a);
         if (a->follow.news)
             save(a); /* so that what happens to a new file while nobody looks is found out */
-        if (!a->pending.under_way)
+        if (!a->pending.under_way && a->rest <= clock_mono())
             make_batch(a);
         if (a->pending.under_way && !a->kept)
             save(a);
@@ -302,14 +323,16 @@ static void loop(struct agent *a)
             send_batch(a);
         tell_when_due(a);
         mail_when_due(a);
-        if (!a->pending.under_way && follow_more(&a->follow))
+        if (!a->pending.under_way && a->rest <= clock_mono() && follow_more(&a->follow))
             continue; /* what is to be kept goes with the next batch */
         if (!a->pending.under_way && a->dirty)
             save(a);
         empty_spools(a, false);
+        if (a->rest > clock_mono() && a->rest < pause)
+            pause = a->rest;
         if (a->pending.under_way && a->kept && sender_due(a->sender) < pause)
             pause = sender_due(a->sender);
-        nap(pause > clock_mono() + 1000 ? pause : clock_mono() + 1000);
+        nap(a, pause);
     }
 }
 
@@ -382,6 +405,8 @@ int run_agent(struct agent_config *c, struct err *e)
     }
     if (rc == 0)
         rc = load(&a, c->state, e);
+    if (rc == 0)
+        rc = health_open(c->state, &a.health, e);
     if (rc == 0) {
         raise_files();
         rc = inputs_start(e);
@@ -394,6 +419,7 @@ int run_agent(struct agent_config *c, struct err *e)
             save(&a);
         log_info("agent", "what=stopped");
     }
+    health_close(a.health);
     sender_free(a.sender);
     follow_done(&a.follow);
     for (size_t i = 0; shapers && i < c->sources_n; i++)

@@ -4,6 +4,7 @@
 #include "base/http-client.h"
 #include "base/log.h"
 
+#include <curl/curl.h>
 #include <inttypes.h>
 #include <jansson.h>
 
@@ -72,6 +73,7 @@ void sender_free(struct sender *s)
     free(s);
 }
 
+const char *sender_server(const struct sender *s) { return s->config->servers[s->at]; }
 usec sender_due(const struct sender *s) { return s->due; }
 
 /* Between half and all of it, so that agents which lost their server together do not come back together. */
@@ -152,10 +154,18 @@ static bool is_taken(const struct http_answer *a, struct refused *ret)
     return taken;
 }
 
+/* Retry-After: seconds, or a date. */
 static usec asked_for(const struct http_answer *a)
 {
     uint64_t seconds;
-    if (!str_u64(str_trim(str_of(a->retry_after)), &seconds) || seconds == 0)
+    str text = str_trim(str_of(a->retry_after));
+    time_t date;
+    if (!str_u64(text, &seconds)) {
+        date = text.n ? curl_getdate(a->retry_after, NULL) : -1;
+        time_t now = (time_t)(clock_now() / USEC_PER_SEC);
+        seconds = date > now ? (uint64_t)(date - now) : 0;
+    }
+    if (seconds == 0)
         return 0;
     usec pause = seconds < PAUSE_ASKED_MOST / USEC_PER_SEC ? (usec)seconds * USEC_PER_SEC : PAUSE_ASKED_MOST;
     return pause + jittered(USEC_PER_SEC / 2);
@@ -218,6 +228,7 @@ static int post(struct sender *s, struct http_call *call, struct http_answer *a,
 {
     call->method = "POST";
     call->max = ANSWER_MAX;
+    call->proxy = s->config->proxy;
     call->ca = s->config->ca;
     call->cert = s->config->tls_cert;
     call->cert_key = s->config->tls_key;

@@ -36,6 +36,7 @@ struct refused { /* of a batch that was taken */
 enum sent sender_send(struct sender *s, const struct pending *p, bool (*tick)(void *), void *arg, struct refused *ret);
 /* Tells the server that is used the ledger; when it is not heard the next one will say the same. */
 void sender_report(struct sender *s, str ledger, bool (*tick)(void *), void *arg);
+const char *sender_server(const struct sender *s); /* the one that is used, as it was named */
 /* When it began that no server takes anything, monotonic; 0: they do. `*ret_why`: the last one's words. */
 usec sender_failing(const struct sender *s, const char **ret_why);
 

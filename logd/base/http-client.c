@@ -207,6 +207,8 @@ static void set_options(CURL *curl, const struct http_call *call, struct transfe
                      timeout >= 0 && timeout / 1000 < 10000 ? (long)(timeout / 1000) : 10000L);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, t);
+    if (call->proxy)
+        curl_easy_setopt(curl, CURLOPT_PROXY, call->proxy);
     if (call->unix_socket) {
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, call->unix_socket);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");

@@ -17,6 +17,7 @@ struct http_call {
     const char *method; /* "GET" */
     const char *url;
     const char *unix_socket;    /* path, or NULL for TCP */
+    const char *proxy;          /* URL; NULL: what the environment says */
     const char *const *headers; /* "Name: value" */
     size_t headers_n;
     str body;
