@@ -1,10 +1,13 @@
 #include "agent/config.h"
+#include "agent/spool.h"
 
 #include "base/config-good.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "base/yaml.h"
 #include "event/filter.h"
+
+#include <inttypes.h>
 
 #define CONFIG_MAX (1u << 20)
 
@@ -163,15 +166,16 @@ static int get_proxy(struct agent_config *c, const struct yaml *y, const struct 
     return yaml_fail(y, at, e, "proxy: expected http://HOST:PORT, https:// or socks5h://");
 }
 
-static int get_rate(struct agent_config *c, const struct yaml *y, const struct yaml_node *at, struct err *e)
+static int get_bytes(const struct yaml *y, const struct yaml_node *at, const char *what, uint64_t least, uint64_t *ret,
+                     struct err *e)
 {
     str text;
     if (!at)
         return 0;
-    if (yaml_text(y, at, "rate", &text, e) < 0)
+    if (yaml_text(y, at, what, &text, e) < 0)
         return -1;
-    if (!str_bytes(text, &c->rate) || c->rate < 1000)
-        return yaml_fail(y, at, e, "rate: expected bytes a second like 1MiB, at least 1000, got \"%.*s\"",
+    if (!str_bytes(text, ret) || *ret < least)
+        return yaml_fail(y, at, e, "%s: expected bytes like 1MiB, at least %" PRIu64 ", got \"%.*s\"", what, least,
                          STR_ARG(str_head(text, 60)));
     return 0;
 }
@@ -420,7 +424,7 @@ static int get_alarm(struct agent_config *c, const struct yaml *y, const struct 
 
 static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 {
-    static const char *const known[] = {"servers", "key",    "state",    "tls",  "proxy", "rate",
+    static const char *const known[] = {"servers", "key",    "state",    "tls",  "proxy", "rate",   "spool",
                                         "host",    "syslog", "journald", "exec", "alarm", "sources"};
     const struct yaml_node *root = yaml_root(y), *servers = yaml_get(root, "servers"),
                            *sources = yaml_get(root, "sources");
@@ -429,7 +433,9 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
     if ((servers && get_texts(y, servers, "servers", &c->servers, &c->servers_n, e) < 0) ||
         get_key(y, yaml_get(root, "key"), &c->key, e) < 0 ||
         get_text(y, yaml_get(root, "state"), "state", &c->state, e) < 0 ||
-        get_proxy(c, y, yaml_get(root, "proxy"), e) < 0 || get_rate(c, y, yaml_get(root, "rate"), e) < 0 ||
+        get_proxy(c, y, yaml_get(root, "proxy"), e) < 0 ||
+        get_bytes(y, yaml_get(root, "rate"), "rate", 1000, &c->rate, e) < 0 ||
+        get_bytes(y, yaml_get(root, "spool"), "spool", 2 * SPOOL_FILE_BYTES, &c->spool, e) < 0 ||
         get_tls(c, y, yaml_get(root, "tls"), e) < 0 || get_host(c, y, yaml_get(root, "host"), e) < 0 ||
         get_alarm(c, y, yaml_get(root, "alarm"), e) < 0 ||
         get_text(y, yaml_get(root, "syslog"), "syslog", &c->syslog, e) < 0 ||
@@ -445,6 +451,7 @@ static int get_all(struct agent_config *c, const struct yaml *y, struct err *e)
 int agent_config_load(const char *file, struct agent_config **ret, struct err *e)
 {
     struct agent_config *c = xcalloc(1, sizeof *c);
+    c->spool = SPOOL_BYTES;
     struct buf b = BUF_INIT(CONFIG_MAX);
     struct yaml *y = NULL;
     int rc = 0;

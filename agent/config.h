@@ -6,6 +6,7 @@
  *   tls: {ca: F, cert: F, key: F}          the server's authority; our own certificate
  *   proxy: http://proxy.example:3128       or socks5h://; without it what the environment says
  *   rate: 1MiB                             bytes a second at most, before they are compressed
+ *   spool: 256MiB                          what each input that is no file may leave waiting on disk
  *   host: {every: 10s, units: [nginx.service]}     metrics of the machine, which units run
  *   syslog: /run/logd-agent/log            a socket for syslog(3)
  *   journald: {units: [nginx.service], since: 1d, directory: /var/log/journal}     or true
@@ -51,6 +52,7 @@ struct agent_config {
     char *ca, *tls_cert, *tls_key; /* files; NULL: not given */
     char *proxy;                   /* NULL: what the environment says */
     uint64_t rate;                 /* bytes a second, 0: as fast as it goes */
+    uint64_t spool;                /* bytes, of each input; 256 MiB */
     bool standard_input;           /* read it too */
     usec host_every;               /* 0: no metrics */
     char **host_units;

@@ -55,6 +55,7 @@ struct file {
     bool changed;       /* there may be something to read */
     bool closing;       /* nobody writes it any more: its last line may lack an end */
     bool replaced;      /* its bytes are not those that were read */
+    uint8_t thinned;    /* of a spool: how far what it holds was let go, see thin.c */
     bool waits;         /* it was read to its end, but for lines that may go on */
     bool rested;        /* nothing came for JOIN_QUIET: they do not */
     bool was_empty;     /* or nearly so, and something happened to it */

@@ -223,7 +223,7 @@ static struct input *add(struct agent_config *c, const char *name, enum line_for
                          struct err *e)
 {
     struct input in = {.run = run, .config = c, .fd = -1};
-    if (spool_open(c->state, name, &in.spool, e) < 0)
+    if (spool_open(c->state, name, c->spool, &in.spool, e) < 0)
         return NULL;
     char *path = xstrdup(spool_path(in.spool));
     struct source_config *s = agent_config_add(c, &path, 1);
@@ -272,6 +272,14 @@ int inputs_start(struct err *e)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     errno = failed;
     return failed ? err_sys(e, "start a thread") : 0;
+}
+
+uint64_t inputs_lost(const char *spool)
+{
+    for (size_t i = 0; i < inputs.n; i++)
+        if (strcmp(spool_path(inputs.all[i].spool), spool) == 0)
+            return spool_lost(inputs.all[i].spool);
+    return 0;
 }
 
 bool inputs_ended(void) { return inputs.only_stdin && atomic_load(&inputs.all[0].ended); }

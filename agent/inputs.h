@@ -10,6 +10,8 @@
 /* Opens the spools and adds a source to `c`, which outlives them, for each. Once in a process. */
 int inputs_open(struct agent_config *c, struct err *e) MUST_CHECK;
 int inputs_start(struct err *e) MUST_CHECK;
+/* Lines that the input with that spool lost since this was asked last. */
+uint64_t inputs_lost(const char *spool);
 /* Standard input was all there is, and it ended. */
 bool inputs_ended(void);
 

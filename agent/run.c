@@ -5,6 +5,7 @@
 #include "agent/ledger.h"
 #include "agent/send.h"
 #include "agent/state.h"
+#include "agent/thin.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -304,6 +305,20 @@ static void empty_spools(struct agent *a, bool ended)
     }
 }
 
+/* Sees to it that none holds more than it may. */
+static bool thin_spools(struct agent *a)
+{
+    bool more = false;
+    for (size_t i = 0; i < a->follow.n; i++) {
+        struct source *s = a->follow.sources[i];
+        if (!shaper_input(s->shaper))
+            continue;
+        s->dropped += inputs_lost(s->path);
+        more |= thin_spool(&a->follow, s, a->config->spool);
+    }
+    return more;
+}
+
 static void loop(struct agent *a)
 {
     while (!stopping) {
@@ -313,6 +328,8 @@ static void loop(struct agent *a)
         }
         usec pause = look_due(a);
         look(a);
+        if (thin_spools(a))
+            pause = 0;
         if (a->follow.news)
             save(a); /* so that what happens to a new file while nobody looks is found out */
         if (!a->pending.under_way && a->rest <= clock_mono())

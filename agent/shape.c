@@ -20,6 +20,7 @@ struct shaper {
     struct buf object;
     struct event event; /* the same, read, for what looks at its fields */
     struct arena arena;
+    int severity; /* of the last event */
     uint64_t sampled;
     usec stamped; /* of the last line without a time: lines of one moment stay in order */
 };
@@ -68,6 +69,7 @@ void shaper_line(struct shaper *s, str line, uint64_t at, bool cut)
         return;
     joiner_add(s->joiner, line, at, cut);
 }
+int shaper_severity(const struct shaper *s) { return s->severity; }
 uint64_t shaper_done(const struct shaper *s, uint64_t end) { return joiner_done(s->joiner, end); }
 void shaper_end(struct shaper *s) { joiner_end(s->joiner); }
 void shaper_reset(struct shaper *s) { joiner_reset(s->joiner); }
@@ -205,6 +207,7 @@ static bool add(struct shaper *s, usec now, struct buf *out, struct err *e)
     int rc = event_read(str_head(line, line.n - 1), &s->event, &s->arena, e);
     assert(rc == 0); /* it was just written */
     (void)rc;
+    s->severity = s->event.severity;
     if (is_wanted(s))
         add_line(s, out);
     return true;
@@ -217,6 +220,7 @@ bool shaper_event(struct shaper *s, const char *file, usec now, struct buf *out,
     if (!joiner_next(s->joiner, &j))
         return false;
     *ret_lines = j.lines;
+    s->severity = 0;
     if (str_trim(j.text).n == 0)
         return true;
     build(s, &j, file, now, NULL);

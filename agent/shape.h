@@ -48,6 +48,7 @@ void shaper_reset(struct shaper *s);
  * left out. *ret_lines: of the file,
  * that it took. `file` is what it came from. False: there is none. */
 bool shaper_event(struct shaper *s, const char *file, usec now, struct buf *out, uint32_t *ret_lines) MUST_CHECK;
+int shaper_severity(const struct shaper *s); /* of that event; 0: it was nothing */
 
 /* The zone of this machine: TZ, or what /etc/localtime is; NULL: UTC. */
 struct zone *zone_here(void);

@@ -8,12 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #define SAY_EVERY (60 * USEC_PER_SEC)
 #define WAIT_BYTES (4 * SPOOL_FILE_BYTES)
+#define LOOK_EVERY USEC_PER_SEC /* at a disk that was full */
+#define LOOK_BYTES (256u << 10)
 enum { RECALL_BYTES = 1 << 20 }; /* the longest lines, twice at least */
 
 struct spool {
@@ -22,8 +26,12 @@ struct spool {
     uint64_t size, next; /* bytes of the file; the number it gets when it is full */
     uint64_t oldest;     /* number of a file that is full; UINT64_MAX: there is none */
     uint64_t bytes;      /* of the files that are full, when last looked at */
-    uint64_t lost;       /* lines that the disk did not take, not said yet */
-    bool torn;           /* the last line is not whole */
+    uint64_t limit;
+    uint64_t lost;           /* lines that were not taken, not said yet */
+    _Atomic uint64_t untold; /* the same, not asked for yet */
+    uint64_t checked;        /* the file's size when the disk was looked at last; UINT64_MAX: look */
+    usec looked;
+    bool torn; /* the last line is not whole */
     usec said;
     struct buf place, line;
 };
@@ -160,10 +168,12 @@ static int open_file(struct spool *s, struct err *e)
     return 0;
 }
 
-int spool_open(const char *state, const char *name, struct spool **ret, struct err *e)
+int spool_open(const char *state, const char *name, uint64_t limit, struct spool **ret, struct err *e)
 {
     struct spool *s = xcalloc(1, sizeof *s);
     s->fd = -1;
+    s->limit = limit;
+    s->checked = UINT64_MAX;
     buf_init(&s->place, PATH_MAX);
     buf_init(&s->line, 1u << 20);
     snprintf(s->name, sizeof s->name, "%s.log", name);
@@ -198,16 +208,25 @@ void spool_close(struct spool *s)
     free(s);
 }
 
-/* The oldest go when there is too much. */
-static void make_room(struct spool *s)
+bool spool_tight(const char *path, uint64_t bytes)
 {
-    char path[PATH_MAX + 128];
-    while (look(s) > SPOOL_BYTES) {
-        snprintf(path, sizeof path, "%s.%06" PRIu64, s->path, s->oldest);
-        if (unlink(path) < 0)
-            return;
-        log_error("spool", "what=\"the spool is full, its oldest file is dropped\" file=\"%s\"", path);
-    }
+    struct statvfs v;
+    return statvfs(path, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize < bytes;
+}
+
+uint64_t spool_lost(struct spool *s) { return atomic_exchange(&s->untold, 0); }
+
+/* Why nothing can be taken, NULL: it can. The disk is looked at when some was written, and every while when it was full. */
+static const char *full(struct spool *s)
+{
+    bool again = clock_mono() - s->looked > LOOK_EVERY;
+    if (s->bytes > s->limit + SPOOL_EXTRA && again)
+        (void)look(s);
+    if (s->checked > s->size ? again : s->size - s->checked > LOOK_BYTES)
+        s->checked = spool_tight(s->path, SPOOL_LEAVES) ? UINT64_MAX : s->size;
+    if (again)
+        s->looked = clock_mono();
+    return s->bytes > s->limit + SPOOL_EXTRA ? "the spool is full" : s->checked > s->size ? "the disk is full" : NULL;
 }
 
 static void rotate(struct spool *s)
@@ -219,12 +238,17 @@ static void rotate(struct spool *s)
     if (rename(s->path, full) < 0)
         return; /* it grows on */
     close(s->fd);
+    s->checked = 0;
     if (open_file(s, &e) < 0)
         log_error("spool", "what=\"%s\"", e.text);
-    make_room(s);
+    (void)look(s);
 }
 
-bool spool_waits(struct spool *s) { return s->bytes >= WAIT_BYTES && look(s) >= WAIT_BYTES; }
+bool spool_waits(struct spool *s)
+{
+    uint64_t enough = WAIT_BYTES < s->limit / 2 ? WAIT_BYTES : s->limit / 2;
+    return s->bytes >= enough && look(s) >= enough;
+}
 
 static uint64_t lines_in(str s)
 {
@@ -246,7 +270,7 @@ static void say_lost(struct spool *s, const char *why)
 
 /* Lines, without the newline at their end. False: the disk did not take all of them; of what it took the last one is torn,
  * and stays so: who follows the file saw it perhaps. */
-static bool write_lines(struct spool *s, str lines)
+static bool write_lines(struct spool *s, str lines, uint64_t *ret_lost, const char **ret_why)
 {
     struct err e;
     static const char end[] = SPOOL_TORN "\n";
@@ -254,10 +278,11 @@ static bool write_lines(struct spool *s, str lines)
     struct iovec v[LENGTH(parts)];
     for (size_t i = 0; i < LENGTH(parts); i++)
         v[i] = (struct iovec){(void *)(uintptr_t)parts[i].p, parts[i].n};
+    const char *why = full(s);
     if (s->fd < 0 && open_file(s, &e) < 0)
         s->fd = -1;
     errno = 0;
-    ssize_t n = s->fd < 0 ? -1 : writev(s->fd, v, LENGTH(parts));
+    ssize_t n = why || s->fd < 0 ? -1 : writev(s->fd, v, LENGTH(parts));
     size_t got = n > 0 ? (size_t)n : 0;
     s->size += got;
     for (size_t i = 0; i < LENGTH(parts) && got > 0; i++) {
@@ -269,14 +294,20 @@ static bool write_lines(struct spool *s, str lines)
     }
     if (parts[2].n == 0)
         return true;
-    s->lost += lines_in(parts[1]) + 1;
-    say_lost(s, errno ? strerror(errno) : "the disk is full");
+    *ret_lost = lines_in(parts[1]) + 1;
+    *ret_why = why ? why : errno ? strerror(errno) : "the disk is full";
     return false;
 }
 
 void spool_add(struct spool *s, str lines)
 {
-    (void)write_lines(s, lines);
+    uint64_t lost;
+    const char *why;
+    if (!write_lines(s, lines, &lost, &why)) {
+        s->lost += lost;
+        atomic_fetch_add(&s->untold, lost);
+        say_lost(s, why);
+    }
     if (s->size >= SPOOL_FILE_BYTES)
         rotate(s);
 }
@@ -289,11 +320,10 @@ bool spool_add_placed(struct spool *s, str line, str place)
     buf_lit(&s->line, SPOOL_PLACED);
     buf_str(&s->line, place);
     buf_lit(&s->line, SPOOL_PLACED);
-    uint64_t lost = s->lost;
-    if (!write_lines(s, buf_view(&s->line))) {
-        s->lost = lost; /* it can be read again */
+    uint64_t lost;
+    const char *why;
+    if (!write_lines(s, buf_view(&s->line), &lost, &why))
         return false;
-    }
     buf_reset(&s->place);
     buf_str(&s->place, place);
     if (s->size >= SPOOL_FILE_BYTES)

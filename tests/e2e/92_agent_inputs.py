@@ -14,11 +14,11 @@ class Agent:
         self.folder = tempfile.mkdtemp(prefix="logd-agent.")
         self.config = dict(config, servers=[logd.url], key=logd.key(), state=self.folder + "/state")
 
-    def start(self):
+    def start(self, *args, **kwargs):
         with open(self.folder + "/agent.yaml", "w") as f:
             json.dump(self.config, f)
         self.log = open(self.folder + "/log", "a")
-        self.process = subprocess.Popen([AGENT, "run", "--config", self.folder + "/agent.yaml"], stderr=self.log)
+        self.process = subprocess.Popen([AGENT, "run", "--config", self.folder + "/agent.yaml", *args], stderr=self.log, **kwargs)
 
     def __enter__(self):
         self.start()
