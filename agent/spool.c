@@ -86,10 +86,12 @@ static bool take_apart(str line, str *ret_line, str *ret_place)
     str mark = S(SPOOL_PLACED);
     if (!str_starts(line, mark) || !str_ends(line, mark))
         return false;
-    str place = last_part(str_head(line, line.n - 1), mark, ret_line);
-    *ret_line = str_skip(*ret_line, 1);
+    str whole = {NULL, 0}, place = last_part(str_head(line, line.n - 1), mark, &whole);
+    if (place.n == 0 || whole.n < 2)
+        return false;
+    *ret_line = str_skip(whole, 1);
     *ret_place = place;
-    return place.n > 0 && ret_line->n > 0;
+    return true;
 }
 
 str spool_line(str line)

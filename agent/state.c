@@ -61,9 +61,9 @@ static void put_source(struct buf *b, const struct source *s)
     }
 }
 
-int state_save(int dirfd, const struct follow *fo, const struct pending *p, struct err *e)
+void state_put(const struct follow *fo, const struct pending *p, struct buf *out)
 {
-    struct buf b = BUF_INIT(STATE_MAX), whole = BUF_INIT(STATE_MAX);
+    struct buf b = BUF_INIT(STATE_MAX);
     buf_printf(&b, "batch %s %" PRIu64 " %u %s %zu %" PRIu64 "\n", p->agent, p->seq, p->events,
                p->gzip ? "gzip" : "zstd", p->under_way ? p->body.n : 0, p->duplicates);
     put_counts(&b, "forgotten", &fo->forgotten);
@@ -73,11 +73,18 @@ int state_save(int dirfd, const struct follow *fo, const struct pending *p, stru
     buf_byte(&b, '\n');
     if (p->under_way)
         buf_str(&b, buf_view(&p->body));
-    buf_printf(&whole, "logd-agent 1 %016" PRIx64 "\n", xxh64(b.p, b.n, 0));
-    buf_str(&whole, buf_view(&b));
-    int rc = b.full || whole.full ? err_set(e, ERR_FULL, "the state is larger than %u bytes", STATE_MAX)
-                                  : file_replace(dirfd, "state", buf_view(&whole), 0600, e);
+    buf_printf(out, "logd-agent 1 %016" PRIx64 "\n", xxh64(b.p, b.n, 0));
+    buf_str(out, buf_view(&b));
+    out->full |= b.full;
     buf_done(&b);
+}
+
+int state_save(int dirfd, const struct follow *fo, const struct pending *p, struct err *e)
+{
+    struct buf whole = BUF_INIT(STATE_MAX);
+    state_put(fo, p, &whole);
+    int rc = whole.full ? err_set(e, ERR_FULL, "the state is larger than %u bytes", STATE_MAX)
+                        : file_replace(dirfd, "state", buf_view(&whole), 0600, e);
     buf_done(&whole);
     return rc;
 }
@@ -159,6 +166,7 @@ static void get_file(str line, struct source *s)
     f->acked = number(&line);
     f->sent = number(&line);
     f->head_n = (uint32_t)number(&line);
+    f->head_n = f->head_n < HEAD_BYTES ? f->head_n : HEAD_BYTES;
     f->head = hex(&line);
     f->tail = hex(&line);
     str mtime = str_cut(&line, ' ');
@@ -207,31 +215,27 @@ static void get_all(str text, struct follow *fo, struct pending *p)
     buf_str(&p->body, str_head(text, bytes));
 }
 
+int state_read(str text, const char *path, struct follow *fo, struct pending *p, struct err *e)
+{
+    str first = str_cut(&text, '\n');
+    if (!str_starts(first, S("logd-agent 1 ")))
+        return err_set(e, ERR_CORRUPT, "%s: expected the first line \"logd-agent 1 ...\", got \"%.*s\"", path,
+                       STR_ARG(str_head(first, 40)));
+    first = str_skip(first, 13);
+    if (!text.p || hex(&first) != xxh64(text.p, text.n, 0))
+        return err_set(e, ERR_CORRUPT, "%s: is damaged, its checksum is not that of its first line", path);
+    get_all(text, fo, p);
+    return 0;
+}
+
 int state_load(const char *dir, struct follow *fo, struct pending *p, struct err *e)
 {
     struct buf b = BUF_INIT(STATE_MAX);
     char path[PATH_MAX];
-    int rc = 0;
     snprintf(path, sizeof path, "%s/state", dir);
     if (access(path, F_OK) < 0 && errno == ENOENT)
         return 0;
-    if (file_read(path, STATE_MAX, &b, e) < 0) {
-        rc = -1;
-        goto out;
-    }
-    str text = buf_view(&b), first = str_cut(&text, '\n');
-    if (!str_starts(first, S("logd-agent 1 "))) {
-        rc = err_set(e, ERR_CORRUPT, "%s: expected the first line \"logd-agent 1 ...\", got \"%.*s\"", path,
-                     STR_ARG(str_head(first, 40)));
-        goto out;
-    }
-    first = str_skip(first, 13);
-    if (!text.p || hex(&first) != xxh64(text.p, text.n, 0)) {
-        rc = err_set(e, ERR_CORRUPT, "%s: is damaged, its checksum is not that of its first line", path);
-        goto out;
-    }
-    get_all(text, fo, p);
-out:
+    int rc = file_read(path, STATE_MAX, &b, e) < 0 ? -1 : state_read(buf_view(&b), path, fo, p, e);
     buf_done(&b);
     return rc;
 }

@@ -26,6 +26,9 @@ void pending_done(struct pending *p);
 void pending_new_agent(struct pending *p);
 /* No file: a new state. ERR_CORRUPT: it is not as we wrote it, or of a newer version. */
 int state_load(const char *dir, struct follow *fo, struct pending *p, struct err *e) MUST_CHECK;
+/* The same of a text and into one; `path` is for the error. */
+int state_read(str text, const char *path, struct follow *fo, struct pending *p, struct err *e) MUST_CHECK;
+void state_put(const struct follow *fo, const struct pending *p, struct buf *out);
 int state_save(int dirfd, const struct follow *fo, const struct pending *p, struct err *e) MUST_CHECK;
 
 #endif

@@ -7,17 +7,19 @@
 #define NONE ((iconv_t)-1)
 #define REPLACEMENT "\xEF\xBF\xBD"
 
+enum kind { AS_IT_IS, NAMED, NAMED_16, NAMED_16LE, NAMED_16BE };
+
 struct text {
-    enum { AS_IT_IS, NAMED, NAMED_16, NAMED_16LE, NAMED_16BE } kind;
+    enum kind kind;
     iconv_t to_utf8[3]; /* by width, opened when needed */
     struct buf out;
 };
 
-static int kind_of(const char *encoding)
+static enum kind kind_of(const char *encoding)
 {
     static const struct {
         const char *name;
-        int kind;
+        enum kind kind;
     } known[] = {{"UTF-16", NAMED_16},     {"UTF16", NAMED_16},     {"UTF-16LE", NAMED_16LE}, {"UTF16LE", NAMED_16LE},
                  {"UTF-16BE", NAMED_16BE}, {"UTF16BE", NAMED_16BE}, {"UTF-8", AS_IT_IS},      {"UTF8", AS_IT_IS}};
     if (!encoding)

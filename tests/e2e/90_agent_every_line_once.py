@@ -1,7 +1,7 @@
 """logd-agent: every line arrives once and in order, whatever happens to its files, to itself, to the server and between.
 
 LOGD_ROUNDS=200 plays that many rounds (2); LOGD_SEED=n the round with that seed."""
-import contextlib, gzip, json, os, random, re, shutil, subprocess, sys, tempfile, threading, time
+import contextlib, gzip, json, os, random, re, shutil, signal, subprocess, sys, tempfile, threading, time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from logd import SLOW, TREE, Logd, eventually, run
@@ -240,6 +240,23 @@ def test_wrong_usage_is_one_sentence():
     assert subprocess.run([AGENT, "--version"], capture_output=True, text=True).stdout.startswith("logd-agent ")
 
 
+def test_a_look_that_took_long_puts_the_next_one_off_a_little_only():
+    with Logd() as logd, Agent(logd) as agent:
+        agent.kill9()
+        for i in range(1500):
+            agent.write("%04d.log" % i, "")
+        agent.start()
+        opened = lambda: len(os.listdir("/proc/%d/fd" % agent.process.pid))
+        while opened() < 100:
+            pass
+        agent.process.send_signal(signal.SIGSTOP)
+        time.sleep(1)
+        within = opened() < 1400
+        agent.process.send_signal(signal.SIGCONT)
+        agent.write("0000.log", "Error: x\n    at f (a.js:1:1)\n")
+        eventually(lambda: logd.count() == 1, "the line" + " after a look of a second" * within)
+
+
 class Writer(threading.Thread):
     """Writes numbered lines to its file, sometimes half of one first, and rotates it in its own manner."""
 
@@ -303,6 +320,9 @@ def one_round(seed, seconds=2.0):
             if who != 1:
                 agent.kill9()
                 kills[0] += 1
+                for i, w in enumerate(writers):
+                    so_far = agent.ledger("w%d.log" % i)
+                    assert so_far["acknowledged"] <= so_far["sent"] <= so_far["read"] <= len(w.lines) and so_far["dropped"] == 0, (w.how, so_far, len(w.lines))
                 time.sleep(rnd.random() * .2)
             if who != 0:
                 logd.kill9_and_restart()
@@ -322,7 +342,14 @@ def one_round(seed, seconds=2.0):
             name = os.path.basename(w.path)
             mine = [m for m in got if m.startswith(name)]
             assert mine == w.lines, "%s (%s): %s" % (name, w.how, difference(w.lines, mine))
-        eventually(lambda: all((agent.ledger("w%d.log" % i) or {}).get("acknowledged") == len(w.lines) for i, w in enumerate(writers)), "the ledger is the truth")
+        eventually(lambda: all((agent.ledger("w%d.log" % i) or {}).get("acknowledged") == len(w.lines) for i, w in enumerate(writers)), "what was taken is told")
+        agent.stop()
+        (told,) = logd.get("/v1/agents", key=logd.key("read")).json()["agents"]
+        told = {os.path.basename(s.pop("file")): s for s in told["sources"]}
+        for i, w in enumerate(writers):
+            truth = {"read": len(w.lines), "sent": len(w.lines), "acknowledged": len(w.lines), "dropped": 0, "lag": 0}
+            assert agent.ledger("w%d.log" % i) == truth == told["w%d.log" % i], "%s: the ledger is %s, at the server %s, the truth %s" % (
+                w.how, agent.ledger("w%d.log" % i), told["w%d.log" % i], truth)
     return len(expected), kills, dict(proxy.done)
 
 
