@@ -137,12 +137,12 @@ static int on_stat(const struct rules_stat *stat, void *arg)
 }
 
 /* Most lines tell nothing that anybody here wants to know, and that shows without reading them. */
-static bool concerns_nobody(const struct fold *f, str line)
+static bool concerns_nobody(const struct fold *f, str line, usec now)
 {
     nsec time;
     int severity;
     return event_peek(line, &time, &severity) && !fingerprint_possible(line, severity) &&
-           !rules_concern(rules_of(f), line, severity, time);
+           !rules_concern(rules_of(f), f->memory, line, severity, time, now);
 }
 
 int fold_apply_event(struct fold *f, str line, usec now, struct err *e)
@@ -151,7 +151,7 @@ int fold_apply_event(struct fold *f, str line, usec now, struct err *e)
     struct issue_seen seen = {0};
     struct err why;
     f->stats.events++;
-    if (concerns_nobody(f, line))
+    if (concerns_nobody(f, line, now))
         return 0;
     arena_reset(&f->arena);
     if (event_read(line, f->event, &f->arena, &why) < 0) {

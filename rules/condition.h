@@ -86,6 +86,7 @@ struct rule_condition {
     struct rule_part *parts;
     size_t n; /* 0: it only counts, for its stat */
     bool asks_known_ip;
+    bool listens; /* it only wants to know that an app or a host is there, now and then */
     struct rule_test *tests;
     size_t tests_n;
 };
@@ -156,6 +157,8 @@ void memory_cut(struct memory_entry *t, size_t from, size_t n); /* these cells g
 void memory_touch(struct rules_memory *m, struct memory_entry *t, usec now);
 void memory_due(struct rules_memory *m, struct memory_entry *t, usec due); /* 0: never */
 struct memory_entry *memory_first_due(const struct rules_memory *m);       /* NULL: nothing waits */
+/* Was nothing heard of `who`, a hash, for a second? It is heard of now. */
+bool memory_news(struct rules_memory *m, uint64_t who, usec now);
 bool memory_full(const struct rules_memory *m, int kind);
 
 /* ---- fire.c ---- */
@@ -181,6 +184,9 @@ enum tri known_ip(struct rules_memory *m, const struct rules_input *in, struct a
 str rule_field(const struct rules_input *in, str name, struct arena *a);
 /* "ID\x1fVERSION\x1fapp=shop auth.user=bob" */
 str memory_key(struct buf *b, const struct firing *f, const struct rule_fields *by);
+
+/* ---- concern.c ---- */
+bool condition_listens(const struct rule_condition *c);
 
 /* ---- stat.c ---- */
 /* Tells on_stat what the event adds to the rule's stat, if anything. */

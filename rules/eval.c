@@ -222,19 +222,3 @@ str rules_key_field(str key, str name)
     }
     return (str){0};
 }
-
-/* The hint says nothing of a line with \u escapes, which are rare: such a line is read. */
-bool rules_concern(const struct rules_set *s, str line, int severity, nsec time)
-{
-    if (s && s->asks_known_ip && str_find(line, S("\"auth.user\":")) >= 0)
-        return true; /* who logs in from where is remembered whatever the filters say */
-    for (size_t i = 0; s && i < s->n; i++) {
-        const struct filter *f = s->rules[i]->cond->filter;
-        const struct finder *hint = filter_hint(f);
-        if (s->rules[i]->enabled && !s->rules[i]->cond->watch &&
-            filter_outlook(f, 1u << severity, time, time) != OUTLOOK_NO &&
-            (!hint || find_nocase(hint, line) >= 0 || str_find(line, S("\\u")) >= 0))
-            return true;
-    }
-    return false;
-}

@@ -20,6 +20,10 @@ struct rules_memory {
     struct memory_entry *dirty, **dirty_end; /* first in, first out */
     struct memory_entry *told;               /* what dirty_next gave last, if it is dead */
     struct buf blob;
+    struct {
+        uint64_t who;
+        usec at;
+    } heard[1024]; /* at the last bits of who; not kept on disk, since hearing once more does no harm */
 };
 
 struct rules_memory *rules_memory_new(void)
@@ -240,6 +244,16 @@ void rules_memory_set_back(struct rules_memory *m, usec by)
             memory_due(m, t, t->due > by ? t->due - by : 1);
         set_dirty(m, t);
     }
+}
+
+bool memory_news(struct rules_memory *m, uint64_t who, usec now)
+{
+    size_t i = who % LENGTH(m->heard);
+    if (m->heard[i].who == who && m->heard[i].at <= now && now - m->heard[i].at < USEC_PER_SEC)
+        return false;
+    m->heard[i].who = who;
+    m->heard[i].at = now;
+    return true;
 }
 
 void rules_memory_slept(struct rules_memory *m, usec by)

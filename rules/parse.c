@@ -296,6 +296,7 @@ static int add_rule(struct parser *p, const node *at)
     struct rules_set *s = p->set;
     struct rule *r = rule_new(p, at);
     int rc = read_rule(p, at, r);
+    r->cond->listens = rc == 0 && condition_listens(r->cond);
     if (s->n == s->cap) {
         s->cap = s->cap ? s->cap * 2 : 16;
         s->rules = xrealloc(s->rules, s->cap * sizeof *s->rules);

@@ -219,8 +219,8 @@ static str fire(struct world *w, const char *json)
                              .fresh = w->fresh,
                              .regressed = w->regressed,
                              .now = w->now};
+    w->concern = rules_concern(w->set, w->memory, w->event->line, w->event->severity, w->event->time, w->now);
     CHECK_INT(rules_eval(w->set, w->memory, &in, on_signal, w, &w->arena), 0);
-    w->concern = rules_concern(w->set, w->event->line, w->event->severity, w->event->time);
     CHECK(w->concern || !w->fired[0]);
     batch_free(b);
     return str_of(w->fired);
@@ -327,6 +327,50 @@ TEST(a_line_that_is_of_no_concern_makes_no_rule_fire)
         for (size_t k = 0; k < LENGTH(lines); k++)
             fired += fire(w, lines[k]).n > 0; /* which checks it */
         CHECK(fired > 0 && fired < LENGTH(lines));
+        world_free(w);
+    }
+}
+
+TEST(a_source_is_of_concern_to_rules_of_silence_once_a_second)
+{
+    struct world *w = world("rules:\n- {id: a, why: w, when: 'host:*', by: [host], absent: {after: 10m}}\n"
+                            "- {id: b, why: w, when: '*', by: [app], absent: {after: 30m}}\n");
+    static const struct {
+        usec later;
+        const char *line;
+        bool concern;
+    } steps[] = {{0, "{\"host\":\"a\"}", true},
+                 {0, "{\"host\":\"a\",\"message\":\"x\"}", false},
+                 {0, "{\"host\":\"b\"}", true},
+                 {0, "{\"message\":\"x\"}", true},
+                 {999999, "{\"host\":\"a\"}", false},
+                 {0, "{\"n\":[{\"host\":\"a\"}],\"host\":\"b\"}", true}, /* which of them is it? */
+                 {0, "{\"n\":[{\"host\":\"a\"}],\"host\":\"b\"}", true},
+                 {0, "{\"host\":\"\\u0001\"}", true},
+                 {1, "{\"host\":\"a\"}", true},
+                 {0, "{\"host\":\"b\"}", true}};
+    for (size_t i = 0; i < LENGTH(steps); i++) {
+        w->now += steps[i].later;
+        (void)fire(w, steps[i].line);
+        CHECK_INT(w->concern, steps[i].concern);
+    }
+    world_free(w);
+}
+
+TEST(a_rule_of_silence_that_asks_more_is_of_concern_each_time)
+{
+    static const char *const rules[] = {
+        "when: 'a:*', by: [app], absent: {after: 10m}", "when: 'host:*', by: [a], absent: {after: 10m}",
+        "when: '*', by: [app], absent: {after: 10m}, stat: {name: n}",
+        "when: 'level>=info', by: [app], absent: {after: 10m}", "when: '*', by: [app], count: {window: 5m, '>=': 3}"};
+    char text[200];
+    for (size_t i = 0; i < LENGTH(rules); i++) {
+        snprintf(text, sizeof text, "rules:\n- {id: a, why: w, %s}\n", rules[i]);
+        struct world *w = world(text);
+        for (size_t k = 0; k < 2; k++) {
+            (void)fire(w, "{\"host\":\"x\",\"a\":1,\"level\":\"info\"}");
+            CHECK(w->concern);
+        }
         world_free(w);
     }
 }
