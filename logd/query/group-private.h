@@ -23,7 +23,7 @@ void group_key_add(struct groups *g, enum value_kind kind, str text);
 struct accumulator *group_at_key(struct groups *g, struct err *e) MUST_CHECK;
 /* Patterns that turned out to be one become one group, and get their text. */
 void groups_settle_patterns(struct groups *g);
-struct field group_key_take(str *key); /* the next field of a key */
+struct field group_key_take(str *key);                                    /* the next field of a key */
 int groups_check_bytes(const struct groups *g, struct err *e) MUST_CHECK; /* within LIMIT_RESULT? */
 /* All functions count rows, whatever is in them. */
 bool groups_count_rows(const struct groups *g);

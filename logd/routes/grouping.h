@@ -16,7 +16,7 @@ struct grouping {
     struct parts *parts;
     struct grouping_version version;
     struct patterns *patterns; /* NULL: not asked for yet */
-    struct map ids; /* fingerprint, and the one of the version before, to the issue */
+    struct map ids;            /* fingerprint, and the one of the version before, to the issue */
     struct arena a;
 };
 void grouping_init(struct grouping *g, struct parts *parts);

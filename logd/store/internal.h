@@ -72,6 +72,6 @@ void seal(struct store *s);
 /* Marks what is past its retention and removes what is due as a whole. The same way. */
 void retain(struct store *s);
 struct app_keep *keep_of(struct store *s, uint32_t app); /* NULL: none known; under the lock */
-void *merge_main(void *store); /* the merging thread */
+void *merge_main(void *store);                           /* the merging thread */
 
 #endif

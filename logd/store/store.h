@@ -64,8 +64,8 @@ void store_stats(struct store *s, struct store_stats *ret);
 void store_retention(struct store *s, usec keep, uint64_t keep_bytes); /* a new config */
 
 struct store_next { /* what goes next because of its size */
-    uint64_t left;         /* bytes that may come before that */
-    usec expected;         /* when they will have come, at the pace of the last day; 0: it stood still */
+    uint64_t left;  /* bytes that may come before that */
+    usec expected;  /* when they will have come, at the pace of the last day; 0: it stood still */
     uint64_t events, bytes;
     nsec from, to; /* of these events */
 };
