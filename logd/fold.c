@@ -177,10 +177,29 @@ int fold_apply_event(struct fold *f, str line, usec now, struct err *e)
     return incidents_event_done(f->incidents, now, e);
 }
 
+/* ---- the clock ---- */
+/* How far the clock would be ahead of `wall`, had it only run on since it was noted. */
+static usec ahead(const struct fold *f, usec wall) { return f->wall + (f->mono ? clock_mono() - f->mono : 0) - wall; }
+
+/* How far the clock was set back since; 0: it was not, or by less than a second. */
+static usec set_back(const struct fold *f, usec wall)
+{
+    usec back = ahead(f, wall);
+    return back >= USEC_PER_SEC ? back : 0;
+}
+
+static void note_clock(struct fold *f, usec wall)
+{
+    f->wall = wall;
+    f->mono = clock_mono();
+}
+
 /* ---- one record ---- */
 static usec now_of(struct fold *f, const struct record *rec)
 {
     usec wall = clock_now(), now = rec->recv_us < wall ? rec->recv_us : wall;
+    if (ahead(f, wall) <= -USEC_PER_SEC) /* set forward: what is begun now waits for this clock */
+        note_clock(f, wall);
     return f->now = now > f->now ? now : f->now;
 }
 
@@ -214,21 +233,7 @@ static int apply(struct fold *f, const struct record *rec, struct err *e)
     return 0;
 }
 
-/* ---- the clock ---- */
-/* How far the wall clock was set back since it was last looked at; 0: it was not, or by less than a second. */
-static usec set_back(const struct fold *f)
-{
-    usec back = f->wall + (f->mono ? clock_mono() - f->mono : 0) - clock_now();
-    return back >= USEC_PER_SEC ? back : 0;
-}
-
-static void note_clock(struct fold *f)
-{
-    f->wall = clock_now();
-    f->mono = clock_mono();
-}
-
-static int follow_back(struct fold *f, usec back, struct err *e)
+static int follow_back(struct fold *f, usec back, usec wall, struct err *e)
 {
     log_warn("rules", "what=\"the clock was set back, what waits moves with it\" seconds=%lld",
              (long long)(back / USEC_PER_SEC));
@@ -236,7 +241,7 @@ static int follow_back(struct fold *f, usec back, struct err *e)
     f->now -= back;
     f->stats_due = f->watch_due = 0;
     f->watched = (struct watched){0};
-    note_clock(f);
+    note_clock(f, wall);
     return incidents_set_back(f->incidents, back, e);
 }
 
@@ -324,7 +329,8 @@ static int commit(struct fold *f, uint64_t position, struct err *e)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
-    sqlite3_bind_int64(st, 2, clock_now() + set_back(f)); /* what is still to be followed, also by another process */
+    usec wall = clock_now();
+    sqlite3_bind_int64(st, 2, wall + set_back(f, wall)); /* what is still to be followed, also by another process */
     return db_run(f->db, st, e) < 0 || db_commit(f->db, e) < 0 ? -1 : 0;
 }
 
@@ -392,12 +398,12 @@ static int work(struct fold *f, struct err *e)
     int got = journal_reader_next(f->reader, wait, &rec, e);
     if (got < 0)
         return -1;
-    usec back = set_back(f);
+    usec wall = clock_now(), back = set_back(f, wall);
     if (f->scrub && uniques_scrub(f->db))
         f->scrub = false;
     bool due = clock_now() >= f->tick_due || clock_now() >= f->seal_due || atomic_exchange(&f->tick_now, false);
     if (got == 0 && !due && !back) {
-        note_clock(f);
+        note_clock(f, wall);
         return 0;
     }
     take_changes(f);
@@ -405,7 +411,7 @@ static int work(struct fold *f, struct err *e)
     usec begun = clock_mono();
     if (db_begin(f->db, e) < 0)
         return -1;
-    if (back && follow_back(f, back, e) < 0)
+    if (back && follow_back(f, back, wall, e) < 0)
         return -1;
     for (int n = 0; got > 0;) {
         if (apply(f, &rec, e) < 0)
@@ -421,8 +427,8 @@ static int work(struct fold *f, struct err *e)
         commit(f, position, e) < 0)
         return -1;
     f->seal_due = uniques_due(f->uniques);
-    if (!set_back(f)) /* in the middle of this transaction: the next one follows */
-        note_clock(f);
+    if (!set_back(f, wall = clock_now())) /* in the middle of this transaction: the next one follows */
+        note_clock(f, wall);
     moved(f, position);
     return 1;
 }

@@ -176,7 +176,7 @@ void patterns_now(struct patterns *p, str id, struct arena *a, str *ret_id, str 
     }
     if (x && x->shape)
         shape_print(x->message, x->shape, &text);
-    else
+    if (text.n == 0) /* no words, or none known */
         buf_lit(&text, "<*>");
     *ret_id = str_of(arena_printf(a, "%016llx", (unsigned long long)at));
     *ret_text = arena_str(a, buf_view(&text));
