@@ -1,5 +1,5 @@
-/* fold-private.h - the inside of the fold, shared by fold.c (the thread), fold-asked.c (what others ask of it) and
- * fold-dry.c (trying); nobody else includes this.
+/* fold-private.h - the inside of the fold, shared by fold.c (the thread), fold-asked.c (what others ask of it),
+ * fold-memory.c (what rules remember, on disk) and fold-dry.c (trying); nobody else includes this.
  *
  * Owner   the rules thread, or who tries. Other threads read rules, next_rules, position and refused, which change under the
  *         lock only. */
@@ -18,6 +18,11 @@
 
 #include <pthread.h>
 
+struct memory_log {  /* fold-memory.c */
+    size_t appended; /* bytes since all was written anew */
+    size_t whole;    /* bytes that took; 0: not since start */
+    usec since;      /* clock_mono then */
+};
 struct fold {
     struct parts *parts;
     char *path;
@@ -28,6 +33,7 @@ struct fold {
     struct uniques *uniques;
     struct map fired; /* rule to struct fired, of this transaction */
     struct rules_memory *memory;
+    struct memory_log memory_log;
     struct rules_set *rules;          /* the thread's; changed under the lock */
     const struct rules_set *borrowed; /* when trying: instead of them */
     pthread_t thread;
@@ -57,5 +63,8 @@ int fold_apply_event(struct fold *f, str line, usec now, struct err *e) MUST_CHE
 /* What falls due by time alone, and f->tick_due: when something more does. `silence`: something absent included. */
 int fold_tick_alerts(struct fold *f, usec now, bool silence, struct err *e) MUST_CHECK;
 void fold_forget_fired(struct fold *f);
+/* fold-memory.c: what rules remember, to fold.db and back; inside a transaction. */
+int fold_memory_save(struct fold *f, struct err *e) MUST_CHECK;
+int fold_memory_load(struct fold *f, struct err *e) MUST_CHECK;
 
 #endif

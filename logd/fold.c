@@ -246,21 +246,6 @@ static int follow_back(struct fold *f, usec back, usec wall, struct err *e)
 }
 
 /* ---- the transaction ---- */
-static int save_memory(struct fold *f, struct err *e)
-{
-    str key, blob;
-    while (rules_memory_dirty_next(f->memory, &key, &blob)) {
-        sqlite3_stmt *st = db_stmt(f->db, blob.n ? "INSERT OR REPLACE INTO rules_memory VALUES(?, ?)"
-                                                 : "DELETE FROM rules_memory WHERE key = ?");
-        sqlite3_bind_blob(st, 1, key.p, (int)key.n, SQLITE_TRANSIENT);
-        if (blob.n)
-            sqlite3_bind_blob(st, 2, blob.p, (int)blob.n, SQLITE_TRANSIENT);
-        if (db_run(f->db, st, e) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 int fold_tick_alerts(struct fold *f, usec now, bool silence, struct err *e)
 {
     struct firing x = {.f = f, .now = now};
@@ -325,7 +310,7 @@ static int seal(struct fold *f, usec now, struct err *e)
 static int commit(struct fold *f, uint64_t position, struct err *e)
 {
     if (counted_flush(f->counted, e) < 0 || issues_flush(f->issues, e) < 0 || uniques_flush(f->uniques, e) < 0 ||
-        save_memory(f, e) < 0 || write_fired(f, e) < 0)
+        fold_memory_save(f, e) < 0 || write_fired(f, e) < 0)
         return -1;
     sqlite3_stmt *st = db_stmt(f->db, "UPDATE position SET seq = ?, clock = ?");
     sqlite3_bind_int64(st, 1, (sqlite3_int64)position);
@@ -344,8 +329,6 @@ static void moved(struct fold *f, uint64_t position)
         mailer_wake(f->parts->mailer);
 }
 
-static int load_memory(struct fold *f, struct err *e);
-
 /* After a failed transaction: memory is what fold.db says again, and the reader goes back. */
 static int start_over(struct fold *f, struct err *e)
 {
@@ -360,7 +343,8 @@ static int start_over(struct fold *f, struct err *e)
     journal_reader_close(f->reader);
     f->reader = NULL;
     f->now = 0;
-    return load_memory(f, e) < 0 || journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0 ? -1 : 0;
+    return fold_memory_load(f, e) < 0 || journal_reader_open(f->parts->journal, f->position, &f->reader, e) < 0 ? -1
+                                                                                                                : 0;
 }
 
 static void take_changes(struct fold *f)
@@ -450,17 +434,6 @@ static void *fold_main(void *arg)
 }
 
 /* ---- opening ---- */
-static int load_memory(struct fold *f, struct err *e)
-{
-    sqlite3_stmt *st = db_stmt(f->db, "SELECT key, value FROM rules_memory");
-    int rc;
-    while ((rc = db_step(f->db, st, e)) > 0) {
-        str key = str_n(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
-        rules_memory_load(f->memory, key, str_n(sqlite3_column_blob(st, 1), (size_t)sqlite3_column_bytes(st, 1)));
-    }
-    return rc;
-}
-
 static bool rule_at(void *arg, size_t i, str *ret_id)
 {
     const struct rules_set *set = rules_of(arg);
@@ -497,7 +470,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  notify_schema_people,
                                  notify_schema_weekly,
                                  notify_schema_reminders,
-                                 notify_schema_channels};
+                                 notify_schema_channels,
+                                 "CREATE TABLE rules_memory_log(id INTEGER PRIMARY KEY, entries BLOB NOT NULL)"};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;
@@ -518,7 +492,7 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
     f->position = (uint64_t)sqlite3_column_int64(st, 0);
     f->wall = sqlite3_column_int64(st, 1);
     sqlite3_reset(st);
-    if (load_memory(f, e) < 0)
+    if (fold_memory_load(f, e) < 0)
         goto fail;
     f->counted = counted_new(f->db);
     f->issues = issues_new(f->db, &users_sketch);

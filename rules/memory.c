@@ -156,6 +156,24 @@ static void forget(struct rules_memory *m, struct memory_entry *t)
         entry_free(t);
 }
 
+void rules_memory_unload(struct rules_memory *m, str key)
+{
+    struct memory_entry *t = map_del(&m->map, key);
+    if (!t)
+        return;
+    assert(!t->dirty);
+    unlink_entry(m, t);
+    memory_due(m, t, 0);
+    entry_free(t);
+}
+
+void rules_memory_all_dirty(struct rules_memory *m)
+{
+    for (int kind = 0; kind < MEMORY_KINDS; kind++) /* in the order of their touch, which is theirs again when loaded */
+        for (struct memory_entry *t = m->kinds[kind].oldest; t; t = t->newer)
+            set_dirty(m, t);
+}
+
 /* ---- for eval.c ---- */
 
 struct memory_entry *memory_get(struct rules_memory *m, str key) { return map_get(&m->map, key); }

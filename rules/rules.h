@@ -84,6 +84,10 @@ void rules_memory_free(struct rules_memory *m); /* NULL is fine */
 bool rules_memory_dirty_next(struct rules_memory *m, str *ret_key, str *ret_blob);
 /* Puts back what dirty_next gave; it is not dirty then. A blob of another shape is ignored: false. */
 bool rules_memory_load(struct rules_memory *m, str key, str blob);
+/* Takes back what load put there, before anything else happened; no such key is fine. */
+void rules_memory_unload(struct rules_memory *m, str key);
+/* dirty_next gives all that is remembered once more. */
+void rules_memory_all_dirty(struct rules_memory *m);
 /* The clock was set back by so much: all that is remembered happened that much earlier. */
 void rules_memory_set_back(struct rules_memory *m, usec by);
 
