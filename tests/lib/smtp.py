@@ -1,6 +1,6 @@
 """A real SMTP server for tests: aiosmtpd, unpacked by deps.sh, with STARTTLS and AUTH required, certificates of its own CA,
 failures chosen by the recipient's name: defer@ 451, reject@ 550, spam@ 554 after DATA, noack@ takes the mail and loses the answer."""
-import email, email.policy, logging, os, shutil, ssl, subprocess, sys, tempfile, threading, warnings
+import email, email.policy, logging, os, shutil, ssl, subprocess, sys, tempfile, threading, time, warnings
 
 sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../build/deps/root/usr/lib/python3/dist-packages"))
 from aiosmtpd.controller import Controller  # noqa: E402
@@ -72,7 +72,8 @@ class Smtp:
         return "250 OK queued"
 
     def config(self, to=("ops@example.com",), min_rank="P3"):
-        people = "".join(f"  - {{email: {a}, min: {min_rank}}}\n" for a in to)
+        digest = time.strftime("%H:%M", time.gmtime(time.time() + 43200))  # far away, whenever the test runs
+        people = "".join(f"  - {{email: {a}, min: {min_rank}, digest: '{digest}', timezone: UTC}}\n" for a in to)
         return f'mail: {{url: "{self.url}", from: logd@example.com, user: logd, password: s3cret}}\nrecipients:\n{people}'
 
     def stop(self):
