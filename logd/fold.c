@@ -2,8 +2,9 @@
  *
  * One transaction holds up to 4,096 records or a second of work, whatever comes first, so that SQLite's commit does not set the
  * pace. One that has many events already waits for more of them until then: a row that each of them changes is written
- * once, not once for each few of them. A record that cannot be applied (a damaged line) is logged and passed over: it never
- * stops the rest. */
+ * once, not once for each few of them. For the same reason it goes on for three seconds while the next record is always there
+ * already: then this is behind, and what helps most is to catch up. A record that cannot be applied (a damaged line) is logged
+ * and passed over: it never stops the rest. */
 #include "fold-private.h"
 #include "facts.h"
 #include "users.h"
@@ -19,6 +20,7 @@
 
 #define TRANSACTION_RECORDS 4096
 #define TRANSACTION_US 1000000
+#define BEHIND_US 3000000 /* when another record waits all the time */
 #define MANY_EVENTS 2000
 #define IDLE_US 200000
 #define STATS_TICK_US (3600 * USEC_PER_SEC)
@@ -401,7 +403,7 @@ static int work(struct fold *f, struct err *e)
         if (apply(f, &rec, e) < 0)
             return -1;
         position = rec.seq;
-        if (++n == TRANSACTION_RECORDS || clock_mono() - begun > TRANSACTION_US)
+        if (++n == TRANSACTION_RECORDS || clock_mono() - begun > BEHIND_US)
             break;
         if ((got = journal_reader_next(f->reader, linger(f, begun, f->stats.events - events), &rec, e)) < 0)
             return -1;
