@@ -221,8 +221,8 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
     if (file_open(&probe, path, &st) < 0)
         return errno == EACCES || errno == EPERM || errno == EINVAL; /* that will not change by itself */
     struct file *f = find_inode(s, &st);
-    if (f && is_vague(f) && f->fd < 0)
-        f = NULL;
+    if (f && is_vague(f) && f->fd < 0 && (f->head_n == 0 || !file_matches(f, probe.fd, f->gz)))
+        f = NULL; /* the number was given away, perhaps */
     else if (f && !file_matches(f, probe.fd, f->gz))
         f = NULL;
     else if (f && f->gz != gz)
