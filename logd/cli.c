@@ -61,6 +61,16 @@ static const struct cli_command commands[] = {
     {"user list", "", "Lists who may sign in.", "logd user list", OPTIONS(CLIENT), 0, 0, .run = cli_user_list},
     {"user remove", "EMAIL", "Removes a user and ends all sessions.", "logd user remove ann@example.com",
      OPTIONS(CLIENT), 1, 1, .run = cli_user_remove},
+    {"share add", "NAME STAT... [--app A]",
+     "Makes a page of stats that whoever has its link sees without signing in, and prints the link, only this once. STAT is "
+     "a name, or 'NAME by LABEL'.",
+     "logd share add 'Our numbers' visitors 'pic.upload by kind'",
+     OPTIONS({"--app", "NAME", "only what this app counts"}, CLIENT), 2, UINT_MAX, .run = cli_share_add},
+    {"share list", "", "Lists the shared pages: what they show, not their links.", "logd share list", OPTIONS(CLIENT),
+     0, 0, .run = cli_share_list},
+    {"share remove", "ID",
+     "Ends a shared page: its link shows nothing any more. ID is the number of `logd share list`.",
+     "logd share remove 3", OPTIONS(CLIENT), 1, 1, .run = cli_share_remove},
     {"query", "'FILTER | STAGE' [--from T] [--to T] [--limit N] [--format text|ndjson|csv]",
      "Searches, newest first. A terminal gets text, tables and bars, a pipe NDJSON. Control characters are shown, never "
      "sent to the terminal.",

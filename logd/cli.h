@@ -107,6 +107,9 @@ int cli_user_add(struct cli *c);
 int cli_user_passwd(struct cli *c);
 int cli_user_list(struct cli *c);
 int cli_user_remove(struct cli *c);
+int cli_share_add(struct cli *c);
+int cli_share_list(struct cli *c);
+int cli_share_remove(struct cli *c);
 int cli_query(struct cli *c); /* cli_query.c */
 int cli_tail(struct cli *c);
 int cli_maps_put(struct cli *c); /* cli_maps.c */

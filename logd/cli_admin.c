@@ -1,4 +1,4 @@
-/* cli_admin.c - logd app, key, user. */
+/* cli_admin.c - logd app, key, user, share. */
 #include "base/str.h"
 #include "cli.h"
 
@@ -29,6 +29,21 @@ static int ask_json(struct cli *c, const char *path, json_t *body, struct http_a
     int code = ask(c, true, "POST", path, str_of(text), ret);
     explicit_bzero(text, strlen(text)); /* it may hold a password */
     free(text);
+    return code;
+}
+
+/* What is shown only when it is made: one field of the answer, alone on its line. */
+static int print_made(struct cli *c, const char *path, json_t *body, const char *field)
+{
+    struct http_answer a = {0};
+    int code = ask_json(c, path, body, &a);
+    if (code == CLI_DONE) {
+        json_t *doc = json_loadb(a.body.p ? a.body.p : "", a.body.n, 0, NULL);
+        const char *text = json_string_value(json_object_get(doc, field));
+        code = text && printf("%s\n", text) > 0 ? cli_flush(c) : cli_fail(c, "the server's answer has no %s", field);
+        json_decref(doc);
+    }
+    http_answer_done(&a);
     return code;
 }
 
@@ -115,7 +130,6 @@ int cli_key_add(struct cli *c)
 {
     static const char *const roles[] = {"ingest", "browser", "deploy", "read", "logins", "admin"};
     uint64_t rate = 0;
-    struct http_answer a = {0};
     if (!cli_get(c, "--app") || !cli_get(c, "--role"))
         return cli_usage(c, "expected --app NAME and --role ROLE: usage is logd key add %s", c->command->usage);
     if (!one_of(cli_get(c, "--role"), roles, LENGTH(roles)))
@@ -123,15 +137,7 @@ int cli_key_add(struct cli *c)
                          cli_get(c, "--role"));
     if (cli_get(c, "--rate") && !read_rate(cli_get(c, "--rate"), &rate))
         return cli_usage(c, "--rate: expected N/min, such as 600/min, got \"%s\"", cli_get(c, "--rate"));
-    int code = ask_json(c, "/v1/keys", key_body(c, rate), &a);
-    if (code == CLI_DONE) {
-        json_t *doc = json_loadb(a.body.p ? a.body.p : "", a.body.n, 0, NULL);
-        const char *key = json_string_value(json_object_get(doc, "key"));
-        code = key && printf("%s\n", key) > 0 ? cli_flush(c) : cli_fail(c, "the server's answer has no key");
-        json_decref(doc);
-    }
-    http_answer_done(&a);
-    return code;
+    return print_made(c, "/v1/keys", key_body(c, rate), "key");
 }
 
 int cli_key_list(struct cli *c)
@@ -233,3 +239,23 @@ int cli_user_list(struct cli *c)
 }
 
 int cli_user_remove(struct cli *c) { return remove_one(c, "/v1/users"); }
+
+int cli_share_add(struct cli *c)
+{
+    json_t *stats = json_array(), *body = json_pack("{s:s, s:O}", "name", c->args[0], "stats", stats);
+    for (size_t i = 1; i < c->args_n; i++)
+        json_array_append_new(stats, json_string(c->args[i]));
+    if (body && cli_get(c, "--app"))
+        json_object_set_new(body, "app", json_string(cli_get(c, "--app")));
+    json_decref(stats);
+    return print_made(c, "/v1/shares", body, "url");
+}
+
+int cli_share_list(struct cli *c)
+{
+    static const struct text_column columns[] = {
+        {"ID", "id"}, {"NAME", "name"}, {"APP", "app"}, {"SHOWS", "stats"}, {"CREATED", "created"}};
+    return print_list(c, "/v1/shares", "shares", columns, LENGTH(columns));
+}
+
+int cli_share_remove(struct cli *c) { return remove_one(c, "/v1/shares"); }

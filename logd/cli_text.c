@@ -54,6 +54,10 @@ static void add_cell(struct buf *out, const json_t *v)
                 buf_byte(out, ',');
             add_cell(out, item);
         }
+    } else if (json_is_object(v)) { /* what a shared page shows: NAME, or NAME by LABEL */
+        add_cell(out, json_object_get(v, "name"));
+        buf_printf(out, "%s", json_object_get(v, "group") ? " by " : "");
+        add_cell(out, json_object_get(v, "group"));
     } else if (json_is_boolean(v)) {
         buf_printf(out, "%s", json_is_true(v) ? "yes" : "no");
     }

@@ -92,6 +92,21 @@ def test_what_is_wrong_with_a_link_is_told():
         assert logd.request("DELETE", "/v1/shares/x", key="admin").status == 400
 
 
+def test_the_command_line_makes_lists_and_ends_links():
+    with Logd() as logd:
+        shop(logd)
+        link = logd.command("share", "add", "Our numbers", "pic.upload by kind", "secret", "--app", "shop").stdout
+        assert link.startswith(f"{logd.url}/shared/ls_") and link.count("\n") == 1, link
+        token = link.strip().rsplit("/", 1)[1]
+        assert logd.get(f"/v1/shared/{token}/0?by=day&from=-30d", key=False).json()["total"] == 30
+        head, row = logd.command("share", "list").stdout.splitlines()
+        assert head.split() == ["ID", "NAME", "APP", "SHOWS", "CREATED"] and row.split("  ")[:4] == ["1", " Our numbers", "shop", "pic.upload by kind,secret"] and token not in row, row
+        assert logd.command("share", "remove", "1").stdout == "" and logd.get(f"/v1/shared/{token}", key=False).status == 404
+        for args, code, why in ((["add", "x"], 2, "expected more"), (["add", "x", "a b"], 1, 'expected NAME or NAME by LABEL, got "a b"'), (["remove", "1"], 1, "there is no share with id 1"), (["add", "x", "y", "--app", "no"], 1, "expected the name of an app")):
+            done = logd.command("share", *args, check=False)
+            assert done.returncode == code and why in done.stderr and done.stdout == "", done
+
+
 def test_an_administrator_makes_a_link_and_a_stranger_looks():
     with Logd() as logd:
         shop(logd)
