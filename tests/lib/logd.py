@@ -6,7 +6,7 @@
 
 A story file ends with `run(globals())`: its test_* functions run in order, one line each, exit 1 when one failed.
 LOGD_BIN names another binary than build/logd; LOGD_SHARED the folder with the test data (default ../shared)."""
-import concurrent.futures, contextlib, http.client, json, os, pty, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
+import concurrent.futures, contextlib, hashlib, http.client, json, os, pty, re, selectors, shutil, signal, socket, ssl, subprocess, sys, tempfile, time, traceback, urllib.parse
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = os.environ.get("LOGD_SHARED", os.path.join(os.path.dirname(TREE), "shared"))
@@ -102,7 +102,15 @@ class Logd:
             with open(self.log_path, errors="replace") as f:
                 sys.stdout.write("".join("  log: " + line for line in f.readlines()[-30:]))
         if self.made:
+            for folder in self.secrets_folders():
+                shutil.rmtree(folder, ignore_errors=True)
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    def secrets_folders(self):
+        """Where secrets of unique counts may be: on tmpfs, and a server that is stopped leaves them to its next start."""
+        name = "unique-" + hashlib.sha256(os.path.realpath(self.data).encode()).hexdigest()[:16]
+        parents = [self.env.get("RUNTIME_DIRECTORY", "").split(":")[0], self.env.get("XDG_RUNTIME_DIR", ""), "/dev/shm/logd-%d" % os.geteuid()]
+        return [os.path.join(parent, name) for parent in parents if parent]
 
     def configure(self, config, rules=None):
         """Writes logd.yaml, and rules.yaml beside it; what runs rereads them on SIGHUP."""

@@ -19,7 +19,8 @@ export function metricsOf(series) {
   const all = new Map()
   for (const one of series) {
     const key = `${one.app}\n${one.name}`, m = all.get(key) ?? {app: one.app, name: one.name, type: one.type, last_time: '', series: []}
-    if (one.last_time > m.last_time) Object.assign(m, {last: one.last, last_time: one.last_time})
+    const all_people = one.type === 'unique' && !Object.keys(one.labels).length
+    if (all_people || one.last_time > m.last_time) Object.assign(m, {last: one.last, last_time: one.last_time})
     m.series.push(one.labels)
     all.set(key, m)
   }
