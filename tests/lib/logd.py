@@ -42,12 +42,6 @@ def fork_on_terminal():
         raise Skip(f"no terminal can be had here, is /dev/pts mounted? ({why})")
 
 
-def within_a_day(seconds):
-    """For a story that moves the clock by `seconds` and must not cross midnight (UTC)."""
-    if time.time() % 86400 > 86400 - seconds - 60:
-        raise Skip("midnight (UTC) is nearer than the hours this story moves the clock by")
-
-
 def eventually(true, what, timeout=10):
     """Waits until true() is, and returns what it gave."""
     timeout *= SLOW
