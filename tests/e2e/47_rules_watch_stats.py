@@ -15,6 +15,17 @@ RULES = """rules:
   watch: {name: visits, by: hour}
   value: {of: ratio, "<": 0.5}
   rank: P3
+- id: silent
+  why: a shop that always had orders has none
+  watch: sales
+  by: [shop]
+  absent: {after: 2m}
+  rank: P2
+- id: jumped
+  why: the queue is as long as it never was
+  watch: queue
+  change: {of: value, window: 5m, min: 3}
+  rank: P3
 - id: everything
   why: an event came
   when: "*"
@@ -51,6 +62,27 @@ def test_an_hour_far_from_the_median_of_its_weeks_fires():
         logd.post("/v1/stats", {"name": "visits", "value": 40})
         logd.advance(3600 + 10)
         eventually(lambda: fired(logd)["unusual"] == 1, "40 is less than half of 95")
+
+
+def minutes(logd, n, until=lambda: False, **stats):
+    """Each minute has these numbers; how many went by."""
+    for i in range(n):
+        logd.post("/v1/stats", [{"name": "sales", "labels": {"shop": shop}} for shop in stats.get("shops", "")] + [{"name": "queue", "type": "gauge", "value": stats["queue"] + i * 7 % 11}])
+        logd.advance(60)
+        if until():
+            return i + 1
+    return n
+
+
+def test_a_silence_and_a_value_that_was_never_there_fire():
+    with Logd(rules=RULES) as logd:
+        logd.advance(60 - (int(time.time()) % 60) + 10)
+        minutes(logd, 200, shops="ab", queue=50)
+        assert (fired(logd)["silent"], fired(logd)["jumped"]) == (0, 0)
+        assert minutes(logd, 40, lambda: fired(logd)["silent"], shops="a", queue=50) < 40, "shop b says nothing"
+        i, = logd.get("/v1/incidents").json()["incidents"]
+        assert i["rule"] == "silent" and i["key"] == "shop=b", i
+        assert minutes(logd, 40, lambda: fired(logd)["jumped"], shops="a", queue=900) < 40, "nobody saw a queue of 900"
 
 
 if __name__ == "__main__":
