@@ -45,19 +45,27 @@ static bool host_of(str line, str *ret)
     return str_find(line, name) < 0;
 }
 
-static bool is_news(struct rules_memory *m, str line, usec now)
+static uint64_t source(str app, str host) { return xxh64(host.p, host.n, xxh64(app.p, app.n, 0)); }
+
+bool source_is_news(struct rules_memory *m, const struct rules_input *in, struct arena *a)
+{
+    return in->event && memory_hear(m, source(in->event->app, event_text(in->event, S("host"), a)), in->now);
+}
+
+static bool may_be_news(const struct rules_memory *m, str line, usec now)
 {
     struct event_head head;
     str host;
-    if (!event_read_head(line, &head) || !host_of(line, &host))
-        return true;
-    return memory_news(m, xxh64(host.p, host.n, xxh64(head.app.p, head.app.n, 0)), now);
+    return !event_read_head(line, &head) || !host_of(line, &host) || memory_silent(m, source(head.app, host), now);
 }
 
+static bool has_escapes(str line) { return str_find(line, S("\\u")) >= 0; }
+
 /* The hint says nothing of a line with \u escapes, which are rare: such a line is read. */
-bool rules_concern(const struct rules_set *s, struct rules_memory *m, str line, int severity, nsec time, usec now)
+bool rules_concern(const struct rules_set *s, const struct rules_memory *m, str line, int severity, nsec time, usec now)
 {
-    bool listens = false, escapes = str_find(line, S("\\u")) >= 0;
+    bool listens = false;
+    int escapes = -1; /* not looked at yet */
     if (s && s->asks_known_ip && str_find(line, S("\"auth.user\":")) >= 0)
         return true; /* who logs in from where is remembered whatever the filters say */
     for (size_t i = 0; s && i < s->n; i++) {
@@ -65,10 +73,10 @@ bool rules_concern(const struct rules_set *s, struct rules_memory *m, str line, 
         const struct finder *hint = filter_hint(c->filter);
         if (!s->rules[i]->enabled || c->watch || filter_outlook(c->filter, 1u << severity, time, time) == OUTLOOK_NO)
             continue;
-        if (c->listens && !escapes)
+        if (c->listens)
             listens = true;
-        else if (!hint || escapes || find_nocase(hint, line) >= 0)
+        else if (!hint || find_nocase(hint, line) >= 0 || (escapes < 0 ? (escapes = has_escapes(line)) : escapes))
             return true;
     }
-    return listens && is_news(m, line, now);
+    return listens && (has_escapes(line) || may_be_news(m, line, now));
 }

@@ -157,8 +157,9 @@ void memory_cut(struct memory_entry *t, size_t from, size_t n); /* these cells g
 void memory_touch(struct rules_memory *m, struct memory_entry *t, usec now);
 void memory_due(struct rules_memory *m, struct memory_entry *t, usec due); /* 0: never */
 struct memory_entry *memory_first_due(const struct rules_memory *m);       /* NULL: nothing waits */
-/* Was nothing heard of `who`, a hash, for a second? It is heard of now. */
-bool memory_news(struct rules_memory *m, uint64_t who, usec now);
+/* Was nothing heard of `who`, a hash, for a second? memory_hear: and it is heard of now. */
+bool memory_silent(const struct rules_memory *m, uint64_t who, usec now);
+bool memory_hear(struct rules_memory *m, uint64_t who, usec now);
 bool memory_full(const struct rules_memory *m, int kind);
 
 /* ---- fire.c ---- */
@@ -187,6 +188,8 @@ str memory_key(struct buf *b, const struct firing *f, const struct rule_fields *
 
 /* ---- concern.c ---- */
 bool condition_listens(const struct rule_condition *c);
+/* Was the event's app and host not heard of for a second? Asked once for each event: they are heard of now. */
+bool source_is_news(struct rules_memory *m, const struct rules_input *in, struct arena *a);
 
 /* ---- stat.c ---- */
 /* Tells on_stat what the event adds to the rule's stat, if anything. */

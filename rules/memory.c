@@ -264,14 +264,19 @@ void rules_memory_set_back(struct rules_memory *m, usec by)
     }
 }
 
-bool memory_news(struct rules_memory *m, uint64_t who, usec now)
+bool memory_silent(const struct rules_memory *m, uint64_t who, usec now)
 {
     size_t i = who % LENGTH(m->heard);
-    if (m->heard[i].who == who && m->heard[i].at <= now && now - m->heard[i].at < USEC_PER_SEC)
-        return false;
-    m->heard[i].who = who;
-    m->heard[i].at = now;
-    return true;
+    return m->heard[i].who != who || m->heard[i].at > now || now - m->heard[i].at >= USEC_PER_SEC;
+}
+
+bool memory_hear(struct rules_memory *m, uint64_t who, usec now)
+{
+    size_t i = who % LENGTH(m->heard);
+    bool news = memory_silent(m, who, now);
+    if (news)
+        m->heard[i].who = who, m->heard[i].at = now;
+    return news;
 }
 
 void rules_memory_slept(struct rules_memory *m, usec by)
