@@ -103,9 +103,10 @@ struct tally {
 static void tally_mail(const struct trial_mail *m, void *arg)
 {
     struct tally *t = arg;
-    if (str_eq(m->kind, S("resolved")))
-        return;
-    *(str_eq(m->kind, S("digest")) ? &t->digests : &t->mails) += 1;
+    bool first = str_eq(m->kind, S("immediate"));
+    if (!first && !str_eq(m->kind, S("digest")))
+        return; /* reminders and what is resolved: the same for all rules */
+    *(first ? &t->mails : &t->digests) += 1;
     if (t->rank == 0)
         t->rank = m->rank;
 }

@@ -159,7 +159,8 @@ int rules_eval(const struct rules_set *s, struct rules_memory *m, const struct r
     bool news = s && !in->watched && source_is_news(m, in, a);
     for (size_t i = 0; s && i < s->n; i++) {
         const struct rule *r = s->rules[i];
-        if (!r->enabled || (r->cond->listens && !news) || !looks_at(r->cond, in) || !filter_match(r->cond->filter, in->event, a))
+        if (!r->enabled || (r->cond->listens && !news) || !looks_at(r->cond, in) ||
+            !filter_match(r->cond->filter, in->event, a))
             continue;
         if (r->cond->stat && rule_count(r, in, arg, a) < 0)
             return -1;

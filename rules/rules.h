@@ -143,7 +143,8 @@ str rules_key_field(str key, str name);
 /* May any rule of the set look at an event with this stored line, severity and time? False is certain, and tells without
  * reading the line: rules_eval would do nothing, or only hear once more of an app and host that it has heard of less than a
  * second ago. */
-bool rules_concern(const struct rules_set *s, const struct rules_memory *m, str line, int severity, nsec time, usec now);
+bool rules_concern(const struct rules_set *s, const struct rules_memory *m, str line, int severity, nsec time,
+                   usec now);
 
 /* ---- trying: logd/trial.c ---- */
 /* The set with this rule alone, enabled even if it is not. Free it with rules_only_free; the rule stays the set's. */

@@ -1,8 +1,8 @@
 """The commands that read and look after a server: query, debug, mail, archive, restore; beside a server and without one."""
-import csv, glob, io, json, os, shutil, subprocess, sys
+import csv, glob, io, json, os, re, shutil, subprocess, sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-from logd import Logd, fork_on_terminal, run
+from logd import TREE, Logd, fork_on_terminal, run
 
 EVENTS = "\n".join([
     '{"level":"error","message":"esc \\u001b[31m rtl \\u202e","n":1}',
@@ -207,6 +207,12 @@ def test_debug_commands_need_no_server():
         out = tell("sql", "--schema", "level:crit user=o'hara").stdout
         assert out.startswith("CREATE TABLE events (") and out.endswith("WHERE (severity IN (18) AND ((has(sk, 'user') AND (sv[indexOf(sk, 'user')] = 'o\\'hara'))));\n"), out
         fails(tell("sql", "a or"), "debug sql: column 5: expected a filter, got the end of the query")
+
+
+def test_the_shipped_rules_pass_their_own_tests():
+    files = [os.path.join(TREE, name) for name in ("rules/default.yaml", "rules/demo.yaml", "tests/rules/ids.yaml")]
+    done = subprocess.run([os.path.join(TREE, "build", "logd"), "rules", "test", *files], capture_output=True, text=True)
+    assert done.returncode == 0 and re.search(r"\n\d\d rules, [4-9]\d tests, 0 failed\n$", done.stdout), done.stdout
 
 
 run(globals())
