@@ -122,6 +122,13 @@ static uint64_t number(str *line)
     return str_u64(word, &v) ? v : 0;
 }
 
+static int64_t signed_number(str *line)
+{
+    int64_t v = 0;
+    str word = str_cut(line, ' ');
+    return str_i64(word, &v) ? v : 0;
+}
+
 static uint64_t hex(str *line)
 {
     uint64_t v = 0;
@@ -145,13 +152,13 @@ static struct source *get_source(str line, struct follow *fo)
     struct source counts = {0};
     get_counts(&line, &counts);
     uint32_t first = (uint32_t)number(&line), n = (uint32_t)number(&line), lines = (uint32_t)number(&line);
-    uint64_t since = number(&line);
+    int64_t since = signed_number(&line);
     char *path = decoded(line);
     struct source *s = follow_source(fo, str_of(path));
     free(path);
     s->read = counts.read, s->sent = counts.sent, s->acked = counts.acked;
     s->dropped = counts.dropped, s->cut = counts.cut;
-    s->again = since > 0, s->look_since = (int64_t)since;
+    s->again = since > 0, s->look_since = since;
     s->batch_first = first, s->batch_n = n, s->batch_read = lines;
     return s;
 }
@@ -169,9 +176,7 @@ static void get_file(str line, struct source *s)
     f->head_n = f->head_n < HEAD_BYTES ? f->head_n : HEAD_BYTES;
     f->head = hex(&line);
     f->tail = hex(&line);
-    str mtime = str_cut(&line, ' ');
-    if (!str_i64(mtime, &f->mtime))
-        f->mtime = 0;
+    f->mtime = signed_number(&line);
     f->size = number(&line);
     unsigned flags = (unsigned)number(&line);
     f->gz = flags & GZ;
