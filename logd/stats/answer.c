@@ -249,7 +249,7 @@ static void put_timing(const struct cell *c, struct buf *out)
     } parts[] = {{S("p50"), .5}, {S("p90"), .9}, {S("p99"), .99}, {S("p99.9"), .999}};
     bool exact;
     buf_printf(out, "\"n\":%llu,", (unsigned long long)c->n);
-    put_number(out, S("sum"), true, c->sum);
+    put_number(out, S("sum"), true, cell_sum(c));
     buf_byte(out, ',');
     put_number(out, S("min"), c->n, c->min);
     buf_byte(out, ',');
@@ -287,7 +287,7 @@ static void put_point(const struct answer *a, const struct point *p, struct buf 
         buf_byte(out, ',');
         put_number(out, S("max"), c->n, c->max);
         buf_byte(out, ',');
-        put_number(out, S("mean"), c->n, c->sum / (double)c->n);
+        put_number(out, S("mean"), c->n, cell_sum(c) / (double)c->n);
         buf_printf(out, ",\"n\":%llu", (unsigned long long)c->n);
     }
     if (type == STAT_COUNT && a->q->stock)

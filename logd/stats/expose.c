@@ -110,7 +110,7 @@ static int put_timing(struct exposing *p, int64_t series, uint32_t app, str labe
         put_sample(p, "", app, labels, parts[i].text, v < today.min ? today.min : v > today.max ? today.max : v);
     }
     if (rc == 0) {
-        put_sample(p, "_sum", app, labels, "", all.sum);
+        put_sample(p, "_sum", app, labels, "", cell_sum(&all));
         put_sample(p, "_count", app, labels, "", (double)all.n);
     }
     quantiles_done(&today.quantiles);

@@ -131,7 +131,7 @@ bool gather_line(const struct gathered *s, double v, usec at, struct buf *out)
 
 static void put_timing(struct gather *g, const struct cell *c, struct buf *out)
 {
-    const double numbers[] = {c->sum, c->min, c->max, c->last};
+    const double numbers[] = {cell_sum(c), c->min, c->max, c->last};
     static const char *const names[] = {"sum", "min", "max", "last"};
     buf_reset(&g->text);
     quantiles_encode(&c->quantiles, &g->text);

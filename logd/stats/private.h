@@ -26,12 +26,15 @@ int64_t stat_period_end(int64_t start, int step); /* where the next one begins *
 struct cell {
     int64_t count;              /* of a count: the sum; else unused */
     uint64_t n;                 /* numbers seen; the rest counts only if there were any */
-    double sum, min, max;       /* of them */
+    double sum, min, max;       /* of them; sum is without what was rounded off */
+    double rounded;             /* off the sum (Neumaier) */
     double last;                /* of the newest */
     usec last_time;             /* of last */
     struct quantiles quantiles; /* of a timing */
 };
 void cell_add(struct cell *c, const struct cell *from);
+/* To 15 digits: .1 and .2 are .3, as who adds decimals expects. */
+double cell_sum(const struct cell *c);
 
 struct gather_series;
 /* What names the lines of a series, up to their time: {"k":…,"l":…,"n":…. Checked as a posted object is. *ret_last: of a

@@ -11,6 +11,7 @@
 #include "stats/private.h"
 
 #include <jansson.h>
+#include <math.h>
 #include <time.h>
 
 enum { SERIES_MAX = 200, CELLS_MAX = 4096 };
@@ -69,7 +70,10 @@ void cell_add(struct cell *c, const struct cell *from)
 {
     c->count += from->count;
     if (from->n) {
-        c->sum += from->sum;
+        double sum = c->sum + from->sum;
+        c->rounded += from->rounded +
+                      (fabs(c->sum) >= fabs(from->sum) ? c->sum - sum + from->sum : from->sum - sum + c->sum);
+        c->sum = sum;
         c->min = !c->n || from->min < c->min ? from->min : c->min;
         c->max = !c->n || from->max > c->max ? from->max : c->max;
         if (!c->n || from->last_time >= c->last_time) {
@@ -79,6 +83,13 @@ void cell_add(struct cell *c, const struct cell *from)
         c->n += from->n;
         quantiles_merge(&c->quantiles, &from->quantiles);
     }
+}
+
+double cell_sum(const struct cell *c)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.15g", c->sum + c->rounded);
+    return strtod(text, NULL);
 }
 
 /* ---- a record is added up ---- */
@@ -377,15 +388,16 @@ static int write_sample(struct db *db, struct period *p, struct err *e)
         return -1;
     quantiles_encode(&c->quantiles, &code);
     sqlite3_stmt *st = db_stmt(
-        db, "INSERT INTO stat_sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
-            " sum = sum + excluded.sum, min = min(min, excluded.min), max = max(max, excluded.max),"
-            " last = CASE WHEN excluded.last_time >= last_time THEN excluded.last ELSE last END,"
-            " last_time = max(last_time, excluded.last_time), histogram = excluded.histogram");
+        db,
+        "INSERT INTO stat_sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + excluded.n,"
+        " sum = CAST(printf('%.15g', sum + excluded.sum) AS REAL), min = min(min, excluded.min), max = max(max, excluded.max),"
+        " last = CASE WHEN excluded.last_time >= last_time THEN excluded.last ELSE last END,"
+        " last_time = max(last_time, excluded.last_time), histogram = excluded.histogram");
     sqlite3_bind_int64(st, 1, p->series->id);
     sqlite3_bind_int(st, 2, p->step);
     sqlite3_bind_int64(st, 3, p->start);
     sqlite3_bind_int64(st, 4, (sqlite3_int64)c->n);
-    const double numbers[] = {c->sum, c->min, c->max, c->last};
+    const double numbers[] = {cell_sum(c), c->min, c->max, c->last};
     for (int i = 0; i < 4; i++)
         sqlite3_bind_double(st, 5 + i, numbers[i]);
     sqlite3_bind_int64(st, 9, c->last_time);

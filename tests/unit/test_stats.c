@@ -835,6 +835,32 @@ TEST(timings_added_up_give_the_same_as_one_by_one)
     close_db();
 }
 
+TEST(a_sum_of_decimals_is_a_decimal)
+{
+    open_db();
+    struct gather *g = gather_new();
+    for (int i = 0; i < 1000; i++)
+        CHECK(gather_add(g, series(g, "sums", "timing"), .1, 1, false));
+    flush_into_db(g, now - 5 * USEC_PER_SEC);
+    for (int i = 0; i < 1000; i++)
+        CHECK_STR(post(APP, i % 2 ? "{\"name\":\"t\",\"type\":\"timing\",\"value\":0.7}"
+                                  : "[{\"name\":\"t\",\"type\":\"timing\",\"value\":0.1},"
+                                    "{\"name\":\"t\",\"type\":\"timing\",\"value\":1000000000.2}]"),
+                  S(""));
+    static const struct {
+        const char *name;
+        double sum;
+    } wanted[] = {{"sums", 100}, {"t", 500000000500}};
+    for (size_t i = 0; i < LENGTH(wanted); i++) {
+        struct stats_query q = query(wanted[i].name, "day");
+        json_t *o = ask(&q);
+        CHECK(json_number_value(json_object_get(json_object_get(o, "total"), "sum")) == wanted[i].sum);
+        json_decref(o);
+    }
+    gather_free(g);
+    close_db();
+}
+
 TEST(a_damaged_sum_is_passed_over)
 {
     static const char *const bad[] = {"{\"n\":2,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"00\"}",
