@@ -27,6 +27,7 @@ struct reading {
     struct unique_batch *ids;   /* NULL: uniques are refused */
     struct unique_series *last; /* that an id was added to */
     struct map types;           /* name -> an element of stat_type_names: as it is known or came first here */
+    int64_t metrics;            /* that the app has, those that came first here too; 0: not looked up */
     struct map shapes;          /* name, type and labels as posted, NULs between -> struct shape of one that was good */
     struct buf key;
 };
@@ -223,6 +224,17 @@ static int check_name(json_t *value, struct err *e)
     return 0;
 }
 
+static int check_room(struct reading *r, struct err *e)
+{
+    if (r->known && !r->metrics && stat_metrics(r->known, r->b->app, &r->metrics, e) < 0)
+        return -1;
+    if (r->metrics >= STAT_METRICS_MAX)
+        return refuse(e, "/name", "expected one of the %d metrics that this app has, it can have no more",
+                      STAT_METRICS_MAX);
+    r->metrics++;
+    return 0;
+}
+
 /* The type that was named, or count; a metric that is there keeps its own. */
 static int check_type(struct reading *r, json_t *o, str name, enum stat_type *ret, struct err *e)
 {
@@ -240,7 +252,7 @@ static int check_type(struct reading *r, json_t *o, str name, enum stat_type *re
         return refuse(e, "/type", "a unique is only counted while the server runs");
     const str *first = map_get(&r->types, name);
     if (!first) {
-        if (stat_type_known(r->known, r->b->app, name, &known, e) < 0)
+        if (stat_type_known(r->known, r->b->app, name, &known, e) < 0 || (known == STAT_TYPES && check_room(r, e) < 0))
             return -1;
         first = &stat_type_names[known == STAT_TYPES ? *ret : known];
         map_set(&r->types, name, (void *)(uintptr_t)first);

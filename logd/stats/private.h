@@ -13,6 +13,7 @@ bool stat_type_of(str name, enum stat_type *ret); /* count is also flow */
 /* The largest numbers of a count, of a timing (ms), and of the others. */
 #define HOURS_KEEP (90 * DAY)
 #define STAT_OTHER "__other__" /* label of the series that counts those past the limit */
+#define STAT_METRICS_MAX 2000  /* of an app */
 #define STAT_COUNT_MAX 1e12
 #define STAT_TIMING_MAX 1e12
 #define STAT_SIZE_MAX 1e15
@@ -41,6 +42,8 @@ struct gather_series;
  * gauge that is known, its newest value; else untouched. */
 int stat_head(struct db *known, const struct gather_series *s, struct buf *out, double *ret_last,
               struct err *e) MUST_CHECK;
+/* How many metrics the app has. */
+int stat_metrics(struct db *db, uint32_t app, int64_t *ret, struct err *e) MUST_CHECK;
 /* The newest value of a series; untouched when it is not known. */
 int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e) MUST_CHECK;
 /* Calls fn for what a series has of each period in [from, to), in parts and in any order. */

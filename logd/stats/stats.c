@@ -137,6 +137,22 @@ int stat_type_known(struct db *db, uint32_t app, str name, enum stat_type *ret, 
     return db ? count_series(&f, name, &n, ret, e) : 0;
 }
 
+/* From one name to the next: there may be hundreds of series of each. */
+int stat_metrics(struct db *db, uint32_t app, int64_t *ret, struct err *e)
+{
+    sqlite3_stmt *st = db_stmt(
+        db, "WITH RECURSIVE n(x) AS (SELECT min(name) FROM stat_series WHERE app = ?1 UNION ALL"
+            " SELECT (SELECT min(name) FROM stat_series WHERE app = ?1 AND name > x) FROM n WHERE x IS NOT NULL)"
+            " SELECT count(x) FROM n");
+    sqlite3_bind_int64(st, 1, app);
+    int rc = db_step(db, st, e);
+    if (rc > 0) {
+        *ret = sqlite3_column_int64(st, 0);
+        sqlite3_reset(st);
+    }
+    return rc < 0 ? -1 : 0;
+}
+
 int stat_last_known(struct db *db, uint32_t app, str name, str labels, double *ret, struct err *e)
 {
     sqlite3_stmt *st = db ? db_stmt(db, "SELECT last FROM stat_series WHERE app = ? AND name = ? AND labels = ?")

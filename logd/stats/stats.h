@@ -1,8 +1,8 @@
 /* stats/stats.h - numbers over time that keep no person: count (alias flow), max, min, gauge, timing, unique.
  *
  * stats_read checks posted objects and makes the record's body; stats_apply folds it into cells of fold.db: minute 48 h,
- * hour 90 d, day 5 y, month and totals for ever. At most 200 label sets a metric and app, then `__other__`. A metric has
- * one type in an app.
+ * hour 90 d, day 5 y, month and totals for ever. At most 2,000 metrics an app, and 200 label sets a metric, then
+ * `__other__`. A metric has one type in an app.
  *
  * A day or month in fold.db is a date of the kept zone, whatever hours that was: a date's start as if it were UTC. So a
  * day of 23 hours is one, and where the zone is changed the dates go on. Days of another zone are added up from hours.

@@ -861,6 +861,29 @@ TEST(a_sum_of_decimals_is_a_decimal)
     close_db();
 }
 
+static void post_metrics(int n)
+{
+    struct buf body = BUF_INIT(1 << 20);
+    for (int i = 0; i < n; i++)
+        buf_printf(&body, "{\"name\":\"m%d\"}", i);
+    buf_lit(&body, "{\"name\":\"m0\",\"labels\":{\"a\":\"b\"}}");
+    buf_byte(&body, '\0');
+    CHECK_STR(post(APP, body.p), S(""));
+    buf_done(&body);
+}
+
+TEST(an_app_has_so_many_metrics_and_no_more)
+{
+    static const str more = S("/name: expected one of the 2000 metrics that this app has, it can have no more");
+    open_db();
+    post_metrics(STAT_METRICS_MAX - 1);
+    CHECK_STR(post(APP, "{\"name\":\"last\"}{\"name\":\"more\"}{\"name\":\"last\"}"), more);
+    CHECK_STR(post(APP, "{\"name\":\"more\"}"), more);
+    CHECK_STR(post(APP, "{\"name\":\"m7\",\"labels\":{\"new\":\"set\"}}"), S(""));
+    CHECK_STR(post(APP + 1, "{\"name\":\"more\"}"), S(""));
+    close_db();
+}
+
 TEST(a_damaged_sum_is_passed_over)
 {
     static const char *const bad[] = {"{\"n\":2,\"sum\":3,\"min\":1,\"max\":2,\"last\":2,\"h\":\"00\"}",
