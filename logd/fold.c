@@ -473,7 +473,8 @@ int fold_open(struct parts *p, const char *db_path, struct fold **ret, struct er
                                  notify_schema_weekly,
                                  notify_schema_reminders,
                                  notify_schema_channels,
-                                 "CREATE TABLE rules_memory_log(id INTEGER PRIMARY KEY, entries BLOB NOT NULL)"};
+                                 "CREATE TABLE rules_memory_log(id INTEGER PRIMARY KEY, entries BLOB NOT NULL)",
+                                 notify_schema_trouble};
     struct fold *f = xcalloc(1, sizeof *f);
     pthread_condattr_t attr;
     f->parts = p;

@@ -264,6 +264,8 @@ static int load_live(struct server *s, struct err *e)
     return more;
 }
 
+static void on_mail_trouble(void *arg) { fold_tick(arg); }
+
 /* What follows the journal: it may begin before all events can be found again. */
 static int open_followers(struct server *s, struct err *e)
 {
@@ -276,8 +278,8 @@ static int open_followers(struct server *s, struct err *e)
         rc = saved_load(&s->parts, c, e);
     if (rc == 0)
         rc = load_live(s, e);
-    if (rc == 0 && (c->mail.url || c->webhooks_n))
-        rc = mailer_start(db, c, &s->parts.mailer, e);
+    if (rc == 0) /* without mail too: a later config may have it */
+        rc = mailer_start(db, c, on_mail_trouble, s->parts.fold, &s->parts.mailer, e);
     if (rc == 0)
         rc = fold_start(s->parts.fold, e);
     free(db);

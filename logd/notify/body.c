@@ -42,7 +42,7 @@ static void plain(struct buf *out, str s, size_t max, bool lines)
 void body_subject(const struct mail_subject *s, bool repeat, struct buf *out)
 {
     buf_printf(out, "%s[P%d ", repeat ? "Re: " : "", s->rank);
-    if (s->env.n) {
+    if (s->env.n && s->app.n) {
         plain(out, s->env, 20, false);
         buf_byte(out, '/');
     }

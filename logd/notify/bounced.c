@@ -34,7 +34,7 @@ static int raise(struct incidents *in, const char *to, const char *reason, usec 
                        .rank = 2,
                        .points = S("the rule says so"),
                        .digest = DAY,
-                       .app = S("logd"),
+                       .env = S(ENV_OWN),
                        .title = str_of(arena_printf(a, "Mails to %s come back", to))};
     return incidents_signal(in, &s, now, a, e);
 }

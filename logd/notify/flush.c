@@ -299,7 +299,7 @@ static int deliver(struct incidents *in, const struct batch_of *b, const struct 
         const char *to = in->to[i].to;
         double left = budget_max;
         int min;
-        if (is_about_bounces_of(b->first, to) || (in->to[i].after && in->to[i].after > f->escalated))
+        if (is_about_troubles_of(in, b->first, to) || (in->to[i].after && in->to[i].after > f->escalated))
             continue;
         if (contact_min(in, &in->to[i], &min, e) < 0)
             return -1;

@@ -211,7 +211,8 @@ static int find_kin(struct incidents *in, const struct signal *s, usec now, str 
 {
     sqlite3_stmt *st = db_stmt(
         in->db,
-        "SELECT id FROM incident i WHERE state != 'resolved' AND joined > ?1 AND (storm OR (env = ?2 AND"
+        "SELECT id FROM incident i WHERE state != 'resolved' AND joined > ?1 AND ((storm AND ?2 != '" ENV_OWN
+        "') OR (env = ?2 AND"
         " (joined > ?6 OR (subject != '' AND subject = ?5) OR EXISTS (SELECT 1 FROM strand WHERE incident = i.id AND"
         " ((host != '' AND host = ?3) OR (app != '' AND app = ?4))))))"
         " ORDER BY storm, joined DESC LIMIT 1");
@@ -415,10 +416,10 @@ static int wake_snoozed(struct incidents *in, usec now, struct err *e)
 
 int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e)
 {
-    if (add_up(in, e) < 0 || wake_snoozed(in, now, e) < 0 || flush_due(in, now, e) < 0 || remind_due(in, now, e) < 0 ||
-        flush_digest(in, now, e) < 0)
+    if (trouble_due(in, now, e) < 0 || add_up(in, e) < 0 || wake_snoozed(in, now, e) < 0 || flush_due(in, now, e) < 0 ||
+        remind_due(in, now, e) < 0 || flush_digest(in, now, e) < 0)
         return -1;
-    usec remind;
+    usec remind, trouble;
     sqlite3_stmt *st = db_stmt(in->db, "SELECT min(coalesce((SELECT min(due) FROM strand WHERE due IS NOT NULL), ?1),"
                                        " coalesce((SELECT min(until) FROM incident WHERE until IS NOT NULL), ?1))");
     sqlite3_bind_int64(st, 1, INT64_MAX);
@@ -426,9 +427,10 @@ int incidents_tick(struct incidents *in, usec now, usec *ret_next, struct err *e
         return -1;
     *ret_next = sqlite3_column_int64(st, 0);
     sqlite3_reset(st);
-    if (remind_next(in, &remind, e) < 0)
+    if (remind_next(in, &remind, e) < 0 || trouble_next(in, now, &trouble, e) < 0)
         return -1;
     *ret_next = remind < *ret_next ? remind : *ret_next;
+    *ret_next = trouble < *ret_next ? trouble : *ret_next;
     if (in->digest_due && in->digest_due < *ret_next)
         *ret_next = in->digest_due;
     return 0;

@@ -2,7 +2,9 @@
  * for the other.
  *
  * Each has a connection to fold.db that is FULL: what became of a mail is on disk before the next one goes, so a power loss repeats
- * at most the mail that was under way, with the same Message-ID. Retries: 30 s doubled up to 30 min, for three days. */
+ * at most the mail that was under way, with the same Message-ID. Retries: 30 s doubled up to 30 min, for three days; all at once
+ * after a new config. When the server refuses the login it is not asked again for half an hour, for some lock whoever asks often; what
+ * becomes due meanwhile is marked without asking. What is refused is marked as trouble, for the fold: trouble.c. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -27,8 +29,10 @@ struct sender {
     bool hooks; /* it sends to webhooks */
     struct db *db;
     pthread_t thread;
-    bool started, woken;
-    struct channel now, next; /* next: a new config, taken between two rows */
+    bool started, woken, fresh; /* fresh: its config is new */
+    struct channel now, next;   /* next: a new config, taken between two rows */
+    usec denied;                /* until then the server is not asked, for it refused the login */
+    char denied_why[256];
 };
 enum { SENDERS = 2 };
 struct mailer {
@@ -36,6 +40,8 @@ struct mailer {
     pthread_cond_t wake;
     bool stopping;
     struct mailer_stats stats;
+    void (*on_trouble)(void *arg);
+    void *arg;
     struct sender senders[SENDERS];
 };
 
@@ -89,15 +95,16 @@ static int next_row(struct sender *s, usec now, struct row *ret, struct err *e)
     return 1;
 }
 
-static int note_result(struct sender *s, const struct row *r, const char *status, usec not_before, const char *response,
-                       struct err *e)
+static int note_result(struct sender *s, const struct row *r, const char *status, bool trouble, usec not_before,
+                       const char *response, struct err *e)
 {
-    sqlite3_stmt *st = db_stmt(
-        s->db, "UPDATE outbox SET status = ?, not_before = ?, tries = tries + 1, response = ? WHERE id = ?");
+    sqlite3_stmt *st = db_stmt(s->db, "UPDATE outbox SET status = ?, not_before = ?, tries = tries + 1, response = ?,"
+                                      " trouble = max(trouble, ?) WHERE id = ?");
     db_bind_str(st, 1, str_of(status));
     sqlite3_bind_int64(st, 2, not_before);
     db_bind_str(st, 3, str_of(response));
-    sqlite3_bind_int64(st, 4, r->id);
+    sqlite3_bind_int(st, 4, trouble);
+    sqlite3_bind_int64(st, 5, r->id);
     return db_run(s->db, st, e);
 }
 
@@ -148,13 +155,28 @@ static enum send_result send_hook(struct webhooks *w, const struct row *r, char 
     return webhook_send(w, str_of(r->to + strlen(WEBHOOK)), &m, response);
 }
 
+static enum send_result send_now(struct sender *s, const struct row *r, char response[256])
+{
+    if (s->hooks)
+        return send_hook(s->now.hooks, r, response);
+    if (clock_now() < s->denied) {
+        snprintf(response, 256, "%s", s->denied_why);
+        return SEND_DENIED;
+    }
+    enum send_result result = send_mail(s->now.mail, r, response);
+    s->denied = result == SEND_DENIED ? clock_now() + RETRY_MAX : 0;
+    if (s->denied)
+        snprintf(s->denied_why, sizeof s->denied_why, "%s", response);
+    return result;
+}
+
 static int send_row(struct sender *s, const struct row *r, struct err *e)
 {
     struct mailer *m = s->of;
     char response[256];
-    enum send_result result = s->hooks ? send_hook(s->now.hooks, r, response) : send_mail(s->now.mail, r, response);
+    enum send_result result = send_now(s, r, response);
     usec now = clock_now(), wait = RETRY_FIRST << (r->tries < 10 ? r->tries : 10);
-    bool give_up = result == SEND_LATER && now - r->created > GIVE_UP;
+    bool give_up = (result == SEND_LATER || result == SEND_DENIED) && now - r->created > GIVE_UP;
     const char *status = result == SEND_OK ? "sent" : result == SEND_NEVER || give_up ? "failed" : "queued";
     pthread_mutex_lock(&m->lock);
     m->stats.sent += result == SEND_OK;
@@ -165,7 +187,13 @@ static int send_row(struct sender *s, const struct row *r, struct err *e)
         log_error("mail", "what=\"a mail cannot be delivered\" message_id=%s why=\"%s\"", r->message_id, response);
     else if (status[0] == 'q')
         log_warn("mail", "what=\"a mail will be tried again\" message_id=%s why=\"%s\"", r->message_id, response);
-    return note_result(s, r, status, now + (wait > RETRY_MAX ? RETRY_MAX : wait), response, e);
+    bool trouble = status[0] == 'f' || result == SEND_DENIED;
+    usec again = result == SEND_DENIED ? s->denied : now + (wait > RETRY_MAX ? RETRY_MAX : wait);
+    if (note_result(s, r, status, trouble, again, response, e) < 0)
+        return -1;
+    if (trouble && m->on_trouble)
+        m->on_trouble(m->arg);
+    return 0;
 }
 
 /* ---- the threads ---- */
@@ -191,6 +219,31 @@ static void channel_free(struct channel *c)
     *c = (struct channel){0};
 }
 
+/* What waits is tried at once: whoever changed the config, or started anew, may have repaired it. */
+static int try_all(struct sender *s, struct err *e)
+{
+    s->denied = 0;
+    sqlite3_stmt *st = db_stmt(s->db, "UPDATE outbox SET not_before = created WHERE status = 'queued' AND tries > 0 AND"
+                                      " (rcpt GLOB '" WEBHOOK "*') = ?");
+    sqlite3_bind_int(st, 1, s->hooks);
+    return db_run(s->db, st, e);
+}
+
+static int count_queue(struct sender *s, struct err *e)
+{
+    struct mailer *m = s->of;
+    sqlite3_stmt *st = db_stmt(s->db, "SELECT count(*), coalesce(min(created), 0), coalesce(min(iif(tries > 0, created,"
+                                      " NULL)), 0) FROM outbox WHERE status = 'queued'");
+    int rc = db_step(s->db, st, e);
+    pthread_mutex_lock(&m->lock);
+    m->stats.queued = (uint64_t)sqlite3_column_int64(st, 0);
+    m->stats.oldest_queued = sqlite3_column_int64(st, 1);
+    m->stats.oldest_tried = sqlite3_column_int64(st, 2);
+    pthread_mutex_unlock(&m->lock);
+    sqlite3_reset(st);
+    return rc < 0 ? -1 : 0;
+}
+
 static bool take_config(struct sender *s)
 {
     struct channel next;
@@ -201,6 +254,7 @@ static bool take_config(struct sender *s)
     if (next.mail || next.hooks) {
         channel_free(&s->now);
         s->now = next;
+        s->fresh = true;
     }
     return s->now.mail || s->now.hooks;
 }
@@ -210,9 +264,15 @@ static bool work(struct sender *s)
 {
     struct row r = {0};
     struct err e;
+    int rc = count_queue(s, &e);
     if (!take_config(s))
         return false;
-    int rc = next_row(s, clock_now(), &r, &e);
+    if (rc == 0 && s->fresh) {
+        rc = try_all(s, &e);
+        s->fresh = rc < 0;
+    }
+    if (rc == 0)
+        rc = next_row(s, clock_now(), &r, &e);
     if (rc > 0)
         rc = send_row(s, &r, &e) < 0 ? -1 : 1;
     if (rc < 0)
@@ -249,6 +309,7 @@ static int sender_start(struct mailer *m, struct sender *s, const char *db_path,
     if (db_open(db_path, DB_FULL, NULL, 0, &s->db, e) < 0)
         return -1;
     s->now = channel_new(s, c);
+    s->fresh = true;
     int rc = pthread_create(&s->thread, NULL, sender_main, s);
     assert(rc == 0);
     (void)rc;
@@ -256,9 +317,12 @@ static int sender_start(struct mailer *m, struct sender *s, const char *db_path,
     return 0;
 }
 
-int mailer_start(const char *db_path, const struct config *c, struct mailer **ret, struct err *e)
+int mailer_start(const char *db_path, const struct config *c, void (*on_trouble)(void *arg), void *arg,
+                 struct mailer **ret, struct err *e)
 {
     struct mailer *m = xcalloc(1, sizeof *m);
+    m->on_trouble = on_trouble;
+    m->arg = arg;
     pthread_condattr_t attr;
     pthread_mutex_init(&m->lock, NULL);
     pthread_condattr_init(&attr);

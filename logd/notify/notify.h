@@ -17,7 +17,8 @@
 #include "event/event.h"
 
 extern const char notify_schema[], notify_schema_strands[], notify_schema_silences[], notify_schema_indexes[],
-    notify_schema_people[], notify_schema_weekly[], notify_schema_reminders[], notify_schema_channels[]; /* SQL */
+    notify_schema_people[], notify_schema_weekly[], notify_schema_reminders[], notify_schema_channels[],
+    notify_schema_trouble[]; /* SQL */
 
 struct signal {          /* a rule fired for a key */
     str rule, why, run;  /* id, reason, hint of the rule */
@@ -112,7 +113,9 @@ int mail_address_check(str address, struct err *e) MUST_CHECK;
 /* ---- sending ---- */
 #define WEBHOOK "webhook:" /* begins a recipient of the outbox that is no address but a webhook of the config */
 struct mailer;
-int mailer_start(const char *db_path, const struct config *c, struct mailer **ret, struct err *e) MUST_CHECK;
+/* `on_trouble` is called from its threads when a mail was refused, or the login was: the fold hands it on and tells of it. */
+int mailer_start(const char *db_path, const struct config *c, void (*on_trouble)(void *arg), void *arg,
+                 struct mailer **ret, struct err *e) MUST_CHECK;
 void mailer_stop(struct mailer *m);
 void mailer_wake(struct mailer *m);                           /* rows were added */
 void mailer_config(struct mailer *m, const struct config *c); /* a new config; copied */
@@ -120,7 +123,8 @@ void mailer_config(struct mailer *m, const struct config *c); /* a new config; c
 int mailer_test(const struct config *c, str to, struct err *e) MUST_CHECK;
 struct mailer_stats {
     uint64_t sent, failed, retried, queued;
-    usec oldest_queued;
+    usec oldest_queued; /* when the oldest that waits was written; 0: none waits */
+    usec oldest_tried;  /* the same of those that were tried */
 };
 void mailer_get_stats(struct mailer *m, struct mailer_stats *ret);
 

@@ -1,4 +1,4 @@
-/* notify/private.h - shared by incidents.c, people.c, flush.c, remind.c and silences.c; nobody else includes this. */
+/* notify/private.h - shared by the files of this folder that are the rules thread's; nobody else includes this. */
 #ifndef NOTIFY_PRIVATE_H
 #define NOTIFY_PRIVATE_H
 
@@ -10,6 +10,7 @@
 #define MINUTE (60 * USEC_PER_SEC)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
+#define ENV_OWN "logd" /* of incidents about logd itself: they are nobody else's, and join nothing */
 #define EVENTS_MAX 100 /* ids that a mail names */
 
 struct recipient {
@@ -30,6 +31,7 @@ struct incidents {
     uint8_t key[32]; /* signs links, when `signs` */
     bool signs;
     facts_fn *facts; /* or NULL */
+    usec untried;    /* clock_mono since when there is an old mail that the sender never tried; 0: there is none */
     rule_at_fn *rule_at;
     void *rule_arg;
 };
@@ -65,6 +67,12 @@ int contact_min(struct incidents *in, const struct recipient *to, int *ret, stru
 /* bounced.c: `o` is the action. */
 int bounce_apply(struct incidents *in, json_t *o, usec now, struct err *e) MUST_CHECK;
 bool is_about_bounces_of(const struct strand *s, const char *to);
+
+/* trouble.c: mails that do not get out. */
+int trouble_due(struct incidents *in, usec now, struct err *e) MUST_CHECK;
+int trouble_next(struct incidents *in, usec now, usec *ret, struct err *e) MUST_CHECK; /* INT64_MAX: nothing waits */
+/* It says that he, or the way to him, cannot be reached. */
+bool is_about_troubles_of(const struct incidents *in, const struct strand *s, const char *to);
 
 /* outbox.c: a row. */
 struct outgoing {

@@ -118,7 +118,7 @@ static int send(struct incidents *in, const struct reminder *r, const struct str
         if (contact_min(in, to, &min, e) < 0)
             return -1;
         bool his = to->after <= now - r->told && (to->after == 0 || r->rank == 1) && r->rank <= min;
-        if (!his || (!all && to->after <= r->escalated) || is_about_bounces_of(s, to->to))
+        if (!his || (!all && to->after <= r->escalated) || is_about_troubles_of(in, s, to->to))
             continue;
         if (tell_again(in, s, to->to, &what, now, a, e) < 0)
             return -1;

@@ -21,7 +21,7 @@ struct transport {
     char *url, *from, *user, *password;
     CURL *curl; /* SMTP only; keeps its connection */
     bool loopback;
-    char said[256];               /* the server's last line */
+    char said[256];               /* the server's last line; a refusal stays: what it says of QUIT is no answer */
     char detail[CURL_ERROR_SIZE]; /* what went wrong with it, in curl's words */
 };
 
@@ -79,7 +79,8 @@ static void say(char response[256], str s)
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     struct transport *t = arg;
-    say(t->said, str_n(p, size * n));
+    if (t->said[0] != '4' && t->said[0] != '5')
+        say(t->said, str_n(p, size * n));
     return size * n;
 }
 
@@ -151,6 +152,8 @@ static enum send_result judge(struct transport *t, CURLcode rc, char response[25
                t->detail[0] ? t->detail : curl_easy_strerror(rc));
     say(response, buf_view(&b));
     buf_done(&b);
+    if ((rc == CURLE_LOGIN_DENIED && code >= 500) || code == 530 || code == 534 || code == 535 || code == 538)
+        return SEND_DENIED;
     return code >= 500 && code < 600 ? SEND_NEVER : SEND_LATER;
 }
 

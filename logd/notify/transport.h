@@ -11,8 +11,9 @@
 
 enum send_result {
     SEND_OK,
-    SEND_LATER, /* 4xx, no connection, or the answer was lost: again with the same Message-ID */
-    SEND_NEVER, /* 5xx: this mail to this address will not go */
+    SEND_LATER,  /* 4xx, no connection, or the answer was lost: again with the same Message-ID */
+    SEND_NEVER,  /* 5xx: this mail to this address will not go */
+    SEND_DENIED, /* the login was refused: no mail will go until somebody changes that */
 };
 struct transport;
 struct transport *transport_new(const struct config *c); /* copies what it needs */

@@ -54,6 +54,17 @@ static const char *archive_trouble(struct parts *p)
     return a.failing_us > PATIENCE * p->config->archive.every ? "the archive cannot be reached: see the log" : NULL;
 }
 
+/* NULL: none that was tried waits for ten minutes. */
+static const char *mail_trouble(struct parts *p)
+{
+    struct mailer_stats m = {0};
+    if (p->mailer)
+        mailer_get_stats(p->mailer, &m);
+    return m.oldest_tried && clock_now() - m.oldest_tried > 600 * USEC_PER_SEC
+               ? "a mail has waited for more than ten minutes: see the log"
+               : NULL;
+}
+
 void get_health(struct request *r)
 {
     struct parts *p = r->parts;
@@ -70,7 +81,7 @@ void get_health(struct request *r)
     journal_stats(p->journal, &j);
     if (j.disk_low)
         reply_error(r, 503, "the disk is nearly full: nothing is taken until space is free");
-    else if ((trouble = archive_trouble(p)) != NULL)
+    else if ((trouble = archive_trouble(p)) != NULL || (trouble = mail_trouble(p)) != NULL)
         reply_error(r, 503, "%s", trouble);
     else
         buf_lit(&r->out, "{\"status\":\"ok\"}\n");
@@ -229,6 +240,8 @@ static void follower_metrics(struct buf *b, const struct parts *p, const struct 
         one(b, "logd_mails_failed_total", "counter", "Mails that were given up.", (double)s->mail.failed);
         one(b, "logd_mails_retried_total", "counter", "Attempts that will be repeated.", (double)s->mail.retried);
         one(b, "logd_mails_queued", "gauge", "Mails that wait.", (double)s->mail.queued);
+        one(b, "logd_mails_oldest_seconds", "gauge", "For how long the oldest of them does.",
+            s->mail.oldest_queued ? (double)(clock_now() - s->mail.oldest_queued) / 1e6 : 0);
     }
     if (p->archive) {
         one(b, "logd_archive_lag_seconds", "gauge", "Age of the oldest record that is not archived.",

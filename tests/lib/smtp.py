@@ -37,7 +37,7 @@ class Smtp:
         self.dir = tempfile.mkdtemp(prefix="logd-smtp-")
         make_certificates(self.dir)
         self.ca = os.path.join(self.dir, "ca.pem")
-        self.inbox, self.tries, self.lock = [], [], threading.Lock()
+        self.inbox, self.tries, self.logins, self.lock = [], [], 0, threading.Lock()
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         tls.load_cert_chain(os.path.join(self.dir, "srv.pem"), os.path.join(self.dir, "srv.key"))
         self.controller = Controller(self, hostname="127.0.0.1", port=0, tls_context=tls, require_starttls=True, auth_required=True,
@@ -47,6 +47,7 @@ class Smtp:
         self.url = f"smtp://localhost:{self.controller.port}"
 
     def authenticate(self, server, session, envelope, mechanism, data):
+        self.logins += 1
         ok = getattr(data, "login", None) == b"logd" and data.password == b"s3cret"
         return AuthResult(success=ok, handled=ok)
 
