@@ -478,10 +478,8 @@ bool fingerprint_of(const struct event *ev, int version, struct arena *a, struct
     if (frames && frames->kind == VALUE_JSON)
         stack_read_json(frames->raw, a, version, s);
     if (text.n && (!s->n || !type.n)) { /* frames tell where, their text also what */
-        struct stack *said = arena_alloc(a, sizeof *said);
+        struct stack *said = s->n ? arena_alloc(a, sizeof *said) : s;
         stack_read(version >= 4 ? without_colours(text, a) : text, version, said);
-        if (!s->n)
-            *s = *said;
         s->type = said->type;
         s->message = said->message;
     }
@@ -521,12 +519,20 @@ static void of_stack_or_message(str app, str type, str message, const struct sta
         by_message(app, type, message, a, ret);
 }
 
+static bool names_cause(const struct event *ev)
+{
+    for (size_t i = 0; i < ev->n; i++)
+        if (str_starts(ev->f[i].name, S("error.cause.")))
+            return true;
+    return false;
+}
+
 /* The fields of the innermost `cause`: "error.cause.cause". Absent: there is none. */
 static str cause_fields(const struct event *ev, struct arena *a)
 {
     static const char *const names[] = {"type", "message", "stack", "frames"};
     str at = {0}, next = S("error.cause");
-    for (int depth = 0, found = 1; found && depth < CAUSES_DEEP; depth++) {
+    for (int depth = 0, found = names_cause(ev); found && depth < CAUSES_DEEP; depth++) {
         found = 0;
         for (size_t i = 0; i < LENGTH(names) && !found; i++)
             found = event_field(ev, str_of(arena_printf(a, "%.*s.%s", STR_ARG(next), names[i]))) != NULL;

@@ -189,7 +189,6 @@ struct bytes {
     uint64_t one[4], two[4];
 };
 
-static bool has(const uint64_t set[4], unsigned c) { return set[c / 64] >> c % 64 & 1; }
 static void put(uint64_t set[4], unsigned c) { set[c / 64] |= 1ull << c % 64; }
 static unsigned both(const char *p) { return (37u * (unsigned char)p[0] + (unsigned char)p[1]) & 255; }
 
@@ -204,15 +203,36 @@ static struct bytes bytes_of(str line)
     return b;
 }
 
-static bool may_fit(const char *form, const struct bytes *b)
+/* What a line must have for each form. Written once, before main. */
+static struct bytes frames_need[LENGTH(frames)], heads_need[LENGTH(heads)], places_need[LENGTH(places)];
+
+static void need(const struct form *x, size_t n, struct bytes *ret)
 {
-    for (; *form; form++) {
-        if (*form == '%')
-            form++;
-        else if (!has(b->one, (unsigned char)*form) || (form[1] && form[1] != '%' && !has(b->two, both(form))))
-            return false;
-    }
-    return true;
+    for (size_t i = 0; i < n; i++)
+        for (const char *form = x[i].text; *form; form++) {
+            if (*form == '%') {
+                form++;
+                continue;
+            }
+            put(ret[i].one, (unsigned char)*form);
+            if (form[1] && form[1] != '%')
+                put(ret[i].two, both(form));
+        }
+}
+
+__attribute__((constructor)) static void init(void)
+{
+    need(frames, LENGTH(frames), frames_need);
+    need(heads, LENGTH(heads), heads_need);
+    need(places, LENGTH(places), places_need);
+}
+
+static inline bool may_fit(const struct bytes *needs, const struct bytes *b)
+{
+    uint64_t missing = 0;
+    for (size_t i = 0; i < LENGTH(b->one); i++)
+        missing |= (needs->one[i] & ~b->one[i]) | (needs->two[i] & ~b->two[i]);
+    return !missing;
 }
 
 /* Captures are kept from the last to the first, once all of it fits. */
@@ -245,11 +265,9 @@ static bool fits(const char *form, str s, struct found *ret, unsigned *steps)
     return false;
 }
 
-static bool form_fits(const struct form *x, str line, const struct bytes *b, str next, struct found *ret)
+static bool form_fits(const struct form *x, str line, str next, struct found *ret)
 {
     unsigned steps = 0;
-    if ((x->text[0] != '%' && (!line.n || line.p[0] != x->text[0])) || !may_fit(x->text, b))
-        return false;
     *ret = (struct found){0};
     if (!fits(x->text, line, ret, &steps))
         return false;
@@ -268,7 +286,8 @@ bool form_frame(str line, str next, int version, bool header, struct frame *ret,
     next = str_trim(next);
     for (size_t i = 0; i < LENGTH(frames); i++) {
         const struct form *x = &frames[i];
-        if (x->since > version || ((x->flags & OPENED) && !header) || !form_fits(x, line, &b, next, &found))
+        if (!may_fit(&frames_need[i], &b) || x->since > version || ((x->flags & OPENED) && !header) ||
+            !form_fits(x, line, next, &found))
             continue;
         *ret = found.frame;
         if (str_eq(ret->function, S("n/a")) || str_eq(ret->function, S("??")))
@@ -298,7 +317,7 @@ bool form_head(str line, struct found *ret)
         return false;
     const struct bytes b = bytes_of(line);
     for (size_t i = 0; i < LENGTH(heads); i++)
-        if (form_fits(&heads[i], line, &b, (str){0}, ret))
+        if (may_fit(&heads_need[i], &b) && form_fits(&heads[i], line, (str){0}, ret))
             return true;
     return false;
 }
@@ -310,7 +329,7 @@ bool form_thrown(str line, struct frame *ret)
         return false;
     const struct bytes b = bytes_of(line);
     for (size_t i = 0; i < LENGTH(places); i++)
-        if (form_fits(&places[i], line, &b, (str){0}, &found)) {
+        if (may_fit(&places_need[i], &b) && form_fits(&places[i], line, (str){0}, &found)) {
             *ret = found.frame;
             return true;
         }

@@ -25,9 +25,8 @@ str stack_place(str s, uint32_t *ret_line, uint32_t *ret_column)
 ptrdiff_t find_last(str s, str what)
 {
     ptrdiff_t at = -1;
-    for (size_t i = 0; i + what.n <= s.n; i++)
-        if (str_starts(str_skip(s, i), what))
-            at = (ptrdiff_t)i;
+    for (ptrdiff_t next; (next = str_find(str_skip(s, (size_t)(at + 1)), what)) >= 0;)
+        at += 1 + next;
     return at;
 }
 
