@@ -195,6 +195,16 @@ static int64_t newest_old(const struct source *s)
     return newest == INT64_MIN ? INT64_MAX : newest;
 }
 
+/* Of one that is lost nothing but its start was seen, and f starts so: it is f, which is read from its start. */
+static void forget_start_of(struct source *s, const struct file *f)
+{
+    for (size_t i = s->n; i-- > 0;) {
+        const struct file *k = s->files[i];
+        if (k != f && is_lost(k) && is_vague(k) && k->head_n > 0 && file_matches(k, f->fd, f->gz))
+            source_drop(s, i);
+    }
+}
+
 static void insert_by_age(struct source *s, int fd, const struct stat *st, const char *path, usec mono)
 {
     size_t at = 0;
@@ -203,6 +213,7 @@ static void insert_by_age(struct source *s, int fd, const struct stat *st, const
     struct file *f = source_file(s, at);
     attach(f, fd, st, path, mono);
     (void)file_head(f); /* it may be compressed before it is read */
+    forget_start_of(s, f);
     supersede(f, mono);
     s->news = true;
     log_info("follow", "what=\"a rotated file was not seen before\" file=\"%s\"", path);
@@ -328,6 +339,7 @@ static void give_up_lost(struct source *s, usec mono)
             log_error("follow", "what=\"a file is gone before it was read to its end\" file=\"%s\" unread=%llu",
                       f->path, (unsigned long long)(f->size - f->sent));
         source_drop(s, i);
+        s->news = true; /* the ledger on disk no longer waits for it */
     }
 }
 

@@ -67,6 +67,9 @@ class Agent:
             self.process.wait()
         if kind:
             print("".join("  agent: " + line + "\n" for line in self.log().splitlines()[-40:]))
+            with contextlib.suppress(OSError), open(os.path.join(self.state, "state"), "rb") as f:
+                print("".join("  state: " + line.decode() + "\n" for line in f.read().split(b"\n\n")[0].splitlines()))
+            print("".join("  %d %9d %.6f %s\n" % (f.stat().st_ino, f.stat().st_size, f.stat().st_mtime, f.name) for f in sorted(os.scandir(self.logs), key=lambda f: f.name)))
         elif "Sanitizer" in self.log():
             raise AssertionError(self.log()[-4000:])
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -156,6 +159,37 @@ def test_what_begins_like_the_live_file_is_no_copy_of_it():
         agent.write("app.log", "a ")
         agent.start()
         arrive(logd, ["a 1", "a 2"], "the file that was missed")
+
+
+def test_of_a_file_whose_start_was_seen_nothing_is_missing_once_it_is_read_elsewhere():
+    with Logd() as logd, Agent(logd) as agent:
+        agent.write("app.log", "1\n")
+        arrive(logd, ["1"], "the first line")
+        os.rename(agent.path("app.log"), agent.path("app.log.3"))
+        agent.write("app.log", "2 has no e")
+        eventually(lambda: (agent.ledger("app.log") or {}).get("lag") == 10, "its start is known")
+        agent.kill9()
+        agent.write("app.log", "nd yet\n" + "3\n" * 50)
+        shutil.copy(agent.path("app.log"), agent.path("app.log.2"))
+        os.remove(agent.path("app.log"))
+        agent.write("app.log", "4\n")
+        agent.start()
+        arrive(logd, ["1", "2 has no end yet"] + ["3"] * 50 + ["4"], "each line once")
+        time.sleep(4)  # longer than anything is looked for
+        assert "gone before it was read" not in agent.log(), agent.log()
+        assert agent.ledger("app.log")["lag"] == 0, agent.status()
+
+
+def test_what_is_gone_is_given_up_in_the_ledger_too():
+    with Logd() as logd, Agent(logd) as agent:
+        agent.write("app.log", "it has no ")
+        eventually(lambda: os.path.exists(agent.state + "/state") and (agent.ledger("app.log") or {}).get("lag") == 10, "its start is known")
+        agent.kill9()
+        os.rename(agent.path("app.log"), os.path.join(agent.folder, "elsewhere"))  # its inode is not given away
+        agent.write("app.log", "")
+        agent.start()
+        eventually(lambda: "gone before it was read to its end" in agent.log(), "that is said")
+        eventually(lambda: agent.ledger("app.log")["lag"] == 0, "and no longer waited for")
 
 
 def test_of_an_empty_file_nothing_is_known_but_its_name():
