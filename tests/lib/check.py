@@ -94,9 +94,10 @@ def agree(tally):
 
 
 def sizes(tally):
-    """What a thousand stats of five years take on disk."""
-    make(tally, "DEV=1", "build/gcc-release/unit/test_stats")
-    tally.run([("sizes stats", ["build/gcc-release/unit/test_stats"], 900, {"LOGD_STATS_SERIES": "1000"})], 1)
+    """What a thousand stats of five years take on disk; the error of sketches of ten million ids."""
+    make(tally, "DEV=1", "build/gcc-release/unit/test_stats", "build/gcc-release/unit/test_sketch")
+    tally.run([("sizes stats", ["build/gcc-release/unit/test_stats"], 900, {"LOGD_STATS_SERIES": "1000"}),
+               ("sizes sketch", ["build/gcc-release/unit/test_sketch"], 900, {"LOGD_SKETCH_MANY": "1"})], CORES)
 
 
 def everything(tally):

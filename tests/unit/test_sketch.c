@@ -243,6 +243,8 @@ TEST(the_error_is_what_theory_says_in_five_kilobytes)
     check_error(1000, 100, false, &seed);
     check_error(30000, 60, false, &seed);
     check_error(1000000, 30, false, &seed);
+    if (getenv("LOGD_SKETCH_MANY")) /* seconds: make check */
+        check_error(10000000, 30, false, &seed);
     check_error(1000000000, 40, true, &seed);
     check_error(1000000000000, 40, true, &seed);
 }
