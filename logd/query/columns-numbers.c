@@ -1,6 +1,7 @@
 /* Numbers against a column of numbers: what a filter asks becomes intervals, found with the very comparison that lines are
  * asked with, and then each number costs one compare. */
 #include "query/columns-private.h"
+#include "store/address.h"
 #include "base/str.h"
 
 static bool number_test(struct match *m, const struct filter_node *n, const struct packed *p, enum filter_op op,
@@ -132,6 +133,42 @@ void columns_intervals(struct match *m, const struct interval *intervals, size_t
     for (size_t k = 0; k < n; k++)
         within(p->c->numbers, p->c->n, (uint64_t)intervals[k].low,
                (uint64_t)intervals[k].high - (uint64_t)intervals[k].low, is);
+    set_bits(is, p, out);
+}
+
+bool columns_ask_addresses(const struct filter_node *n, const struct packed *p)
+{
+    bool all = n->kind == NODE_COMPARE && n->op == OP_MATCH && p->packing == PACK_IPV6;
+    for (size_t i = 0; all && i < n->values_n; i++)
+        all = n->values[i].form == FORM_IP;
+    return all;
+}
+
+VECTORS static void equal_plane(const uint8_t *restrict plane, size_t n, uint8_t byte, uint8_t *restrict is)
+{
+    for (size_t i = 0; i < n; i++)
+        is[i] &= plane[i] == byte;
+}
+
+/* What both ends begin with is compared plane by plane, the rest only of those that have it. */
+void columns_addresses(struct match *m, const struct filter_node *n, const struct place *p, uint64_t *out)
+{
+    const struct column *c = p->c;
+    uint8_t *may = arena_alloc(m->scratch, c->n + 8), *is = arena_zero(m->scratch, c->n + 8);
+    for (size_t k = 0; k < n->values_n; k++) {
+        const uint8_t *low = n->values[k].ip_low.b, *high = n->values[k].ip_high.b;
+        size_t same = 0;
+        memset(may, 1, c->n);
+        for (; same < ADDRESS_BYTES && low[same] == high[same]; same++)
+            equal_plane(c->planes + same * c->n, c->n, low[same], may);
+        for (size_t i = 0; i < c->n; i++) {
+            uint8_t a[ADDRESS_BYTES];
+            if (!may[i])
+                continue;
+            address_at(c->planes, c->n, i, a);
+            is[i] |= memcmp(a, low, sizeof a) >= 0 && memcmp(a, high, sizeof a) <= 0;
+        }
+    }
     set_bits(is, p, out);
 }
 

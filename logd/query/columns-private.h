@@ -49,6 +49,9 @@ bool columns_find_intervals(struct match *m, const struct filter_node *n, const 
 /* Set the bits of events whose number is in one of them, or is the number. -1 (ERR_CORRUPT): damaged. */
 void columns_intervals(struct match *m, const struct interval *intervals, size_t n, const struct place *p,
                        uint64_t *out);
+/* Does n ask nothing of this column but which addresses are within some? The bits of events that have one. */
+bool columns_ask_addresses(const struct filter_node *n, const struct packed *p);
+void columns_addresses(struct match *m, const struct filter_node *n, const struct place *p, uint64_t *out);
 int columns_number(struct match *m, size_t index, int64_t number, uint64_t *out) MUST_CHECK;
 
 #endif

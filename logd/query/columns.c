@@ -84,6 +84,15 @@ static bool only_of(str needle, const char *more)
     return true;
 }
 
+/* No address has more than four digits or letters side by side, which ids have. */
+static bool within_address(str needle)
+{
+    size_t run = 0;
+    for (size_t i = 0; i < needle.n && run <= 4; i++)
+        run = needle.p[i] == ':' || needle.p[i] == '.' ? 0 : run + 1;
+    return run <= 4 && only_of(needle, "abcdef:.");
+}
+
 /* May a value of this column hold the needle (all of it when `whole`)? */
 static bool may_hold(struct match *m, const struct packed *p, const struct filter_value *v, str needle, bool whole)
 {
@@ -95,6 +104,7 @@ static bool may_hold(struct match *m, const struct packed *p, const struct filte
     case PACK_DELTA: return only_of(needle, "-");
     case PACK_DECIMAL: return only_of(needle, "-.");
     case PACK_IPV4: return only_of(needle, ".");
+    case PACK_IPV6: return within_address(needle);
     case PACK_HEX:
     case PACK_UUID:
         length = p->packing == PACK_UUID ? 36 : 2u * p->width;
@@ -379,6 +389,8 @@ static int match_column(struct match *m, const struct filter_node *n, size_t ind
                                                                                                : S("");
     if (numbers)
         columns_intervals(m, intervals, intervals_n, &p, out);
+    else if (columns_ask_addresses(n, info))
+        columns_addresses(m, n, &p, out);
     else if (info->packing == PACK_CONST || info->packing == PACK_DICT)
         match_dict(m, n, &p, mask, is, out);
     else if (hex && whole.n == (info->packing == PACK_UUID ? 36 : 2u * info->width))

@@ -469,7 +469,8 @@ static void sign_text(struct block_maker *m, enum column_kind kind, str text)
 /* Numbers and addresses are left out: they would set the bits of all digits, and are quick to look at. */
 static void sign(struct block_maker *m, const struct packed *p, const str *v, size_t n)
 {
-    if (p->kind < KIND_STRING || p->packing == PACK_INT || p->packing == PACK_DECIMAL || p->packing == PACK_IPV4)
+    if (p->kind < KIND_STRING || p->packing == PACK_INT || p->packing == PACK_DECIMAL || p->packing == PACK_IPV4 ||
+        p->packing == PACK_IPV6)
         return;
     if (p->packing == PACK_HEX || p->packing == PACK_UUID) {
         for (size_t i = 0; i < n; i++)

@@ -1,6 +1,7 @@
 #include "store/column.h"
 #include "base/hash.h"
 #include "base/str.h"
+#include "store/address.h"
 
 #include <pthread.h>
 #include <zstd.h>
@@ -194,25 +195,6 @@ static bool read_decimal(str s, size_t scale, int64_t *ret)
     return !(minus && v == 0);
 }
 
-static bool read_ipv4(str s, int64_t *ret)
-{
-    int64_t v = 0;
-    size_t i = 0;
-    for (int part = 0; part < 4; part++) {
-        size_t from = i;
-        int x = 0;
-        while (i < s.n && i < from + 3 && is_digit(s.p[i]))
-            x = x * 10 + (s.p[i++] - '0');
-        if (i == from || x > 255 || (s.p[from] == '0' && i > from + 1))
-            return false;
-        if (part < 3 && (i >= s.n || s.p[i++] != '.'))
-            return false;
-        v = v << 8 | x;
-    }
-    *ret = v;
-    return i == s.n;
-}
-
 static size_t decimals_of(str s)
 {
     ptrdiff_t dot = str_chr(s, '.');
@@ -223,7 +205,7 @@ static bool all_numbers(struct packer *p, const str *v, size_t n, enum packing p
 {
     for (size_t i = 0; i < n; i++) {
         bool is = packing == PACK_INT    ? read_int(v[i], &p->numbers[i])
-                  : packing == PACK_IPV4 ? read_ipv4(v[i], &p->numbers[i])
+                  : packing == PACK_IPV4 ? address_v4(v[i], &p->numbers[i])
                                          : read_decimal(v[i], scale, &p->numbers[i]);
         if (!is)
             return false;
@@ -247,6 +229,16 @@ static bool try_numbers(struct packer *p, const str *v, size_t n, struct buf *ou
         return false;
     put_numbers(p, p->numbers, n, packing, out, ret);
     ret->scale = packing == PACK_DECIMAL ? (uint8_t)scale : 0;
+    return true;
+}
+
+static bool try_addresses(struct packer *p, const str *v, size_t n, struct buf *out, struct packed *ret)
+{
+    fresh(p, ret, PACK_IPV6, n);
+    if (!addresses_put(v, n, &p->plain))
+        return false;
+    ret->width = ADDRESS_BYTES;
+    put(p, out, ret);
     return true;
 }
 
@@ -387,7 +379,8 @@ void pack_texts(struct packer *p, const str *v, size_t n, bool as_text, struct b
         put(p, out, ret);
     } else if (distinct > 0) {
         put_dict(p, n, distinct, out, ret);
-    } else if (as_text || (!try_numbers(p, v, n, out, ret) && !try_hex(p, v, n, out, ret))) {
+    } else if (as_text ||
+               (!try_numbers(p, v, n, out, ret) && !try_addresses(p, v, n, out, ret) && !try_hex(p, v, n, out, ret))) {
         distinct = as_text || n < 4096 ? 0 : find_dict(p, v, n, n / 4);
         if (distinct)
             put_dict(p, n, distinct, out, ret);
@@ -608,6 +601,9 @@ int column_glance(const struct packed *info, const char *stored, struct arena *a
     case PACK_DELTA:
     case PACK_DECIMAL:
     case PACK_IPV4: return glance_numbers(ret, e);
+    case PACK_IPV6:
+        ret->planes = (const uint8_t *)ret->bytes.p;
+        return ret->bytes.n == ret->n * ADDRESS_BYTES ? 0 : damaged(info, e);
     default:
         return err_set(e, ERR_CORRUPT, "a column at offset %llu has packing %u, which this logd does not know",
                        (unsigned long long)info->offset, info->packing);
@@ -651,11 +647,7 @@ str number_text(const struct packed *info, int64_t v, char room[PACKED_TEXT_MAX]
 {
     char *end = room + PACKED_TEXT_MAX, *p = end;
     if (info->packing == PACK_IPV4) {
-        for (unsigned shift = 0; shift < 32; shift += 8) {
-            p = print_backwards(p, (uint64_t)v >> shift & 255);
-            if (shift < 24)
-                *--p = '.';
-        }
+        p = address_v4_print((uint32_t)v, end);
         return str_n(p, (size_t)(end - p));
     }
     uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
@@ -679,6 +671,7 @@ str column_distinct(const struct column *c, size_t code)
 
 str column_text(const struct column *c, size_t i, char room[PACKED_TEXT_MAX])
 {
+    uint8_t address[ADDRESS_BYTES];
     switch (c->info->packing) {
     case PACK_CONST: return c->bytes;
     case PACK_DICT: return column_distinct(c, column_code(c, i));
@@ -686,6 +679,7 @@ str column_text(const struct column *c, size_t i, char room[PACKED_TEXT_MAX])
     case PACK_HEX:
     case PACK_UUID:
         return hex_text(c->bytes.p + i * c->info->width, c->info->width, c->info->packing == PACK_UUID, room);
+    case PACK_IPV6: address_at(c->planes, c->n, i, address); return address_text(address, room);
     default: return number_text(c->info, c->numbers[i], room);
     }
 }

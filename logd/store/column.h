@@ -12,6 +12,7 @@
  *   DELTA    8 bytes first value, 8 bytes least step, then planes of (step - least step) of the values behind the first
  *   DECIMAL  as INT; the value has `scale` digits behind the point
  *   IPV4     as INT; the value is an address
+ *   IPV6     16 planes, the first bytes of all addresses first; IPv4 among them as ::ffff:a.b.c.d (store/address.h)
  *   HEX      width bytes for each value, printed as 2 * width hex digits; UUID: the same with 16 and dashes
  *   TEXT     planes of lengths (width), then the texts
  *
@@ -23,7 +24,18 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-enum packing { PACK_CONST, PACK_DICT, PACK_INT, PACK_DELTA, PACK_DECIMAL, PACK_IPV4, PACK_HEX, PACK_UUID, PACK_TEXT };
+enum packing {
+    PACK_CONST,
+    PACK_DICT,
+    PACK_INT,
+    PACK_DELTA,
+    PACK_DECIMAL,
+    PACK_IPV4,
+    PACK_HEX,
+    PACK_UUID,
+    PACK_TEXT,
+    PACK_IPV6
+};
 enum { COLUMN_VALUES_MAX = 65535, DICT_MAX = 65535, PACKED_TEXT_MAX = 64 };
 
 struct packed {             /* as on disk */
@@ -65,7 +77,7 @@ struct column { /* read */
     const uint32_t *ends;   /* TEXT*: where value i ends in bytes; DICT: where text i ends. [-1] is 0 */
     const uint32_t *counts; /* DICT: how many values have each text; they add up to n */
     const uint8_t *codes;   /* DICT*: the low bytes of all codes, then the high ones when its width is 2: column_code */
-    const uint8_t *planes;  /* INT, DECIMAL, IPV4: (value - min), info->width planes of n bytes */
+    const uint8_t *planes; /* INT, DECIMAL, IPV4: (value - min), info->width planes of n bytes; IPV6: as it is stored */
     const int64_t *numbers; /* INT, DELTA, DECIMAL, IPV4*: scaled as values are */
 };
 /* What can be said without telling values apart: of a dictionary only its texts are unpacked, of texts only that they

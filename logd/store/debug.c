@@ -2,7 +2,8 @@
 #include "base/str.h"
 #include "store/segment.h"
 
-static const char *const packings[] = {"const", "dict", "int", "delta", "decimal", "ipv4", "hex", "uuid", "text"};
+static const char *const packings[] = {"const", "dict", "int",  "delta", "decimal",
+                                       "ipv4",  "hex",  "uuid", "text",  "ipv6"};
 static const char *const kinds[] = {"null", "bool", "number", "string", "json", "escaped", "rest", "own"};
 static const char *const own[] = {"app", "shape", "minutes", "recv", "row", "time", "digits", "severity"};
 

@@ -3,7 +3,8 @@
  *
  * Input: a byte of flags, then the file (RAW), or changes to a real segment whose columns were unpacked, so that what is
  * behind zstd is reached: for each a byte (how many bytes, 1 to 8; high bit: in the block table), three of place, bytes.
- * The low bits of the flags choose the segment. Checksums are set right first, for the fuzzer cannot guess them. */
+ * The low bits of the flags choose the segment, LARGE the one whose values are
+ * too many for dictionaries. Checksums are set right first, for the fuzzer cannot guess them. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -16,7 +17,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-enum { RAW = 0x80, BASES = 4, TAIL = 88, IN_TABLE = 0x80 };
+enum { RAW = 0x80, LARGE = 0x40, BASES = 5, TAIL = 88, IN_TABLE = 0x80 };
 static char dir[64], file[128];
 static struct buf base[BASES], work, lines_room;
 static struct buf base_lines[BASES];
@@ -42,6 +43,7 @@ static void add_fields(struct buf *out, unsigned which, uint64_t h, unsigned i)
     if (i % 3)
         buf_printf(out, ",\"u\":\"%08x-0000-4000-8000-%012llx\",\"n\":null,\"b\":%s,\"j\":[1,{\"a\":2}]", i,
                    (unsigned long long)(h & 0xffffffffffff), h & 1 ? "true" : "false");
+    buf_printf(out, i % 2 ? ",\"peer\":\"2001:db8::%x\"" : ",\"peer\":\"10.0.0.%u\"", i % 2 ? i : i / 2);
     buf_printf(out, h % 4 ? ",\"k\":%u" : ",\"k\":\"t%u\"", i % 5);
     for (unsigned k = 0; which == 3 && k < 40; k++)
         buf_printf(out, ",\"f%u\":%u", i * 40 + k, k);
@@ -122,11 +124,12 @@ static void make_base(unsigned which)
     buf_init(&base[which], 1 << 24);
     if (segment_create(dir, 1, 100, SEAL_LEVEL, &w, &e) < 0)
         abort();
-    for (unsigned block = 0; block < 2; block++) {
-        struct store_block info = {.t_min = 1, .t_max = INT64_MAX, .app = 1, .levels = 1 << 17, .events = 12};
+    unsigned blocks = which == BASES - 1 ? 1 : 2, events = which == BASES - 1 ? 300 : 12;
+    for (unsigned block = 0; block < blocks; block++) {
+        struct store_block info = {.t_min = 1, .t_max = INT64_MAX, .app = 1, .levels = 1 << 17, .events = events};
         size_t from = lines->n;
-        for (unsigned i = 0; i < 12; i++)
-            one_line(lines, which, block * 12 + i);
+        for (unsigned i = 0; i < events; i++)
+            one_line(lines, which, block * events + i);
         if (segment_add(w, str_n(lines->p + from, lines->n - from), &info, &e) < 0)
             abort();
     }
@@ -208,6 +211,7 @@ static const char *const filters[] = {
     "message:m*1 or message:\"m 17\"",
     "status>300 ms<50 status:1..900 -ms=3",
     "ip:10.0.0.0/16 or peer:10.0.0.1",
+    "peer:2001:db8::/120 or peer:10.0.0.0..10.0.0.9 or peer:(fe80::1,::1)",
     "level>=warn time>2023-11-14",
     "level:info or -time:2023-11-14",
     "~\"m [0-9]+\"",
@@ -325,7 +329,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         start();
     if (n == 0)
         return 0;
-    unsigned which = data[0] % BASES;
+    unsigned which = data[0] & LARGE ? BASES - 1 : data[0] % (BASES - 1);
     bool intact = false;
     buf_reset(&work);
     if (data[0] & RAW) {

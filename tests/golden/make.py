@@ -12,7 +12,7 @@ from logd import Logd, eventually
 
 CONFIG = "retention: {days: 36500}\n"
 QUERIES = ["", "app=shop", "level=error", "status>=500 | count by app", "message:\"order 17\"", "trace_id=00112233445566778899aabbccddee11", "user.name=Zoë | count",
-           "| count by level", "ip=192.0.2.0/24 | count", "rare_10=10", "| stats sum(amount), max(ms)", "error.type=KeyError"]
+           "| count by level", "ip=192.0.2.0/24 | count", "peer:2001:db8:2::/48", "peer:198.51.100.0/25 | count", "client:203.0.1.0/24 no>1100", "rare_10=10", "| stats sum(amount), max(ms)", "error.type=KeyError"]
 STATS = ["pic.upload"]
 
 
@@ -25,6 +25,15 @@ def events():
         if i % 7 == 0:
             e["mixed"] = i if i % 2 else str(i)
         yield e
+
+
+def many():
+    """Of one hour, and so different that each kind of value is packed as what it is, not as a dictionary."""
+    for i in range(600):
+        h = hashlib.sha256(str(i).encode()).hexdigest()
+        yield {"time": f"2026-11-08T12:{i // 10:02}:{i % 10 * 6:02}.{i:06}Z", "message": f"from {h[:9]}", "client": f"203.0.{i % 3}.{i % 251}",
+               "peer": f"2001:db8:{i % 3 + 1:x}::{i + 1:x}" if i % 4 else f"198.51.100.{i // 4}", "span_id": h[:16], "run": f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:32]}",
+               "no": 1000 + i, "random": int(h[:10], 16), "price": int(h[:4], 16) / 8 + 0.125}
 
 
 def error(n):
@@ -60,6 +69,7 @@ def main():
         for at in range(0, 300, 50):
             assert logd.post("/v1/events", all_events[at:at + 50]).json()["accepted"] == 50
         logd.post("/v1/events", [{"message": f"job {i}", "time": "2026-11-02T00:00:00Z", "status": 500 + i % 5} for i in range(60)], key=logd.key("ingest", "api"))
+        logd.post("/v1/events", list(many()), key=logd.key("ingest", "proxy"))
         logd.seal()
         logd.post("/v1/events", [error(n) for n in range(5)])
         logd.seal()

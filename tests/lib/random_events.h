@@ -82,6 +82,7 @@ enum maker {
     MAKE_CODE,
     MAKE_IPV4,
     MAKE_IP,
+    MAKE_IPV6,
     MAKE_HEX,
     MAKE_ANY_HEX,
     MAKE_UUID,
@@ -149,12 +150,14 @@ static void make_number(struct buf *b, enum maker kind, unsigned row)
     }
 }
 
-static void make_address(struct buf *b, bool any)
+static void make_address(struct buf *b, enum maker kind)
 {
     static const char *const others[] = {
         "::1",       "fe80::1",     "2001:db8::17", "::ffff:10.1.2.3",       "010.0.0.1", "10.0.0.1",       "10.0.0",
         "300.1.1.1", "10.1.2.3:80", "localhost",    "2001:DB8:0:0:0:0:0:17", "0.0.0.0",   "255.255.255.255"};
-    if (any && one_in(2))
+    if (kind == MAKE_IPV6 && !one_in(4))
+        buf_printf(b, one_in(3) ? "fe80::%x" : "2001:db8:%x::%x", roll(65536) + 1, roll(65536) + 1);
+    else if (kind == MAKE_IP && one_in(2))
         buf_printf(b, "%s", PICK(others));
     else
         buf_printf(b, "%u.%u.%u.%u", one_in(2) ? 10 : 192, roll(3), roll(256), roll(256));
@@ -215,8 +218,8 @@ static void make_value(struct buf *b, enum maker kind, unsigned row, const struc
         return;
     }
     buf_byte(b, '"');
-    if (kind == MAKE_IPV4 || kind == MAKE_IP)
-        make_address(b, kind == MAKE_IP);
+    if (kind >= MAKE_IPV4 && kind <= MAKE_IPV6)
+        make_address(b, kind);
     else if (kind == MAKE_HEX || kind == MAKE_ANY_HEX || kind == MAKE_UUID)
         make_hex(b, kind);
     else
@@ -246,6 +249,7 @@ static void draw_profile(struct profile *p, const struct messages *real)
         p->presence[i] = one_in(3) ? 0 : PICK(presences);
     }
     p->makers[0] = one_in(2) ? MAKE_REAL : one_in(4) ? MAKE_UNITS : one_in(6) ? MAKE_HEX : p->makers[0];
+    p->makers[8] = one_in(4) ? MAKE_IPV6 : p->makers[8];
     p->presence[0] = 100;
     p->rare = wide ? 300 + roll(1000) : 0;
     p->real = real;

@@ -173,6 +173,71 @@ TEST(each_kind_of_value_is_packed_as_what_it_is)
     end();
 }
 
+/* One event for each address; then another one without the field, so that not every event has it. */
+static void addresses(const char *const *known, size_t known_n, bool last_is_odd)
+{
+    for (unsigned i = 0; i < 600; i++) {
+        char text[256], made[64];
+        snprintf(made, sizeof made, i % 3 ? "2001:db8:%x::%x" : "10.0.%u.%u", i % 7 + 1, i % 3 ? i + 1 : i / 3);
+        snprintf(text, sizeof text, "{\"peer\":\"%s\"}", i < known_n ? known[i] : made);
+        posted(last_is_odd && i == 599 ? "{\"peer\":\"2001:DB8::1\"}" : text, 1764000000000000 + i);
+        if (i % 50 == 0)
+            posted("{\"message\":\"no peer\"}", 1764000000000000 + i);
+    }
+}
+
+TEST(addresses_of_both_kinds_are_packed_and_come_back_byte_for_byte)
+{
+    static const char *const known[] = {"::",
+                                        "::1",
+                                        "1::",
+                                        "fe80::1",
+                                        "1:2:3:4:5:6:7:8",
+                                        "1:0:2:3:4:5:6:7",
+                                        "0:1:2:3:4:5:6:7",
+                                        "1:2:3:4:5:6:7:0",
+                                        "1::2:0:0:3",
+                                        "1:0:0:2::3",
+                                        "1::2:3:0:0:4",
+                                        "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff",
+                                        "::102:304",
+                                        "64:ff9b::102:304",
+                                        "0.0.0.0",
+                                        "255.255.255.255"};
+    begin();
+    addresses(known, LENGTH(known), false);
+    check_same("addresses");
+    CHECK_INT(packing_of("peer", KIND_STRING), PACK_IPV6);
+    end();
+}
+
+TEST(an_address_that_is_written_otherwise_leaves_all_as_text)
+{
+    static const char *const others[] = {"::FFFF",
+                                         "01::1",
+                                         "::1:2:3:4:5:6:7:8",
+                                         "1:0:0:2:0:0:0:3",
+                                         "1:2:3::4:5:6:7:8",
+                                         "::ffff:10.1.2.3",
+                                         "::ffff:0:0",
+                                         "::1.2.3.4",
+                                         "1:2:3:4:5:6:7",
+                                         "fe80::1%eth0",
+                                         ""};
+    for (size_t i = 0; i < LENGTH(others); i++) {
+        begin();
+        addresses(&others[i], 1, false);
+        check_same("other addresses");
+        CHECK_INT(packing_of("peer", KIND_STRING), PACK_TEXT);
+        end();
+    }
+    begin();
+    addresses(NULL, 0, true);
+    check_same("one other address");
+    CHECK_INT(packing_of("peer", KIND_STRING), PACK_TEXT);
+    end();
+}
+
 /* Posts events of these seconds, some of them errors; what the block says of its minutes, summed; -1: nothing. */
 static int64_t minutes_of(const int *seconds, size_t n, size_t *ret_n)
 {
@@ -251,6 +316,8 @@ static void random_value(struct buf *b, unsigned depth)
                                         "\\u00e9",
                                         "\xc3\xa9",
                                         "10.0.0.1",
+                                        "2001:db8::1",
+                                        "::ffff:10.0.0.1",
                                         "007",
                                         "1e5",
                                         "deadbeefdeadbeef",
@@ -259,7 +326,7 @@ static void random_value(struct buf *b, unsigned depth)
                                         "true",
                                         "null",
                                         "2026-01-02T03:04:05Z"};
-    switch (roll(depth > 3 ? 8 : 10)) {
+    switch (roll(depth > 3 ? 9 : 11)) {
     case 0: buf_lit(b, "null"); break;
     case 1: buf_lit(b, "true"); break;
     case 2: buf_printf(b, "%u", roll(300)); break;
@@ -268,7 +335,8 @@ static void random_value(struct buf *b, unsigned depth)
     case 5: buf_printf(b, "\"%08x%08x\"", roll(1 << 20), roll(1 << 20)); break;
     case 6: buf_printf(b, "\"%s %u\"", texts[roll(LENGTH(texts))], roll(1000)); break;
     case 7: buf_printf(b, "\"%s\"", texts[roll(LENGTH(texts))]); break;
-    case 8:
+    case 8: buf_printf(b, roll(4) ? "\"fd00::%x:%x\"" : "\"10.0.%u.%u\"", roll(200) + 1, roll(200) + 1); break;
+    case 9:
         buf_byte(b, '[');
         for (unsigned i = roll(4); i > 0; i--) {
             random_value(b, depth + 1);
