@@ -101,11 +101,6 @@ static struct file *live(const struct source *s)
     return s->n && !s->files[s->n - 1]->old ? s->files[s->n - 1] : NULL;
 }
 
-static int64_t mtime_of(const struct stat *st)
-{
-    return (int64_t)st->st_mtim.tv_sec * NSEC_PER_SEC + st->st_mtim.tv_nsec;
-}
-
 static bool is(const struct file *f, const struct stat *st) { return f->ino == st->st_ino && f->dev == st->st_dev; }
 
 /* f is what is open in `fd` now. */
@@ -116,6 +111,7 @@ static void attach(struct file *f, int fd, const struct stat *st, const char *pa
     f->dev = st->st_dev;
     f->ino = st->st_ino;
     f->mtime = mtime_of(st);
+    f->young = file_young(st);
     f->gz = str_ends(str_of(path), S(".gz"));
     f->size = f->gz ? 0 : (uint64_t)st->st_size;
     f->changed = true;
@@ -145,9 +141,6 @@ static bool is_rotated(str name, str base)
         return false;
     return (rest.p[1] >= '0' && rest.p[1] <= '9') || str_starts(str_skip(rest, 1), S("old"));
 }
-
-/* Nothing of it was read and hardly anything seen: what has the same few bytes or its inode may be another file. */
-static bool is_vague(const struct file *f) { return f->sent == 0 && f->head_n < TAIL_BYTES; }
 
 static bool is_lost(const struct file *f) { return f->fd < 0 && !f->done; }
 
@@ -219,12 +212,21 @@ static void insert_by_age(struct source *s, int fd, const struct stat *st, const
     log_info("follow", "what=\"a rotated file was not seen before\" file=\"%s\"", path);
 }
 
+/* The live file was not truncated since it was looked at: what is like it was told to be. */
+static bool live_holds(const struct source *s)
+{
+    struct file *f = live(s);
+    if (f && f->fd >= 0 && !f->gz)
+        f->replaced |= !file_matches(f, f->fd, false);
+    return !f || !f->replaced;
+}
+
 /* Opens one neighbour and finds out which of s's files it is, if any. `since`: an unknown one this young was missed. */
 static bool look_at(struct source *s, const char *path, bool rotated, int64_t since, usec mono)
 {
     struct file probe = {.fd = -1};
     struct stat st;
-    bool gz = str_ends(str_of(path), S(".gz"));
+    bool gz = str_ends(str_of(path), S(".gz")), whole = true;
     if (stat(path, &st) < 0)
         return !rotated || lstat(path, &st) == 0; /* gone since the folder was read: renamed or compressed just now */
     if (!S_ISREG(st.st_mode) || !(rotated || find_inode(s, &st)))
@@ -242,11 +244,11 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
         f = find_content(s, probe.fd, gz);
     if (f && (is_lost(f) || (f->done && is(f, &st) && !gz && (uint64_t)st.st_size > f->sent)))
         attach(f, probe.fd, &st, path, mono);
-    else if (!f && rotated && mtime_of(&st) >= since && st.st_size > 0)
+    else if (!f && rotated && mtime_of(&st) >= since && st.st_size > 0 && (whole = live_holds(s)))
         insert_by_age(s, probe.fd, &st, path, mono);
     else
         close(probe.fd);
-    return true;
+    return whole;
 }
 
 static bool plain_is_there(char *const *names, size_t n, str gz)
@@ -396,7 +398,7 @@ static void look_again(struct file *f, usec mono)
     if (f->fd < 0 || f->gz || fstat(f->fd, &st) < 0)
         return;
     bool shrank = (uint64_t)st.st_size < f->size;
-    f->was_empty |= is_vague(f) && mtime_of(&st) != f->mtime;
+    f->was_empty |= is_vague(f) && (mtime_of(&st) != f->mtime || f->young);
     if ((uint64_t)st.st_size != f->size || mtime_of(&st) != f->mtime) {
         f->changed = true;
         f->quiet_since = mono;
@@ -407,6 +409,7 @@ static void look_again(struct file *f, usec mono)
     if (f->replaced) /* its age stays that of the bytes that were seen: a younger file beside it was missed */
         return;
     f->mtime = mtime_of(&st);
+    f->young = file_young(&st);
     f->size = (uint64_t)st.st_size;
     if (f->old && st.st_nlink == 0 && !f->changed)
         f->quiet_since = 0; /* removed: nothing more to wait for */

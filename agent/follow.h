@@ -59,6 +59,7 @@ struct file {
     bool waits;         /* it was read to its end, but for lines that may go on */
     bool rested;        /* nothing came for JOIN_QUIET: they do not */
     bool was_empty;     /* or nearly so, and something happened to it */
+    bool young;         /* when last looked at: another change may have left the same mtime */
     usec lost_since;    /* it was looked for and not found; 0: not so */
     usec quiet_since;   /* nothing came since */
 };
@@ -108,6 +109,14 @@ bool follow_all_taken(const struct follow *fo); /* the servers have all bytes th
 void follow_acked(struct follow *fo, uint64_t refused, const uint32_t *refused_at, size_t n);
 void follow_unsent(struct follow *fo); /* the batch is given up: reading starts at `acked` again */
 
+/* Nothing of it was read and hardly anything seen: what has the same few bytes or its inode may be another file. */
+static inline bool is_vague(const struct file *f) { return f->sent == 0 && f->head_n < TAIL_BYTES; }
+
+static inline int64_t mtime_of(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * NSEC_PER_SEC + st->st_mtim.tv_nsec;
+}
+
 /* read.c: reading one file. */
 int file_open(struct file *f, const char *path, struct stat *ret); /* -1: errno; also sets dev, ino, size, mtime */
 void file_close(struct file *f);
@@ -115,6 +124,7 @@ bool file_matches(const struct file *f, int fd, bool gz); /* what was seen and r
 bool file_ends_at(int fd, bool gz, uint64_t offset);
 /* `part` is not empty and what `whole` starts with: a copy, maybe one in the making. */
 bool file_starts(int whole, int part, bool gz);
+bool file_young(const struct stat *st);
 bool file_head(struct file *f); /* its start is what it was; takes note of more of it */
 bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *body, uint32_t *events);
 void file_mark(struct follow *fo, struct file *f); /* fingerprint anew, after `sent` was moved back */

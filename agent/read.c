@@ -9,10 +9,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #define WINDOW_BYTES ((size_t)LINE_MAX_BYTES + (64u << 10))
+#define DATES_DIFFER (20 * 1000 * 1000) /* ns, more than a tick */
+
+/* It was written in the present tick of the clock that files are dated by, or by one that goes differently. */
+bool file_young(const struct stat *st)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return mtime_of(st) > (int64_t)now.tv_sec * NSEC_PER_SEC + now.tv_nsec - DATES_DIFFER;
+}
 
 int file_open(struct file *f, const char *path, struct stat *ret)
 {
@@ -213,16 +223,30 @@ static size_t take_lines(struct follow *fo, struct source *s, struct file *f, st
     return taken;
 }
 
+/* Of a file of which hardly anything is known: nothing happened to it since it was looked at. Otherwise what it held may
+ * have been copied away before it got what it holds now, and is looked for first. */
+static bool is_as_seen(const struct file *f)
+{
+    struct stat st;
+    return f->old || f->gz || (fstat(f->fd, &st) == 0 && mtime_of(&st) == f->mtime && (uint64_t)st.st_size == f->size);
+}
+
 bool file_fill(struct follow *fo, struct source *s, struct file *f, struct buf *body, uint32_t *events)
 {
     if (!readable(f))
         return false;
     for (;;) {
+        struct file was = *f;
         size_t before = (size_t)smaller(TAIL_BYTES, f->sent);
         size_t n = read_at(f->fd, f->z, fo->window, WINDOW_BYTES, f->sent - before);
         const char *now = fo->window + before;
         if (n < before || xxh64(fo->window, before, 0) != f->tail || !file_head(f)) {
             f->replaced = true;
+            return false;
+        }
+        if (is_vague(&was) && !is_as_seen(f)) {
+            f->head_n = was.head_n;
+            f->head = was.head;
             return false;
         }
         size_t taken = take_lines(fo, s, f, str_n(now, n - before), n == WINDOW_BYTES, body, events);

@@ -55,7 +55,8 @@ static void put_source(struct buf *b, const struct source *s)
                          (f->done ? DONE : 0u);
         buf_printf(b, "file %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %016" PRIx64 " %016" PRIx64, f->dev,
                    f->ino, f->acked, f->sent, f->head_n, f->head, f->tail);
-        buf_printf(b, " %" PRId64 " %" PRIu64 " %u ", f->mtime, f->size, flags);
+        buf_printf(b, " %" PRId64 " %" PRIu64 " %u ", f->mtime - f->young, f->size,
+                   flags); /* so that any change shows */
         buf_url(b, str_of(f->path), true);
         buf_byte(b, '\n');
     }
