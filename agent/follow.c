@@ -103,6 +103,13 @@ static struct file *live(const struct source *s)
 
 static bool is(const struct file *f, const struct stat *st) { return f->ino == st->st_ino && f->dev == st->st_dev; }
 
+static void set_path(struct file *f, const char *path)
+{
+    char *copy = xstrdup(path);
+    free(f->path);
+    f->path = copy;
+}
+
 /* f is what is open in `fd` now. */
 static void attach(struct file *f, int fd, const struct stat *st, const char *path, usec mono)
 {
@@ -119,9 +126,7 @@ static void attach(struct file *f, int fd, const struct stat *st, const char *pa
     f->done = false;
     f->lost_since = 0;
     f->quiet_since = mono;
-    char *copy = xstrdup(path);
-    free(f->path);
-    f->path = copy;
+    set_path(f, path);
 }
 
 static void supersede(struct file *f, usec mono)
@@ -242,6 +247,8 @@ static bool look_at(struct source *s, const char *path, bool rotated, int64_t si
         f = NULL; /* compressed in place: its content tells */
     if (!f && rotated)
         f = find_content(s, probe.fd, gz);
+    if (f && f->old && is(f, &st))
+        set_path(f, path); /* what writes it anew must not write what took its place */
     if (f && (is_lost(f) || (f->done && is(f, &st) && !gz && (uint64_t)st.st_size > f->sent)))
         attach(f, probe.fd, &st, path, mono);
     else if (!f && rotated && mtime_of(&st) >= since && st.st_size > 0 && (whole = live_holds(s)))

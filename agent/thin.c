@@ -156,9 +156,12 @@ static void thin(struct source *s, struct file *f, int step)
 
 /* ---- all of them ---- */
 
+/* Where its name leads to another file by now, that one is let be. */
 static bool untouched(const struct file *f)
 {
-    return f->old && f->fd >= 0 && !f->done && !f->gz && f->acked == 0 && f->sent == 0;
+    struct stat st;
+    return f->old && f->fd >= 0 && !f->done && !f->gz && f->acked == 0 && f->sent == 0 && stat(f->path, &st) == 0 &&
+           st.st_ino == f->ino && st.st_dev == f->dev;
 }
 
 static bool is_over(const struct source *s, uint64_t limit)
@@ -175,7 +178,7 @@ bool thin_spool(struct follow *fo, struct source *s, uint64_t limit)
         return false;
     for (int step = 0; step < STEPS; step++)
         for (size_t i = 0; i < s->n; i++)
-            if (untouched(s->files[i]) && s->files[i]->thinned <= step) {
+            if (s->files[i]->thinned <= step && untouched(s->files[i])) {
                 thin(s, s->files[i], step);
                 fo->news = true;
                 return true;

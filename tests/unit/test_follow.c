@@ -1,5 +1,6 @@
 #include "agent/follow.h"
 #include "agent/state.h"
+#include "agent/thin.h"
 #include "base/file.h"
 #include "unit.h"
 
@@ -148,6 +149,37 @@ TEST(what_is_copied_away_within_a_tick_of_the_clock_is_found)
         buf_done(&state);
         end();
     }
+}
+
+TEST(a_file_that_is_still_open_is_known_by_its_new_name)
+{
+    start();
+    add("a.log", "1" LONG "\n");
+    look();
+    CHECK(rename(path_of("a.log"), path_of("a.log.1")) == 0);
+    add("a.log", "2" LONG "\n");
+    look();
+    CHECK_INT(fo.n, 1);
+    CHECK_INT(fo.sources[0]->n, 2);
+    CHECK_STR(str_of(fo.sources[0]->files[0]->path), str_of(path_of("a.log.1")));
+    CHECK_STR(str_of(taken()), S("12"));
+    end();
+}
+
+TEST(a_full_spool_leaves_alone_what_took_the_place_of_a_file)
+{
+    char elsewhere[60];
+    start();
+    add("a.log", "1" LONG "\n");
+    look();
+    snprintf(elsewhere, sizeof elsewhere, "%s.1", dir); /* where it is not looked for */
+    CHECK(rename(path_of("a.log"), elsewhere) == 0);
+    add("a.log", "2" LONG "\n");
+    look();
+    CHECK(!thin_spool(&fo, fo.sources[0], 0));
+    CHECK_STR(str_of(taken()), S("12"));
+    CHECK(unlink(elsewhere) == 0);
+    end();
 }
 
 UNIT_MAIN
